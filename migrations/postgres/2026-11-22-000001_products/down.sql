@@ -1,0 +1,2 @@
+DROP TABLE product_sync;
+DROP TABLE products;

@@ -1,0 +1,38 @@
+-- The shop's copy of the catalogue. Money in 1/10,000 yuan.
+CREATE TABLE products (
+    id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    product_code       text NOT NULL UNIQUE,
+    product_model      text,
+    name               text,
+    product_group      text,
+    category           text,
+    category_assigned  boolean NOT NULL DEFAULT false,
+    brand              text,
+    brand_assigned     boolean NOT NULL DEFAULT false,
+    product_image_url  text,
+    product_page_urls  json NOT NULL DEFAULT '[]',
+    supply_price_e4    bigint,
+    invoice_price_e4   bigint,
+    market_price_e4    bigint,
+    stock_rebate       text,
+    rebate_policy      text,
+    rebate_money_e4    bigint,
+    is_sales           boolean NOT NULL DEFAULT true,
+    no_sales_reason    text,
+    source             text NOT NULL DEFAULT 'haier',
+    created_at         timestamptz NOT NULL,
+    updated_at         timestamptz NOT NULL,
+    delisted_at        timestamptz
+);
+CREATE INDEX products_category ON products (category, product_code);
+CREATE INDEX products_brand ON products (brand, product_code);
+
+-- What every sync touches, apart from the wide row, so that an unchanged product costs one narrow HOT update.
+-- Each *_at is when the request was sent; a write applies only where its own is newer.
+CREATE TABLE product_sync (
+    product_id      bigint PRIMARY KEY REFERENCES products (id) ON DELETE CASCADE,
+    catalogue_at    timestamptz,
+    catalogue_hash  bigint,
+    price_at        timestamptz,
+    price_hash      bigint
+) WITH (fillfactor = 45);

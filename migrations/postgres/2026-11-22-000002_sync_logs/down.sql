@@ -1,0 +1,4 @@
+DROP TABLE sync_runs;
+DROP TABLE sync_failures;
+DROP TABLE sync_logs;
+DROP FUNCTION sync_logs_one_way;

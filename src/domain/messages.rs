@@ -1,0 +1,120 @@
+//! The words of a log: reason and parameters are kept, the Chinese and the English message are both derived from them.
+
+use std::fmt::Write as _;
+
+use super::reasons::Reason;
+
+/// Longest message in characters.
+pub const MAX_MESSAGE_CHARS: usize = 2_000;
+/// Longest detail in characters, so that a message has room for the rest.
+const MAX_DETAIL_CHARS: usize = 1_000;
+/// How many kinds of failure a message names.
+const MAX_KINDS: usize = 6;
+
+/// The language of words meant for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    /// Simplified Chinese.
+    #[default]
+    Chinese,
+    /// English.
+    English,
+}
+
+/// How a run ended, in parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndMessage {
+    /// Why it ended.
+    pub reason: Reason,
+    /// Codes that succeeded.
+    pub success: i64,
+    /// Codes that failed.
+    pub failed: i64,
+    /// How many codes failed for which reason, most first.
+    pub failures: Vec<(Reason, i64)>,
+    /// What exactly went wrong, and what to check. May be empty.
+    pub detail: String,
+    /// Picture addresses left out because they are none.
+    pub bad_pictures: i64,
+}
+
+impl EndMessage {
+    /// The message: the reason's word and name first, so that a search for either finds it.
+    #[must_use]
+    pub fn render(&self, language: Language) -> String {
+        let mut text = String::new();
+        let (colon, comma) = match language {
+            Language::Chinese => ("：", "，"),
+            Language::English => (": ", ", "),
+        };
+        let name = |reason: Reason| match language {
+            Language::Chinese => reason.chinese(),
+            Language::English => reason.english(),
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{} {}{colon}", self.reason, name(self.reason));
+        let _ = match language {
+            Language::Chinese => write!(text, "成功 {}，失败 {}", self.success, self.failed),
+            Language::English => write!(text, "{} succeeded, {} failed", self.success, self.failed),
+        };
+        if !self.failures.is_empty() {
+            let kinds = self.failures.iter().take(MAX_KINDS);
+            let kinds: Vec<_> =
+                kinds.map(|(reason, count)| format!("{reason} {} {count}", name(*reason))).collect();
+            let _ = match language {
+                Language::Chinese => write!(text, "（{}）", kinds.join(comma)),
+                Language::English => write!(text, " ({})", kinds.join(comma)),
+            };
+        }
+        if self.bad_pictures > 0 {
+            let _ = match language {
+                Language::Chinese => write!(text, "；忽略了 {} 个无效图片地址", self.bad_pictures),
+                Language::English => write!(text, "; {} bad picture addresses left out", self.bad_pictures),
+            };
+        }
+        if !self.detail.is_empty() {
+            let separator = if language == Language::Chinese { "；" } else { "; " };
+            let _ = write!(text, "{separator}{}", cut(&self.detail, MAX_DETAIL_CHARS));
+        }
+        cut(&text, MAX_MESSAGE_CHARS).to_owned()
+    }
+}
+
+/// The first `chars` characters of a text (characters, not bytes).
+#[must_use]
+pub fn cut(text: &str, chars: usize) -> &str {
+    text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EndMessage, Language, cut};
+    use crate::domain::reasons::Reason;
+
+    #[test]
+    fn a_message_is_found_by_word_and_by_name() {
+        let end = EndMessage {
+            reason: Reason::Completed,
+            success: 7,
+            failed: 2,
+            failures: vec![(Reason::RequestTimeout, 2)],
+            detail: "no answer within 30 s".into(),
+            bad_pictures: 1,
+        };
+        assert_eq!(
+            end.render(Language::Chinese),
+            "COMPLETED 已完成：成功 7，失败 2（REQUEST_TIMEOUT 请求超时 2）；忽略了 1 个无效图片地址；no answer within 30 s"
+        );
+        assert_eq!(
+            end.render(Language::English),
+            "COMPLETED completed: 7 succeeded, 2 failed (REQUEST_TIMEOUT request timed out 2); \
+             1 bad picture addresses left out; no answer within 30 s"
+        );
+    }
+
+    #[test]
+    fn texts_are_cut_by_characters() {
+        assert_eq!(cut("海尔电热水器", 2), "海尔");
+        assert_eq!(cut("ab", 2), "ab");
+    }
+}

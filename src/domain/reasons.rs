@@ -1,0 +1,89 @@
+//! The one closed list of reasons: in failures of codes, ends of runs and answers to callers the same word means the same.
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $word:literal, $chinese:literal, $english:literal;)+) => {
+        /// Why a code failed, a run ended or a call was refused.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &[Reason] = &[$(Reason::$variant,)+];
+
+            /// The word, as stored and as sent.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Reason::$variant => $word,)+ }
+            }
+
+            /// Its Chinese name.
+            #[must_use]
+            pub const fn chinese(self) -> &'static str {
+                match self { $(Reason::$variant => $chinese,)+ }
+            }
+
+            /// Its English name.
+            #[must_use]
+            pub const fn english(self) -> &'static str {
+                match self { $(Reason::$variant => $english,)+ }
+            }
+
+            /// The reason of a word.
+            #[must_use]
+            pub fn parse(word: &str) -> Option<Reason> {
+                match word { $($word => Some(Reason::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Haier refused our credentials, or a token twice in a row.
+    AuthFailed = "AUTH_FAILED", "认证失败", "authentication failed";
+    /// No answer in time, or no connection.
+    RequestTimeout = "REQUEST_TIMEOUT", "请求超时", "request timed out";
+    /// Haier throttled us.
+    RateLimited = "RATE_LIMITED", "请求过于频繁", "rate limited";
+    /// Haier had a fault of its own.
+    ServerError = "SERVER_ERROR", "上游服务器错误", "upstream server error";
+    /// No right, or our address is not on Haier's allow list; also an interface that is not there.
+    Forbidden = "FORBIDDEN", "无权访问", "access forbidden";
+    /// Haier called our request bad.
+    ValidationError = "VALIDATION_ERROR", "数据验证错误", "validation error";
+    /// Haier does not know the code.
+    UnknownCode = "UNKNOWN_CODE", "未知产品编码", "unknown product code";
+    /// Haier answered nothing for a whole batch.
+    EmptyAnswer = "EMPTY_ANSWER", "返回空数据", "empty answer";
+    /// Haier's answer, or this record of it, cannot be read.
+    MalformedAnswer = "MALFORMED_ANSWER", "数据格式错误", "malformed answer";
+    /// An amount with more than four decimals: failed rather than rounded.
+    PricePrecision = "PRICE_PRECISION", "价格精度超限", "price precision exceeded";
+    /// The database refused the record.
+    Constraint = "CONSTRAINT", "数据库约束冲突", "database constraint";
+    /// A person cancelled the run.
+    Cancelled = "CANCELLED", "已取消", "cancelled";
+    /// The run did what was planned.
+    Completed = "COMPLETED", "已完成", "completed";
+    /// The listing held nothing at all.
+    EmptyListing = "EMPTY_LISTING", "商品目录为空", "empty listing";
+    /// The listing ended before its end.
+    ListingCut = "LISTING_CUT", "商品目录中断", "listing cut short";
+    /// The thing asked for does not exist.
+    NotFound = "NOT_FOUND", "未找到", "not found";
+    /// A run over everything is under way already.
+    RunInProgress = "RUN_IN_PROGRESS", "同步正在进行", "run in progress";
+    /// No upstream account.
+    NotConfigured = "NOT_CONFIGURED", "未配置账户", "not configured";
+    /// No call to Haier was free within the caller's deadline.
+    BudgetExhausted = "BUDGET_EXHAUSTED", "调用额度不足", "budget exhausted";
+    /// Our database does not answer.
+    StoreUnavailable = "STORE_UNAVAILABLE", "数据库不可用", "store unavailable";
+    /// A defect of ours.
+    Internal = "INTERNAL", "内部错误", "internal error";
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,181 @@
+//! The record of a run: its type, states, counts, and the codes that failed.
+
+use chrono::{DateTime, Utc};
+
+use super::{messages::EndMessage, reasons::Reason};
+
+macro_rules! words {
+    ($(#[doc = $doc:literal])+ $name:ident { $($variant:ident = $word:literal, $chinese:literal, $english:literal;)+ }) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $(#[doc = concat!($chinese, ", ", $english)] $variant,)+
+        }
+
+        impl $name {
+            /// The word, as stored.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $word,)+ }
+            }
+
+            /// In Chinese.
+            #[must_use]
+            pub const fn chinese(self) -> &'static str {
+                match self { $($name::$variant => $chinese,)+ }
+            }
+
+            /// In English.
+            #[must_use]
+            pub const fn english(self) -> &'static str {
+                match self { $($name::$variant => $english,)+ }
+            }
+
+            /// The value of a stored word.
+            #[must_use]
+            pub fn parse(word: &str) -> Option<Self> {
+                match word { $($word => Some($name::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+words! {
+    /// What a run is about.
+    SyncType {
+        Products = "products", "商品同步", "product sync";
+        Prices = "prices", "价格同步", "price sync";
+        Stock = "stock", "库存同步", "stock sync";
+        Order = "order", "订单推送", "order push";
+        Logistics = "logistics", "物流查询", "logistics query";
+        Manual = "manual", "手动操作", "manual operation";
+    }
+}
+
+words! {
+    /// Where a run stands. It only moves down this list, and the last three are ends.
+    SyncStatus {
+        Pending = "pending", "待处理", "pending";
+        Processing = "processing", "处理中", "processing";
+        Success = "success", "成功", "success";
+        Failed = "failed", "失败", "failed";
+        Partial = "partial", "部分成功", "partly successful";
+    }
+}
+
+words! {
+    /// What set a run off.
+    Trigger {
+        Caller = "CALLER", "调用方", "a caller";
+        FirstStart = "FIRST_START", "首次启动", "first start";
+    }
+}
+
+words! {
+    /// The step of a run at which it stands, or at which a code failed.
+    Stage {
+        Listing = "LISTING", "目录", "listing";
+        Catalogue = "CATALOGUE", "商品", "catalogue";
+        Prices = "PRICES", "价格", "prices";
+    }
+}
+
+impl SyncStatus {
+    /// Whether a run in this state is over.
+    #[must_use]
+    pub const fn is_end(self) -> bool {
+        matches!(self, Self::Success | Self::Failed | Self::Partial)
+    }
+
+    /// The state in which a run ends. The database holds runs to the same rule.
+    #[must_use]
+    pub const fn at_end(reason: Reason, counts: Counts) -> Self {
+        match (reason, counts.success, counts.failed) {
+            (Reason::Completed, _, 0) => Self::Success,
+            (_, 0, _) => Self::Failed,
+            (_, _, _) => Self::Partial,
+        }
+    }
+}
+
+/// The counts of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Codes known of; at the end success + failed.
+    pub total: i64,
+    /// Codes for which everything asked for succeeded.
+    pub success: i64,
+    /// Codes that failed.
+    pub failed: i64,
+}
+
+/// The record of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncLog {
+    /// Time-ordered id.
+    pub id: i64,
+    /// What it is about.
+    pub sync_type: SyncType,
+    /// Where it stands.
+    pub status: SyncStatus,
+    /// How it ended; `None` before.
+    pub end: Option<EndMessage>,
+    /// Its counts.
+    pub counts: Counts,
+    /// Codes planned, once known.
+    pub planned_count: Option<i64>,
+    /// First claim.
+    pub started_at: Option<DateTime<Utc>>,
+    /// End.
+    pub completed_at: Option<DateTime<Utc>>,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// What set it off.
+    pub trigger: Trigger,
+    /// Who asked; empty for the service itself.
+    pub requested_by: String,
+    /// The run it repeats or follows.
+    pub parent_id: Option<i64>,
+    /// Account it ran under.
+    pub account: String,
+}
+
+/// Which logs to list; `None` matches everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SyncLogFilter {
+    /// Exact type.
+    pub sync_type: Option<SyncType>,
+    /// Exact status.
+    pub status: Option<SyncStatus>,
+    /// Created then or later.
+    pub created_after: Option<DateTime<Utc>>,
+    /// Created before.
+    pub created_before: Option<DateTime<Utc>>,
+    /// Part of the message, case ignored.
+    pub query: Option<String>,
+}
+
+/// One code that a run could not sync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncFailure {
+    /// Place in the run's failures, from 1.
+    pub seq: i64,
+    /// The code, or `#N` for the N-th record of a listing when it carried none.
+    pub product_code: String,
+    /// Where it failed.
+    pub stage: Stage,
+    /// Why.
+    pub reason: Reason,
+    /// Haier's words, or what exactly was wrong.
+    pub detail: String,
+    /// Which try of the code, from 1.
+    pub attempt: i64,
+    /// County asked for; empty except for stock.
+    pub county_code: String,
+    /// The product's category, if stored.
+    pub category: String,
+    /// The product's brand, if stored.
+    pub brand: String,
+    /// When it was stored.
+    pub created_at: DateTime<Utc>,
+}

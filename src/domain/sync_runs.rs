@@ -1,0 +1,74 @@
+//! What a run is asked to do, and where it stands while it runs.
+
+use super::{
+    products::ProductCode,
+    sync_logs::{Stage, SyncType, Trigger},
+};
+
+/// Which products, and what about them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SyncRequest {
+    /// Exactly these, in order of code, each once. Empty: by `category` and `brand`, else everything.
+    pub codes: Vec<ProductCode>,
+    /// Only this product group of Haier's.
+    pub category: Option<String>,
+    /// Only this brand of Haier's.
+    pub brand: Option<String>,
+    /// Category to set.
+    pub assign_category: Option<String>,
+    /// Brand to set.
+    pub assign_brand: Option<String>,
+    /// Also ask for prices.
+    pub prices: bool,
+}
+
+impl SyncRequest {
+    /// Whether the run is over the whole catalogue; of those one at a time may run per type.
+    #[must_use]
+    pub fn is_over_everything(&self) -> bool {
+        self.codes.is_empty() && self.category.is_none() && self.brand.is_none()
+    }
+}
+
+/// A run to be stored: its log and its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRun {
+    /// Time-ordered id of its log.
+    pub log_id: i64,
+    /// What it is about.
+    pub sync_type: SyncType,
+    /// What to do.
+    pub request: SyncRequest,
+    /// What set it off.
+    pub trigger: Trigger,
+    /// Who asked; empty for the service itself.
+    pub requested_by: String,
+    /// Account to run under.
+    pub account: String,
+}
+
+/// How far a run is. A resumed run goes on from here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The step it works on.
+    pub stage: Stage,
+    /// Codes up to and with this one are decided. `None`: none is.
+    pub after: Option<ProductCode>,
+    /// Picture addresses left out so far.
+    pub bad_pictures: i64,
+}
+
+/// A run as one worker holds it: only while `epoch` is the stored one may it write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedRun {
+    /// Id of its log.
+    pub log_id: i64,
+    /// Raised by every claim.
+    pub epoch: i64,
+    /// What to do.
+    pub request: SyncRequest,
+    /// Where the worker before stopped. `None`: nobody worked on it yet.
+    pub checkpoint: Option<Checkpoint>,
+    /// Account it was stored under.
+    pub account: String,
+}

@@ -1,0 +1,78 @@
+//! What a use case can fail with. Knows no transport and no library; `grpc::status` turns it into a status.
+
+use crate::domain::{reasons::Reason, violations::Violation};
+
+/// A cause kept for the log, never shown to a caller.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Failure of a use case.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request is wrong; all faults at once.
+    #[error("invalid request: {}", list(.0))]
+    Invalid(Vec<Violation>),
+    /// The thing asked for does not exist.
+    #[error("{what} {key} does not exist")]
+    NotFound {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its key.
+        key: String,
+    },
+    /// A run over everything is under way already.
+    #[error(
+        "a run over the whole catalogue is under way already (sync log {sync_log_id}); watch it, or wait for its end"
+    )]
+    RunInProgress {
+        /// Id of that run's log.
+        sync_log_id: i64,
+    },
+    /// There is no upstream account.
+    #[error(
+        "no upstream account is configured: set HAIER_CLIENT_ID, HAIER_CLIENT_SECRET, HAIER_BASE_URL, \
+         HAIER_CUSTOMER_CODE, HAIER_PASSWORD and HAIER_SELLER_PASSWORD, or start with --sandbox"
+    )]
+    NotConfigured,
+    /// Haier refused, failed or did not answer.
+    #[error("{detail}")]
+    Upstream {
+        /// One of the reasons of upstream calls.
+        reason: Reason,
+        /// What happened, in words fit for the caller.
+        detail: String,
+    },
+    /// The caller's deadline passed.
+    #[error("the deadline passed before the answer was there")]
+    DeadlineExceeded,
+    /// The database does not answer.
+    #[error("the database does not answer; try again")]
+    StoreUnavailable(#[source] Cause),
+    /// A defect of ours.
+    #[error("internal error; the service's log has the cause")]
+    Internal(#[source] Cause),
+}
+
+fn list(violations: &[Violation]) -> String {
+    let each: Vec<_> = violations.iter().map(|v| format!("{}: {}", v.field, v.description)).collect();
+    each.join("; ")
+}
+
+impl Error {
+    /// The word for this failure in the closed list.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Invalid(_) => Reason::ValidationError,
+            Self::NotFound { .. } => Reason::NotFound,
+            Self::RunInProgress { .. } => Reason::RunInProgress,
+            Self::NotConfigured => Reason::NotConfigured,
+            Self::Upstream { reason, .. } => *reason,
+            Self::DeadlineExceeded => Reason::RequestTimeout,
+            Self::StoreUnavailable(_) => Reason::StoreUnavailable,
+            Self::Internal(_) => Reason::Internal,
+        }
+    }
+}
+
+/// Result of a use case.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,160 @@
+//! Rows, queries, transactions and migrations, on SQLite and on PostgreSQL. The only room that knows diesel.
+//!
+//! Functions of its files take a `&mut Conn`: a [`Tx`] when they write, [`Store::read`]'s connection when they only
+//! read. Whoever holds one never asks for a second, and never holds one across a call to Haier.
+
+mod conn;
+mod error;
+mod instant;
+pub mod migrations;
+mod partitions;
+mod postgres;
+mod postgres_tls;
+mod schema;
+mod sqlite;
+
+pub mod catalogue;
+pub mod prices;
+pub mod products;
+pub mod sync_failures;
+pub mod sync_logs;
+pub mod sync_runs;
+
+use std::{path::PathBuf, time::Duration};
+
+use chrono::{DateTime, Utc};
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use secrecy::SecretString;
+
+pub(crate) use conn::on;
+pub use conn::{Conn, Tx};
+pub use error::{Error, Result};
+
+/// Which database, and how to reach it.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// A file; made when it is not there.
+    Sqlite {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// A server.
+    Postgres {
+        /// `postgres://user:password@host/database?sslmode=…`.
+        url: SecretString,
+    },
+}
+
+/// How the store is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which database.
+    pub database: Database,
+    /// Most connections at once (PostgreSQL).
+    pub pool_size: usize,
+    /// Longest wait for a free connection, and for a new one.
+    pub wait: Duration,
+    /// Longest time of one statement (PostgreSQL).
+    pub statement_timeout: Duration,
+}
+
+/// The database, open.
+pub struct Store {
+    pools: Pools,
+}
+
+enum Pools {
+    Pg(postgres::Pool),
+    Lite(sqlite::Pools),
+}
+
+/// How full the pool of connections is.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolUse {
+    /// Connections in use.
+    pub in_use: usize,
+    /// Most there can be.
+    pub max: usize,
+}
+
+impl Store {
+    /// Opens the database. Does not migrate it.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or another process holds the SQLite file.
+    pub async fn open(options: &Options) -> Result<Self> {
+        let pools = match &options.database {
+            Database::Sqlite { path } => Pools::Lite(sqlite::open(path, options.wait).await?),
+            Database::Postgres { url } => Pools::Pg(postgres::open(url, options).await?),
+        };
+        Ok(Self { pools })
+    }
+
+    /// A connection to read with. On SQLite it refuses to write.
+    ///
+    /// # Errors
+    /// When none is free in time, or the database is gone.
+    pub async fn read(&self) -> Result<Conn> {
+        match &self.pools {
+            Pools::Pg(pool) => Ok(Conn::Pg(pool.get().await?)),
+            Pools::Lite(pools) => Ok(Conn::Lite(pools.readers.get().await?)),
+        }
+    }
+
+    /// Begins a transaction that may write.
+    ///
+    /// # Errors
+    /// When no connection is free in time, or the database is gone.
+    pub async fn begin(&self) -> Result<Tx> {
+        match &self.pools {
+            Pools::Pg(pool) => Tx::begin(Conn::Pg(pool.get().await?), "BEGIN").await,
+            Pools::Lite(pools) => Tx::begin(Conn::Lite(pools.writer.get().await?), "BEGIN IMMEDIATE").await,
+        }
+    }
+
+    /// Whether only this process can hold the database (SQLite).
+    #[must_use]
+    pub const fn is_exclusive(&self) -> bool {
+        matches!(self.pools, Pools::Lite(_))
+    }
+
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn ping(&self) -> Result<()> {
+        let mut conn = self.read().await?;
+        on!(&mut conn, |c| c.batch_execute("SELECT 1").await)?;
+        Ok(())
+    }
+
+    /// The database's own time. `None` on SQLite, which has none but ours.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn server_time(&self) -> Result<Option<DateTime<Utc>>> {
+        match self.read().await? {
+            Conn::Lite(_) => Ok(None),
+            Conn::Pg(mut conn) => {
+                let now = diesel::dsl::sql::<diesel::sql_types::Timestamptz>("clock_timestamp()");
+                Ok(Some(diesel::select(now).get_result(&mut conn).await?))
+            }
+        }
+    }
+
+    /// How full the pool is.
+    #[must_use]
+    pub fn pool_use(&self) -> PoolUse {
+        let of = |status: deadpool::Status| PoolUse {
+            in_use: status.size.saturating_sub(status.available),
+            max: status.max_size,
+        };
+        match &self.pools {
+            Pools::Pg(pool) => of(pool.status()),
+            Pools::Lite(pools) => {
+                let (writer, readers) = (of(pools.writer.status()), of(pools.readers.status()));
+                PoolUse { in_use: writer.in_use + readers.in_use, max: writer.max + readers.max }
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! One connection type over both databases, and the transaction that is rolled back unless committed.
+
+use std::ops::{Deref, DerefMut};
+
+use diesel::SqliteConnection;
+use diesel_async::{
+    AsyncPgConnection, SimpleAsyncConnection, pooled_connection::deadpool::Object,
+    sync_connection_wrapper::SyncConnectionWrapper,
+};
+
+use super::error::Result;
+
+/// SQLite behind diesel's async interface.
+pub(super) type LiteConnection = SyncConnectionWrapper<SqliteConnection>;
+
+/// A pooled connection to either database.
+pub enum Conn {
+    /// PostgreSQL.
+    Pg(Object<AsyncPgConnection>),
+    /// SQLite.
+    Lite(Object<LiteConnection>),
+}
+
+/// Runs one expression on either connection: a query is written once for both.
+macro_rules! on {
+    ($conn:expr, |$c:ident| $body:expr) => {
+        match $conn {
+            $crate::store::Conn::Pg(object) => {
+                let $c: &mut diesel_async::AsyncPgConnection = &mut *object;
+                $body
+            }
+            $crate::store::Conn::Lite(object) => {
+                let $c: &mut $crate::store::conn::LiteConnection = &mut *object;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use on;
+
+/// A transaction. Dropped without [`Tx::commit`], its connection is taken off the pool and closed, which rolls it
+/// back: whatever happened on it half-way, nobody inherits it.
+pub struct Tx(Option<Conn>);
+
+impl Tx {
+    pub(super) async fn begin(conn: Conn, begin: &str) -> Result<Self> {
+        // Owned by a Tx before the statement is sent, so that a caller who goes away in mid-BEGIN leaves nothing open.
+        let mut tx = Self(Some(conn));
+        on!(&mut *tx, |c| c.batch_execute(begin).await)?;
+        Ok(tx)
+    }
+
+    /// Makes everything written visible, at once.
+    ///
+    /// # Errors
+    /// When the database does not confirm it; then it may or may not have happened.
+    pub async fn commit(mut self) -> Result<()> {
+        on!(&mut *self, |c| c.batch_execute("COMMIT").await)?;
+        drop(self.0.take());
+        Ok(())
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        match self.0.take() {
+            Some(Conn::Pg(object)) => drop(Object::take(object)),
+            Some(Conn::Lite(object)) => drop(Object::take(object)),
+            None => {}
+        }
+    }
+}
+
+impl Deref for Tx {
+    type Target = Conn;
+
+    #[expect(clippy::expect_used, reason = "only commit and drop empty it, and both consume the Tx")]
+    fn deref(&self) -> &Conn {
+        self.0.as_ref().expect("a transaction holds its connection until it ends")
+    }
+}
+
+impl DerefMut for Tx {
+    #[expect(clippy::expect_used, reason = "only commit and drop empty it, and both consume the Tx")]
+    fn deref_mut(&mut self) -> &mut Conn {
+        self.0.as_mut().expect("a transaction holds its connection until it ends")
+    }
+}

@@ -1,0 +1,101 @@
+//! PostgreSQL: the pool, and how each of its connections is made.
+
+use diesel::{ConnectionError, ConnectionResult};
+use diesel_async::{
+    AsyncPgConnection,
+    pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool},
+};
+use futures_util::FutureExt as _;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{
+    Error, Options, Result,
+    postgres_tls::{Tls, TlsMode},
+};
+
+pub(super) type Pool = deadpool::Pool<AsyncPgConnection>;
+
+/// Makes the pool and its first connection, so that a wrong address is told at start.
+pub(super) async fn open(url: &SecretString, options: &Options) -> Result<Pool> {
+    let (mut config, tls) = parse(url)?;
+    let timeout = options.statement_timeout.as_millis();
+    config
+        .application_name("haier-integration")
+        .connect_timeout(options.wait)
+        .keepalives_idle(std::time::Duration::from_secs(30))
+        .options(format!("-c statement_timeout={timeout} -c idle_in_transaction_session_timeout=60000"));
+    let server = describe(&config);
+    let mut manager = ManagerConfig::<AsyncPgConnection>::default();
+    manager.recycling_method = RecyclingMethod::Fast;
+    let setup = config.clone();
+    manager.custom_setup = Box::new(move |_| {
+        let (config, tls) = (setup.clone(), tls.clone());
+        async move { connect(&config, &tls).await }.boxed()
+    });
+    // The address is in the closure; the manager's own copy of it is not needed.
+    let pool = deadpool::Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager))
+        .max_size(options.pool_size)
+        .wait_timeout(Some(options.wait))
+        .create_timeout(Some(options.wait))
+        .runtime(::deadpool::Runtime::Tokio1)
+        .build()
+        .map_err(|error| Error::Open(error.to_string()))?;
+    let first = pool.get().await.map_err(|error| {
+        Error::Open(format!("cannot reach PostgreSQL at {server}: {}", innermost(&error)))
+    })?;
+    drop(first);
+    Ok(pool)
+}
+
+fn parse(url: &SecretString) -> Result<(tokio_postgres::Config, Tls)> {
+    let (url, mode, root_cert) = TlsMode::split(url.expose_secret()).map_err(Error::Open)?;
+    let config: tokio_postgres::Config = url
+        .parse()
+        .map_err(|error| Error::Open(format!("the database URL is wrong: {}", innermost(&error))))?;
+    let tls = Tls::new(mode, root_cert.as_deref()).map_err(Error::Open)?;
+    Ok((config, tls))
+}
+
+async fn connect(config: &tokio_postgres::Config, tls: &Tls) -> ConnectionResult<AsyncPgConnection> {
+    let bad = |error: tokio_postgres::Error| ConnectionError::BadConnection(innermost(&error));
+    match tls {
+        Tls::Off => {
+            let (client, connection) = config.connect(tokio_postgres::NoTls).await.map_err(bad)?;
+            AsyncPgConnection::try_from_client_and_connection(client, connection).await
+        }
+        Tls::On { connector, required } => {
+            let mut config = config.clone();
+            config.ssl_mode(if *required {
+                tokio_postgres::config::SslMode::Require
+            } else {
+                tokio_postgres::config::SslMode::Prefer
+            });
+            let (client, connection) = config.connect(connector.clone()).await.map_err(bad)?;
+            AsyncPgConnection::try_from_client_and_connection(client, connection).await
+        }
+    }
+}
+
+/// Host, port and database: what may be said of an address that also holds a password.
+fn describe(config: &tokio_postgres::Config) -> String {
+    let hosts: Vec<String> = config
+        .get_hosts()
+        .iter()
+        .map(|host| match host {
+            tokio_postgres::config::Host::Tcp(name) => name.clone(),
+            tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
+        })
+        .collect();
+    let ports: Vec<String> = config.get_ports().iter().map(ToString::to_string).collect();
+    let port = if ports.is_empty() { "5432".to_owned() } else { ports.join(",") };
+    format!("{}:{port}, database {}", hosts.join(","), config.get_dbname().unwrap_or("(default)"))
+}
+
+/// The last cause, which is the one that says what happened.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut current = error;
+    while let Some(source) = current.source() {
+        current = source;
+    }
+    current.to_string()
+}

@@ -1,0 +1,157 @@
+//! Reading the shop's copy of the catalogue.
+
+use diesel::{
+    BoolExpressionMethods as _, EscapeExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _,
+    QueryDsl as _, Queryable, Selectable, SelectableHelper as _, TextExpressionMethods as _, dsl::exists,
+    sql_types::Text,
+};
+use diesel_async::RunQueryDsl as _;
+use serde_json::Value;
+
+use super::{
+    Conn, Result,
+    instant::At,
+    on,
+    schema::{lower, product_sync, products},
+};
+use crate::domain::{
+    decimal::Money,
+    pages::{Page, PageRequest},
+    products::{Product, ProductCode, ProductFilter},
+};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = products)]
+struct ProductRow {
+    product_code: String,
+    product_model: Option<String>,
+    name: Option<String>,
+    product_group: Option<String>,
+    category: Option<String>,
+    brand: Option<String>,
+    product_image_url: Option<String>,
+    product_page_urls: Value,
+    supply_price_e4: Option<i64>,
+    invoice_price_e4: Option<i64>,
+    market_price_e4: Option<i64>,
+    stock_rebate: Option<String>,
+    rebate_policy: Option<String>,
+    rebate_money_e4: Option<i64>,
+    is_sales: bool,
+    no_sales_reason: Option<String>,
+    source: String,
+    delisted_at: Option<At>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = product_sync)]
+struct SyncedRow {
+    catalogue_at: Option<At>,
+    price_at: Option<At>,
+}
+
+impl From<(ProductRow, SyncedRow)> for Product {
+    fn from((row, synced): (ProductRow, SyncedRow)) -> Self {
+        let money = |e4: Option<i64>| e4.map(|e4| Money { e4 });
+        let page_urls = row
+            .product_page_urls
+            .as_array()
+            .map(|urls| urls.iter().filter_map(|url| url.as_str().map(ToOwned::to_owned)).collect());
+        Self {
+            code: ProductCode::from_stored(row.product_code),
+            model: row.product_model,
+            name: row.name,
+            group: row.product_group,
+            category: row.category,
+            brand: row.brand,
+            image_url: row.product_image_url,
+            page_urls: page_urls.unwrap_or_default(),
+            supply_price: money(row.supply_price_e4),
+            invoice_price: money(row.invoice_price_e4),
+            market_price: money(row.market_price_e4),
+            stock_rebate: row.stock_rebate,
+            rebate_policy: row.rebate_policy,
+            rebate_money: money(row.rebate_money_e4),
+            is_sales: row.is_sales,
+            no_sales_reason: row.no_sales_reason,
+            source: row.source,
+            last_sync_at: synced.catalogue_at.map(|at| at.0).max(synced.price_at.map(|at| at.0)),
+            delisted_at: row.delisted_at.map(Into::into),
+        }
+    }
+}
+
+/// The stored ones among these codes, in no particular order.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_by_code(conn: &mut Conn, codes: &[ProductCode]) -> Result<Vec<Product>> {
+    let codes: Vec<&str> = codes.iter().map(ProductCode::as_str).collect();
+    let rows: Vec<(ProductRow, SyncedRow)> = on!(conn, |c| products::table
+        .inner_join(product_sync::table.on(product_sync::product_id.eq(products::id)))
+        .filter(products::product_code.eq_any(codes))
+        .select((ProductRow::as_select(), SyncedRow::as_select()))
+        .load(c)
+        .await)?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// One page of the products that match, by code.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(
+    conn: &mut Conn,
+    filter: &ProductFilter,
+    page: &PageRequest<String>,
+) -> Result<Page<Product, String>> {
+    let rows: Vec<(ProductRow, SyncedRow)> = on!(conn, |c| {
+        let mut query = products::table
+            .inner_join(product_sync::table.on(product_sync::product_id.eq(products::id)))
+            .select((ProductRow::as_select(), SyncedRow::as_select()))
+            .into_boxed();
+        if let Some(brand) = &filter.brand {
+            query = query.filter(products::brand.eq(brand));
+        }
+        if let Some(category) = &filter.category {
+            query = query.filter(products::category.eq(category));
+        }
+        if let Some(is_sales) = filter.is_sales {
+            query = query.filter(products::is_sales.eq(is_sales));
+        }
+        if let Some(text) = &filter.query {
+            let pattern = contains(text);
+            let in_name = lower(diesel::dsl::sql::<Text>("coalesce(products.name, '')"));
+            let in_model = lower(diesel::dsl::sql::<Text>("coalesce(products.product_model, '')"));
+            query = query.filter(
+                lower(products::product_code)
+                    .like(pattern.clone())
+                    .escape('\\')
+                    .or(in_model.like(pattern.clone()).escape('\\'))
+                    .or(in_name.like(pattern).escape('\\')),
+            );
+        }
+        if let Some(after) = &page.after {
+            query = query.filter(products::product_code.gt(after));
+        }
+        query.order(products::product_code).limit(page.size + 1).load(c).await
+    })?;
+    let items: Vec<Product> = rows.into_iter().map(Into::into).collect();
+    Ok(Page::cut(items, page.size, |product| product.code.as_str().to_owned()))
+}
+
+/// Whether nothing is stored yet.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn is_empty(conn: &mut Conn) -> Result<bool> {
+    let any: bool =
+        on!(conn, |c| diesel::select(exists(products::table.select(products::id))).get_result(c).await)?;
+    Ok(!any)
+}
+
+/// A LIKE pattern for "contains this, case ignored"; the text's own wildcards are taken literally.
+pub(super) fn contains(text: &str) -> String {
+    let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{escaped}%")
+}

@@ -1,0 +1,116 @@
+//! The tables, once for both databases.
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Bool, Json, Nullable, Text};
+    use super::super::instant::Instant;
+
+    products (id) {
+        id -> BigInt,
+        product_code -> Text,
+        product_model -> Nullable<Text>,
+        name -> Nullable<Text>,
+        product_group -> Nullable<Text>,
+        category -> Nullable<Text>,
+        category_assigned -> Bool,
+        brand -> Nullable<Text>,
+        brand_assigned -> Bool,
+        product_image_url -> Nullable<Text>,
+        product_page_urls -> Json,
+        supply_price_e4 -> Nullable<BigInt>,
+        invoice_price_e4 -> Nullable<BigInt>,
+        market_price_e4 -> Nullable<BigInt>,
+        stock_rebate -> Nullable<Text>,
+        rebate_policy -> Nullable<Text>,
+        rebate_money_e4 -> Nullable<BigInt>,
+        is_sales -> Bool,
+        no_sales_reason -> Nullable<Text>,
+        source -> Text,
+        created_at -> Instant,
+        updated_at -> Instant,
+        delisted_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Nullable};
+    use super::super::instant::Instant;
+
+    product_sync (product_id) {
+        product_id -> BigInt,
+        catalogue_at -> Nullable<Instant>,
+        catalogue_hash -> Nullable<BigInt>,
+        price_at -> Nullable<Instant>,
+        price_hash -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Json, Nullable, Text};
+    use super::super::instant::Instant;
+
+    sync_logs (id) {
+        id -> BigInt,
+        sync_type -> Text,
+        status -> Text,
+        end_reason -> Nullable<Text>,
+        message -> Text,
+        message_parts -> Nullable<Json>,
+        total_count -> BigInt,
+        success_count -> BigInt,
+        failed_count -> BigInt,
+        planned_count -> Nullable<BigInt>,
+        trigger -> Text,
+        requested_by -> Text,
+        parent_id -> Nullable<BigInt>,
+        account -> Text,
+        created_at -> Instant,
+        started_at -> Nullable<Instant>,
+        completed_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Text};
+    use super::super::instant::Instant;
+
+    sync_failures (sync_log_id, seq) {
+        sync_log_id -> BigInt,
+        seq -> BigInt,
+        product_code -> Text,
+        stage -> Text,
+        reason -> Text,
+        detail -> Text,
+        attempt -> BigInt,
+        county_code -> Text,
+        category -> Text,
+        brand -> Text,
+        created_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Bool, Json, Nullable, Text};
+    use super::super::instant::Instant;
+
+    sync_runs (log_id) {
+        log_id -> BigInt,
+        sync_type -> Text,
+        over_everything -> Bool,
+        request -> Json,
+        account -> Text,
+        epoch -> BigInt,
+        worker -> Nullable<Text>,
+        lease_until -> Nullable<Instant>,
+        stage -> Nullable<Text>,
+        checkpoint -> Nullable<Text>,
+        bad_pictures -> BigInt,
+    }
+}
+
+diesel::joinable!(product_sync -> products (product_id));
+diesel::allow_tables_to_appear_in_same_query!(products, product_sync);
+
+diesel::define_sql_function! {
+    /// Lower case, for searches that ignore it.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}

@@ -1,0 +1,161 @@
+//! The record of runs. Rows are made and ended by `sync_runs`; here they are read.
+
+use diesel::{
+    EscapeExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable,
+    Selectable, SelectableHelper as _, TextExpressionMethods as _,
+};
+use diesel_async::RunQueryDsl as _;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Conn, Error, Result,
+    instant::At,
+    on,
+    products::contains,
+    schema::{lower, sync_logs},
+};
+use crate::domain::{
+    ids::first_id_at,
+    messages::EndMessage,
+    pages::{Page, PageRequest},
+    reasons::Reason,
+    sync_logs::{Counts, SyncLog, SyncLogFilter, SyncStatus, SyncType, Trigger},
+};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sync_logs)]
+struct SyncLogRow {
+    id: i64,
+    sync_type: String,
+    status: String,
+    end_reason: Option<String>,
+    message_parts: Option<serde_json::Value>,
+    total_count: i64,
+    success_count: i64,
+    failed_count: i64,
+    planned_count: Option<i64>,
+    trigger: String,
+    requested_by: String,
+    parent_id: Option<i64>,
+    account: String,
+    created_at: At,
+    started_at: Option<At>,
+    completed_at: Option<At>,
+}
+
+/// What the columns do not hold of an [`EndMessage`].
+#[derive(Serialize, Deserialize)]
+pub(super) struct MessageParts {
+    failures: Vec<(String, i64)>,
+    detail: String,
+    bad_pictures: i64,
+}
+
+impl From<&EndMessage> for MessageParts {
+    fn from(end: &EndMessage) -> Self {
+        Self {
+            failures: end
+                .failures
+                .iter()
+                .map(|(reason, count)| (reason.as_str().to_owned(), *count))
+                .collect(),
+            detail: end.detail.clone(),
+            bad_pictures: end.bad_pictures,
+        }
+    }
+}
+
+pub(super) fn unknown(what: &'static str, value: &str) -> Error {
+    Error::UnknownValue { what, value: value.to_owned() }
+}
+
+impl TryFrom<SyncLogRow> for SyncLog {
+    type Error = Error;
+
+    fn try_from(row: SyncLogRow) -> Result<Self> {
+        let end = row.end_reason.as_deref().map(|word| end_message(word, &row)).transpose()?;
+        Ok(Self {
+            id: row.id,
+            sync_type: SyncType::parse(&row.sync_type).ok_or_else(|| unknown("sync type", &row.sync_type))?,
+            status: SyncStatus::parse(&row.status).ok_or_else(|| unknown("sync status", &row.status))?,
+            end,
+            counts: Counts { total: row.total_count, success: row.success_count, failed: row.failed_count },
+            planned_count: row.planned_count,
+            started_at: row.started_at.map(Into::into),
+            completed_at: row.completed_at.map(Into::into),
+            created_at: row.created_at.into(),
+            trigger: Trigger::parse(&row.trigger).ok_or_else(|| unknown("trigger", &row.trigger))?,
+            requested_by: row.requested_by,
+            parent_id: row.parent_id,
+            account: row.account,
+        })
+    }
+}
+
+fn end_message(word: &str, row: &SyncLogRow) -> Result<EndMessage> {
+    let reason = |word: &str| Reason::parse(word).ok_or_else(|| unknown("reason", word));
+    let parts = row.message_parts.clone().map(serde_json::from_value::<MessageParts>).transpose();
+    let parts = parts.map_err(|error| unknown("message", &error.to_string()))?;
+    let parts =
+        parts.unwrap_or(MessageParts { failures: Vec::new(), detail: String::new(), bad_pictures: 0 });
+    let failures = parts.failures.iter().map(|(word, count)| Ok((reason(word)?, *count)));
+    Ok(EndMessage {
+        reason: reason(word)?,
+        success: row.success_count,
+        failed: row.failed_count,
+        failures: failures.collect::<Result<_>>()?,
+        detail: parts.detail,
+        bad_pictures: parts.bad_pictures,
+    })
+}
+
+/// One log, if it exists.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find(conn: &mut Conn, id: i64) -> Result<Option<SyncLog>> {
+    let row: Option<SyncLogRow> =
+        on!(conn, |c| sync_logs::table.find(id).select(SyncLogRow::as_select()).first(c).await.optional())?;
+    row.map(TryInto::try_into).transpose()
+}
+
+/// One page of the logs that match, newest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(
+    conn: &mut Conn,
+    filter: &SyncLogFilter,
+    page: &PageRequest<i64>,
+) -> Result<Page<SyncLog, i64>> {
+    let rows: Vec<SyncLogRow> = on!(conn, |c| {
+        let mut query = sync_logs::table.select(SyncLogRow::as_select()).into_boxed();
+        if let Some(sync_type) = filter.sync_type {
+            query = query.filter(sync_logs::sync_type.eq(sync_type.as_str()));
+        }
+        if let Some(status) = filter.status {
+            query = query.filter(sync_logs::status.eq(status.as_str()));
+        }
+        // The bounds on the id, which is ordered like created_at, are what finds the partition and the index range.
+        if let Some(after) = filter.created_after {
+            query = query
+                .filter(sync_logs::id.ge(first_id_at(after)))
+                .filter(sync_logs::created_at.ge(At(after)));
+        }
+        if let Some(before) = filter.created_before {
+            let next_millisecond = before + chrono::TimeDelta::milliseconds(1);
+            query = query
+                .filter(sync_logs::id.lt(first_id_at(next_millisecond)))
+                .filter(sync_logs::created_at.lt(At(before)));
+        }
+        if let Some(text) = &filter.query {
+            query = query.filter(lower(sync_logs::message).like(contains(text)).escape('\\'));
+        }
+        if let Some(after) = page.after {
+            query = query.filter(sync_logs::id.lt(after));
+        }
+        query.order(sync_logs::id.desc()).limit(page.size + 1).load(c).await
+    })?;
+    let items = rows.into_iter().map(TryInto::try_into).collect::<Result<Vec<SyncLog>>>()?;
+    Ok(Page::cut(items, page.size, |log| log.id))
+}

@@ -1,0 +1,277 @@
+//! What is to be done and being done: runs are stored, claimed under a lease, checkpointed and ended.
+//!
+//! Every write of a worker names its epoch; a worker whose epoch is no longer the stored one gets
+//! [`Error::LeaseLost`], and its transaction is rolled back.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _,
+    OptionalExtension as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
+};
+use diesel_async::RunQueryDsl as _;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Conn, Error, Result,
+    instant::At,
+    on,
+    schema::{sync_logs, sync_runs},
+    sync_logs::{MessageParts, unknown},
+};
+use crate::domain::{
+    messages::{EndMessage, Language},
+    products::ProductCode,
+    sync_logs::{Counts, Stage, SyncStatus},
+    sync_runs::{Checkpoint, ClaimedRun, NewRun, SyncRequest},
+};
+
+/// A request as stored.
+#[derive(Serialize, Deserialize)]
+struct RequestJson {
+    codes: Vec<String>,
+    category: Option<String>,
+    brand: Option<String>,
+    assign_category: Option<String>,
+    assign_brand: Option<String>,
+    prices: bool,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sync_runs)]
+struct RunRow {
+    log_id: i64,
+    request: serde_json::Value,
+    account: String,
+    epoch: i64,
+    stage: Option<String>,
+    checkpoint: Option<String>,
+    bad_pictures: i64,
+}
+
+/// Stores a pending run and its log.
+///
+/// # Errors
+/// [`Error::Conflict`] when it is over everything and another such run of its type is open.
+pub async fn insert(conn: &mut Conn, run: &NewRun, now: DateTime<Utc>) -> Result<()> {
+    let request = &run.request;
+    let json = serde_json::json!(RequestJson {
+        codes: request.codes.iter().map(|code| code.as_str().to_owned()).collect(),
+        category: request.category.clone(),
+        brand: request.brand.clone(),
+        assign_category: request.assign_category.clone(),
+        assign_brand: request.assign_brand.clone(),
+        prices: request.prices,
+    });
+    let row = (
+        sync_runs::log_id.eq(run.log_id),
+        sync_runs::sync_type.eq(run.sync_type.as_str()),
+        sync_runs::over_everything.eq(request.is_over_everything()),
+        sync_runs::request.eq(json),
+        sync_runs::account.eq(&run.account),
+    );
+    let inserted = on!(conn, |c| diesel::insert_into(sync_runs::table)
+        .values(row)
+        .on_conflict_do_nothing()
+        .execute(c)
+        .await)?;
+    if inserted == 0 {
+        return Err(Error::Conflict);
+    }
+    let log = (
+        sync_logs::id.eq(run.log_id),
+        sync_logs::sync_type.eq(run.sync_type.as_str()),
+        sync_logs::trigger.eq(run.trigger.as_str()),
+        sync_logs::requested_by.eq(&run.requested_by),
+        sync_logs::account.eq(&run.account),
+        sync_logs::created_at.eq(At(now)),
+    );
+    on!(conn, |c| diesel::insert_into(sync_logs::table).values(log).execute(c).await)?;
+    Ok(())
+}
+
+/// The open run over everything of a type, if there is one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_exclusive(conn: &mut Conn, sync_type: &str) -> Result<Option<i64>> {
+    let id = on!(conn, |c| sync_runs::table
+        .filter(sync_runs::over_everything)
+        .filter(sync_runs::sync_type.eq(sync_type))
+        .select(sync_runs::log_id)
+        .first(c)
+        .await
+        .optional())?;
+    Ok(id)
+}
+
+/// The step at which an open run stands. `None`: not begun, or not open.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_stage(conn: &mut Conn, log_id: i64) -> Result<Option<Stage>> {
+    let stage: Option<Option<String>> =
+        on!(conn, |c| sync_runs::table.find(log_id).select(sync_runs::stage).first(c).await.optional())?;
+    stage.flatten().map(|word| Stage::parse(&word).ok_or_else(|| unknown("stage", &word))).transpose()
+}
+
+/// Takes the oldest run that nobody holds: its epoch goes up, its lease is ours, its log is `processing`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn claim(
+    conn: &mut Conn,
+    worker: &str,
+    now: DateTime<Utc>,
+    lease: TimeDelta,
+) -> Result<Option<ClaimedRun>> {
+    let oldest_free = || {
+        let free = sync_runs::lease_until.is_null().or(sync_runs::lease_until.assume_not_null().lt(At(now)));
+        sync_runs::table.filter(free).order(sync_runs::log_id).limit(1)
+    };
+    let row: Option<RunRow> = match conn {
+        Conn::Pg(conn) => {
+            let locked = oldest_free().select(RunRow::as_select()).for_update().skip_locked();
+            locked.first(conn).await.optional()?
+        }
+        Conn::Lite(conn) => oldest_free().select(RunRow::as_select()).first(conn).await.optional()?,
+    };
+    let Some(row) = row else { return Ok(None) };
+    let epoch = row.epoch + 1;
+    on!(conn, |c| diesel::update(sync_runs::table.find(row.log_id))
+        .set((
+            sync_runs::epoch.eq(epoch),
+            sync_runs::worker.eq(worker),
+            sync_runs::lease_until.eq(At(now + lease)),
+        ))
+        .execute(c)
+        .await)?;
+    let pending =
+        sync_logs::table.find(row.log_id).filter(sync_logs::status.eq(SyncStatus::Pending.as_str()));
+    on!(conn, |c| diesel::update(pending)
+        .set((sync_logs::status.eq(SyncStatus::Processing.as_str()), sync_logs::started_at.eq(At(now)),))
+        .execute(c)
+        .await)?;
+    claimed(row, epoch).map(Some)
+}
+
+fn claimed(row: RunRow, epoch: i64) -> Result<ClaimedRun> {
+    let request: RequestJson =
+        serde_json::from_value(row.request).map_err(|error| unknown("request", &error.to_string()))?;
+    let stage = row.stage.as_deref().map(|word| Stage::parse(word).ok_or_else(|| unknown("stage", word)));
+    let checkpoint = stage.transpose()?.map(|stage| Checkpoint {
+        stage,
+        after: row.checkpoint.map(ProductCode::from_stored),
+        bad_pictures: row.bad_pictures,
+    });
+    Ok(ClaimedRun {
+        log_id: row.log_id,
+        epoch,
+        request: SyncRequest {
+            codes: request.codes.into_iter().map(ProductCode::from_stored).collect(),
+            category: request.category,
+            brand: request.brand,
+            assign_category: request.assign_category,
+            assign_brand: request.assign_brand,
+            prices: request.prices,
+        },
+        checkpoint,
+        account: row.account,
+    })
+}
+
+/// Prolongs the lease.
+///
+/// # Errors
+/// [`Error::LeaseLost`] when the run has another holder.
+pub async fn heartbeat(conn: &mut Conn, run: &ClaimedRun, lease_until: DateTime<Utc>) -> Result<()> {
+    held(on!(conn, |c| diesel::update(holding(run))
+        .set(sync_runs::lease_until.eq(At(lease_until)))
+        .execute(c)
+        .await)?)
+}
+
+/// Gives the run back, so that any replica goes on with it at once.
+///
+/// # Errors
+/// [`Error::LeaseLost`] when the run has another holder.
+pub async fn release(conn: &mut Conn, run: &ClaimedRun) -> Result<()> {
+    let nobody: Option<At> = None;
+    held(on!(conn, |c| diesel::update(holding(run)).set(sync_runs::lease_until.eq(nobody)).execute(c).await)?)
+}
+
+/// Gives up every lease: right only where no other process can hold one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn release_all(conn: &mut Conn) -> Result<()> {
+    let nobody: Option<At> = None;
+    on!(conn, |c| diesel::update(sync_runs::table).set(sync_runs::lease_until.eq(nobody)).execute(c).await)?;
+    Ok(())
+}
+
+/// Moves checkpoint, lease and counts. The first statement of a worker's transaction: without the lease, no write.
+///
+/// # Errors
+/// [`Error::LeaseLost`] when the run has another holder.
+pub async fn checkpoint(
+    conn: &mut Conn,
+    run: &ClaimedRun,
+    at: &Checkpoint,
+    counts: Counts,
+    planned: Option<i64>,
+    lease_until: DateTime<Utc>,
+) -> Result<()> {
+    held(on!(conn, |c| diesel::update(holding(run))
+        .set((
+            sync_runs::stage.eq(at.stage.as_str()),
+            sync_runs::checkpoint.eq(at.after.as_ref().map(ProductCode::as_str)),
+            sync_runs::bad_pictures.eq(at.bad_pictures),
+            sync_runs::lease_until.eq(At(lease_until)),
+        ))
+        .execute(c)
+        .await)?)?;
+    on!(conn, |c| diesel::update(sync_logs::table.find(run.log_id))
+        .set((
+            sync_logs::total_count.eq(counts.total),
+            sync_logs::success_count.eq(counts.success),
+            sync_logs::failed_count.eq(counts.failed),
+            sync_logs::planned_count.eq(planned),
+        ))
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
+/// Ends a run for good: the work goes, the log keeps how it ended.
+///
+/// # Errors
+/// [`Error::LeaseLost`] when the run has another holder.
+pub async fn finish(conn: &mut Conn, run: &ClaimedRun, end: &EndMessage, now: DateTime<Utc>) -> Result<()> {
+    held(on!(conn, |c| diesel::delete(holding(run)).execute(c).await)?)?;
+    let counts = Counts { total: end.success + end.failed, success: end.success, failed: end.failed };
+    on!(conn, |c| diesel::update(sync_logs::table.find(run.log_id))
+        .set((
+            sync_logs::status.eq(SyncStatus::at_end(end.reason, counts).as_str()),
+            sync_logs::end_reason.eq(end.reason.as_str()),
+            sync_logs::message.eq(end.render(Language::Chinese)),
+            sync_logs::message_parts.eq(serde_json::json!(MessageParts::from(end))),
+            sync_logs::total_count.eq(counts.total),
+            sync_logs::success_count.eq(counts.success),
+            sync_logs::failed_count.eq(counts.failed),
+            sync_logs::completed_at.eq(At(now)),
+        ))
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
+type Holding<'a> =
+    diesel::dsl::Filter<diesel::dsl::Find<sync_runs::table, i64>, diesel::dsl::Eq<sync_runs::epoch, i64>>;
+
+fn holding(run: &ClaimedRun) -> Holding<'_> {
+    sync_runs::table.find(run.log_id).filter(sync_runs::epoch.eq(run.epoch))
+}
+
+const fn held(rows: usize) -> Result<()> {
+    if rows == 0 { Err(Error::LeaseLost) } else { Ok(()) }
+}
