@@ -3,6 +3,7 @@
 pub mod domain;
 pub mod error;
 pub mod store;
+pub mod upstream;
 
 /// Messages and services generated from `proto/`.
 #[allow(missing_docs, clippy::all, reason = "generated code")]

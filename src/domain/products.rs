@@ -80,6 +80,8 @@ pub struct CatalogueRecord {
     pub no_sales_reason: Option<String>,
     /// Picture addresses that were left out because they are none.
     pub bad_pictures: u32,
+    /// When the request was sent: an older answer never overwrites a newer one.
+    pub asked_at: DateTime<Utc>,
 }
 
 /// What one record of Haier's price answer carries. `None`: the answer did not say.
@@ -103,6 +105,8 @@ pub struct PriceRecord {
     pub is_sales: Option<bool>,
     /// Why there is no price.
     pub reason: Option<String>,
+    /// When the request was sent: an older answer never overwrites a newer one.
+    pub asked_at: DateTime<Utc>,
 }
 
 impl PriceRecord {

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::{Conn, Result};
 use crate::domain::products::CatalogueRecord;
 
-/// Records of one answer, each code once, with what to set beside them.
+/// Records of some answers, with what to set beside them.
 #[derive(Debug, Clone)]
 pub struct CatalogueBatch {
     /// The records.
@@ -21,8 +21,6 @@ pub struct CatalogueBatch {
     pub assign_category: Option<String>,
     /// Brand to set on all of them, for good.
     pub assign_brand: Option<String>,
-    /// When the request was sent.
-    pub asked_at: DateTime<Utc>,
     /// Now.
     pub now: DateTime<Utc>,
 }
@@ -38,7 +36,7 @@ pub struct Written {
     pub unchanged: usize,
 }
 
-/// Stores the records of one answer.
+/// Stores the records of some answers.
 ///
 /// # Errors
 /// When the database does not answer or refuses a value.
@@ -46,8 +44,9 @@ pub async fn upsert(conn: &mut Conn, mut batch: CatalogueBatch) -> Result<Writte
     if batch.records.is_empty() {
         return Ok(Written::default());
     }
-    // One order for all writers, so that two of them never wait for each other's rows.
-    batch.records.sort_by(|a, b| a.code.cmp(&b.code));
+    // One order for all writers, so that two of them never wait for each other's rows. Of doubles the newest counts.
+    batch.records.sort_by(|a, b| a.code.cmp(&b.code).then(b.asked_at.cmp(&a.asked_at)));
+    batch.records.dedup_by(|older, newer| older.code == newer.code);
     match conn {
         Conn::Pg(conn) => postgres::upsert(conn, &batch).await,
         Conn::Lite(conn) => {

@@ -11,18 +11,16 @@ use super::{
 };
 use crate::domain::products::PriceRecord;
 
-/// Price records of one answer, each code once.
+/// Price records of some answers.
 #[derive(Debug, Clone)]
 pub struct PriceBatch {
     /// The records.
     pub records: Vec<PriceRecord>,
-    /// When the request was sent.
-    pub asked_at: DateTime<Utc>,
     /// Now.
     pub now: DateTime<Utc>,
 }
 
-/// Stores the price records of one answer. Codes that are not stored are passed over.
+/// Stores the price records of some answers. Codes that are not stored are passed over.
 ///
 /// # Errors
 /// When the database does not answer or refuses a value.
@@ -30,8 +28,9 @@ pub async fn upsert(conn: &mut Conn, mut batch: PriceBatch) -> Result<Written> {
     if batch.records.is_empty() {
         return Ok(Written::default());
     }
-    // One order for all writers, so that two of them never wait for each other's rows.
-    batch.records.sort_by(|a, b| a.code.cmp(&b.code));
+    // One order for all writers, so that two of them never wait for each other's rows. Of doubles the newest counts.
+    batch.records.sort_by(|a, b| a.code.cmp(&b.code).then(b.asked_at.cmp(&a.asked_at)));
+    batch.records.dedup_by(|older, newer| older.code == newer.code);
     match conn {
         Conn::Pg(conn) => postgres::upsert(conn, &batch).await,
         Conn::Lite(conn) => {

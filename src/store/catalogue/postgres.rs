@@ -54,9 +54,9 @@ pub(super) async fn upsert(conn: &mut AsyncPgConnection, batch: &CatalogueBatch)
     let mut changed = Vec::new();
     for (record, hash) in &hashed {
         let Some(row) = stored.get(record.code.as_str()) else { continue };
-        let newer = row.catalogue_at.is_none_or(|at| at.0 < batch.asked_at);
+        let newer = row.catalogue_at.is_none_or(|at| at.0 < record.asked_at);
         if newer {
-            touched.push((row.id, *hash));
+            touched.push((row.id, *hash, At(record.asked_at)));
             if batch.assigns() || row.catalogue_hash != Some(*hash) {
                 changed.push((row.id, *record));
             }
@@ -66,7 +66,7 @@ pub(super) async fn upsert(conn: &mut AsyncPgConnection, batch: &CatalogueBatch)
         update(conn, batch, &changed).await?;
     }
     if !touched.is_empty() {
-        touch(conn, batch, &touched).await?;
+        touch(conn, touched).await?;
     }
     written.updated = changed.len();
     written.unchanged = batch.records.len() - written.inserted - written.updated;
@@ -95,10 +95,11 @@ async fn insert(
     let columns = Columns::of(new.iter().map(|(record, _)| *record));
     let codes: Vec<&str> = new.iter().map(|(record, _)| record.code.as_str()).collect();
     let hashes: Vec<i64> = new.iter().map(|(_, hash)| *hash).collect();
+    let instants: Vec<At> = new.iter().map(|(record, _)| At(record.asked_at)).collect();
     let inserted: Vec<InsertedId> = diesel::sql_query(
         "WITH input AS ( \
-             SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
-             AS u(code, model, name, grp, brand, image, pages, is_sales, reason, hash) \
+             SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $14) \
+             AS u(code, model, name, grp, brand, image, pages, is_sales, reason, hash, at) \
          ), inserted AS ( \
              INSERT INTO products (product_code, product_model, name, product_group, category, category_assigned, \
                  brand, brand_assigned, product_image_url, product_page_urls, is_sales, no_sales_reason, \
@@ -108,7 +109,7 @@ async fn insert(
              FROM input ON CONFLICT (product_code) DO NOTHING RETURNING id, product_code \
          ) \
          INSERT INTO product_sync (product_id, catalogue_at, catalogue_hash) \
-         SELECT inserted.id, $14, input.hash FROM inserted JOIN input ON input.code = inserted.product_code \
+         SELECT inserted.id, input.at, input.hash FROM inserted JOIN input ON input.code = inserted.product_code \
          RETURNING product_id",
     )
     .bind::<Array<Text>, _>(codes)
@@ -124,7 +125,7 @@ async fn insert(
     .bind::<Nullable<Text>, _>(batch.assign_category.as_deref())
     .bind::<Nullable<Text>, _>(batch.assign_brand.as_deref())
     .bind::<Instant, _>(At(batch.now))
-    .bind::<Instant, _>(At(batch.asked_at))
+    .bind::<Array<Instant>, _>(instants)
     .load(conn)
     .await?;
     Ok(inserted.len())
@@ -171,15 +172,15 @@ async fn update(
     Ok(())
 }
 
-async fn touch(conn: &mut AsyncPgConnection, batch: &CatalogueBatch, touched: &[(i64, i64)]) -> Result<()> {
-    let (ids, hashes): (Vec<i64>, Vec<i64>) = touched.iter().copied().unzip();
+async fn touch(conn: &mut AsyncPgConnection, touched: Vec<(i64, i64, At)>) -> Result<()> {
+    let (ids, hashes, instants): (Vec<i64>, Vec<i64>, Vec<At>) = touched.into_iter().collect();
     diesel::sql_query(
-        "UPDATE product_sync s SET catalogue_at = $3, catalogue_hash = u.hash \
-         FROM unnest($1, $2) AS u(id, hash) WHERE s.product_id = u.id",
+        "UPDATE product_sync s SET catalogue_at = u.at, catalogue_hash = u.hash \
+         FROM unnest($1, $2, $3) AS u(id, hash, at) WHERE s.product_id = u.id",
     )
     .bind::<Array<BigInt>, _>(ids)
     .bind::<Array<BigInt>, _>(hashes)
-    .bind::<Instant, _>(At(batch.asked_at))
+    .bind::<Array<Instant>, _>(instants)
     .execute(conn)
     .await?;
     Ok(())

@@ -75,7 +75,7 @@ pub(super) fn upsert(conn: &mut SqliteConnection, batch: &CatalogueBatch) -> die
             written.inserted += 1;
             continue;
         };
-        if catalogue_at.is_some_and(|at| at.0 >= batch.asked_at) {
+        if catalogue_at.is_some_and(|at| at.0 >= record.asked_at) {
             written.unchanged += 1;
             continue;
         }
@@ -87,7 +87,7 @@ pub(super) fn upsert(conn: &mut SqliteConnection, batch: &CatalogueBatch) -> die
             written.unchanged += 1;
         }
         diesel::update(product_sync::table.find(id))
-            .set((product_sync::catalogue_at.eq(At(batch.asked_at)), product_sync::catalogue_hash.eq(hash)))
+            .set((product_sync::catalogue_at.eq(At(record.asked_at)), product_sync::catalogue_hash.eq(hash)))
             .execute(conn)?;
     }
     Ok(written)
@@ -120,7 +120,7 @@ fn insert(
     diesel::insert_into(product_sync::table)
         .values((
             product_sync::product_id.eq(id),
-            product_sync::catalogue_at.eq(At(batch.asked_at)),
+            product_sync::catalogue_at.eq(At(record.asked_at)),
             product_sync::catalogue_hash.eq(hash),
         ))
         .execute(conn)?;

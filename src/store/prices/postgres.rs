@@ -31,7 +31,7 @@ struct Stored {
 }
 
 pub(super) async fn upsert(conn: &mut AsyncPgConnection, batch: &PriceBatch) -> Result<Written> {
-    let PriceBatch { records, asked_at, now } = batch;
+    let PriceBatch { records, now } = batch;
     let codes: Vec<&str> = records.iter().map(|record| record.code.as_str()).collect();
     let stored: Vec<Stored> = diesel::sql_query(
         "SELECT p.id, p.product_code, s.price_at, s.price_hash \
@@ -45,9 +45,9 @@ pub(super) async fn upsert(conn: &mut AsyncPgConnection, batch: &PriceBatch) -> 
     let (mut touched, mut changed) = (Vec::new(), Vec::new());
     for record in records {
         let Some(row) = stored.get(record.code.as_str()) else { continue };
-        if row.price_at.is_none_or(|at| at.0 < *asked_at) {
+        if row.price_at.is_none_or(|at| at.0 < record.asked_at) {
             let hash = content_hash(record);
-            touched.push((row.id, hash));
+            touched.push((row.id, hash, At(record.asked_at)));
             if row.price_hash != Some(hash) {
                 changed.push((row.id, record));
             }
@@ -56,14 +56,14 @@ pub(super) async fn upsert(conn: &mut AsyncPgConnection, batch: &PriceBatch) -> 
     if !changed.is_empty() {
         update(conn, &changed, *now).await?;
     }
-    let (ids, hashes): (Vec<i64>, Vec<i64>) = touched.into_iter().unzip();
+    let (ids, hashes, instants): (Vec<i64>, Vec<i64>, Vec<At>) = touched.into_iter().collect();
     diesel::sql_query(
-        "UPDATE product_sync s SET price_at = $3, price_hash = u.hash \
-         FROM unnest($1, $2) AS u(id, hash) WHERE s.product_id = u.id",
+        "UPDATE product_sync s SET price_at = u.at, price_hash = u.hash \
+         FROM unnest($1, $2, $3) AS u(id, hash, at) WHERE s.product_id = u.id",
     )
     .bind::<Array<BigInt>, _>(ids)
     .bind::<Array<BigInt>, _>(hashes)
-    .bind::<Instant, _>(At(*asked_at))
+    .bind::<Array<Instant>, _>(instants)
     .execute(conn)
     .await?;
     Ok(Written { inserted: 0, updated: changed.len(), unchanged: records.len() - changed.len() })

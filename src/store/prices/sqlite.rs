@@ -40,7 +40,7 @@ pub(super) fn upsert(conn: &mut SqliteConnection, batch: &PriceBatch) -> diesel:
             .first(conn)
             .optional()?;
         let Some((id, price_at, price_hash)) = stored else { continue };
-        if price_at.is_some_and(|at| at.0 >= batch.asked_at) {
+        if price_at.is_some_and(|at| at.0 >= record.asked_at) {
             written.unchanged += 1;
             continue;
         }
@@ -51,7 +51,7 @@ pub(super) fn upsert(conn: &mut SqliteConnection, batch: &PriceBatch) -> diesel:
             written.updated += 1;
         }
         diesel::update(product_sync::table.find(id))
-            .set((product_sync::price_at.eq(At(batch.asked_at)), product_sync::price_hash.eq(hash)))
+            .set((product_sync::price_at.eq(At(record.asked_at)), product_sync::price_hash.eq(hash)))
             .execute(conn)?;
     }
     Ok(written)

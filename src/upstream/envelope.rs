@@ -1,0 +1,109 @@
+//! What surrounds the records: a bare value, or `{"success", "code", "message", "data"}`, in which a 200 can refuse.
+
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+
+use super::error::{Error, Result};
+use crate::domain::{messages::cut, reasons::Reason};
+
+/// The outer object, if there is one.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Envelope<'a> {
+    #[serde(default)]
+    pub(super) success: Option<Value>,
+    #[serde(default)]
+    pub(super) code: Option<Value>,
+    #[serde(default, alias = "msg")]
+    pub(super) message: Option<Value>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+impl Envelope<'_> {
+    /// A refusal in the disguise of a 200: `success` is false, or `code` is none of a success and there is no data.
+    pub(super) fn refusal(&self, has_data: bool) -> Option<Error> {
+        let refused = self.success == Some(Value::Bool(false));
+        let bad_code = self.code.as_ref().is_some_and(|code| !is_success(code));
+        if !refused && (!bad_code || has_data) {
+            return None;
+        }
+        let code = self.code.as_ref().map(text).unwrap_or_default();
+        let message = self.message.as_ref().map(text).unwrap_or_default();
+        let reason = match code.as_str() {
+            "400" => Reason::ValidationError,
+            "401" => Reason::AuthFailed,
+            "403" => Reason::Forbidden,
+            "408" => Reason::RequestTimeout,
+            "429" => Reason::RateLimited,
+            _ => Reason::ServerError,
+        };
+        Some(Error::new(reason, format!("Haier refused with code {code:?}: {message}")))
+    }
+}
+
+fn is_success(code: &Value) -> bool {
+    matches!(text(code).as_str(), "0" | "200" | "success")
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+/// The records of a batch answer: an array, bare or in `data`; a single object counts as one record.
+pub(super) fn records<'a>(body: &'a [u8]) -> Result<Vec<&'a RawValue>> {
+    let malformed = |_| Error::new(Reason::MalformedAnswer, describe(body));
+    let array = |raw: &'a RawValue| serde_json::from_str::<Vec<&RawValue>>(raw.get()).map_err(malformed);
+    let raw: &RawValue = serde_json::from_slice(body).map_err(malformed)?;
+    if raw.get().starts_with('[') {
+        return array(raw);
+    }
+    if !raw.get().starts_with('{') {
+        return Err(Error::new(Reason::MalformedAnswer, describe(body)));
+    }
+    let envelope: Envelope<'_> = serde_json::from_str(raw.get()).map_err(malformed)?;
+    if let Some(refusal) = envelope.refusal(envelope.data.is_some()) {
+        return Err(refusal);
+    }
+    match envelope.data {
+        Some(data) if data.get().starts_with('[') => array(data),
+        Some(data) if data.get().starts_with('{') => Ok(vec![data]),
+        Some(data) if data.get() == "null" => Ok(Vec::new()),
+        None if envelope.success.is_some() || envelope.code.is_some() => Ok(Vec::new()),
+        _ => Err(Error::new(Reason::MalformedAnswer, describe(body))),
+    }
+}
+
+/// The refusal in an answer, if it is one.
+pub(super) fn refusal(body: &[u8]) -> Result<()> {
+    match serde_json::from_slice::<Envelope<'_>>(body).ok().and_then(|envelope| envelope.refusal(true)) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// Haier's words in an error's body, as far as there are any.
+pub(super) fn words(body: &[u8]) -> String {
+    let envelope: Envelope<'_> = serde_json::from_slice(body).unwrap_or_default();
+    envelope.message.as_ref().map(text).unwrap_or_default()
+}
+
+/// What an unreadable answer looks like.
+pub(super) fn describe(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let start = text.trim_start();
+    if start.is_empty() {
+        return "the answer is empty, not JSON".to_owned();
+    }
+    if start.starts_with('<') {
+        return "the answer is an HTML page, not JSON".to_owned();
+    }
+    match serde_json::from_str::<serde::de::IgnoredAny>(start) {
+        Err(error) if error.is_eof() => "the answer is cut short: its JSON does not end".to_owned(),
+        Err(error) => format!("the answer is not JSON ({error})"),
+        Ok(_) => format!("the answer is no list of records but {:?}", cut(start, 40)),
+    }
+}

@@ -1,0 +1,161 @@
+//! One JSON record and its fields, read leniently where Haier is loose and strictly where money is at stake.
+
+use std::{borrow::Cow, fmt};
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::domain::{
+    decimal::{DecimalError, Money, canonical},
+    messages::cut,
+    products::ProductCode,
+    reasons::Reason,
+};
+
+/// A record that cannot be used; its neighbours can.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRecord {
+    /// Its code, if it has one.
+    pub code: Option<ProductCode>,
+    /// `MALFORMED_ANSWER` or `PRICE_PRECISION`.
+    pub reason: Reason,
+    /// Which field holds what.
+    pub detail: String,
+}
+
+/// A field that does not hold what it should.
+pub(super) type FieldError = (Reason, String);
+
+/// The fields of one record, in order, with doubles: Haier's description lists one name twice.
+pub(super) struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::with_capacity(12);
+                while let Some(entry) = map.next_entry::<Key<'de>, &RawValue>()? {
+                    fields.push((entry.0.0, entry.1));
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+/// A key, borrowed unless it is escaped.
+#[derive(serde::Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> Fields<'a> {
+    pub(super) fn parse(raw: &'a RawValue) -> Result<Self, BadRecord> {
+        serde_json::from_str(raw.get()).map_err(|_| BadRecord {
+            code: None,
+            reason: Reason::MalformedAnswer,
+            detail: format!("a record is no object but {}", cut(raw.get(), 40)),
+        })
+    }
+
+    /// The record's code, which every record must have.
+    pub(super) fn code(&self) -> Result<ProductCode, BadRecord> {
+        let bad = |detail: String| BadRecord { code: None, reason: Reason::MalformedAnswer, detail };
+        let text = self.text("productCode", usize::MAX).map_err(|(_, detail)| bad(detail))?;
+        let text = text.ok_or_else(|| bad("a record has no productCode".to_owned()))?;
+        ProductCode::parse(&text).map_err(|fault| bad(format!("productCode {:?} {fault}", cut(&text, 70))))
+    }
+
+    /// Every value of a name that is not null.
+    pub(super) fn all(&self, name: &'static str) -> impl Iterator<Item = &'a RawValue> + '_ {
+        self.0
+            .iter()
+            .filter(move |(key, value)| key == name && value.get() != "null")
+            .map(|(_, value)| *value)
+    }
+
+    fn last(&self, name: &'static str) -> Option<&'a RawValue> {
+        self.all(name).last()
+    }
+
+    /// A text; blank counts as absent. Numbers are taken as their text.
+    pub(super) fn text(&self, name: &'static str, max_chars: usize) -> Result<Option<String>, FieldError> {
+        let Some(raw) = self.last(name) else { return Ok(None) };
+        let text = scalar(raw).ok_or_else(|| wrong(name, raw, "a text"))?;
+        let text = text.trim();
+        if text.chars().count() > max_chars {
+            return Err((Reason::MalformedAnswer, format!("{name} has more than {max_chars} characters")));
+        }
+        Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
+    }
+
+    /// A text of which only the start matters; may be empty, which says "none".
+    pub(super) fn cut_text(&self, name: &'static str, chars: usize) -> Result<Option<String>, FieldError> {
+        let Some(raw) = self.last(name) else { return Ok(None) };
+        let text = scalar(raw).ok_or_else(|| wrong(name, raw, "a text"))?;
+        Ok(Some(cut(text.trim(), chars).to_owned()))
+    }
+
+    /// An amount, as a JSON number or in a text; blank counts as absent.
+    pub(super) fn money(&self, name: &'static str) -> Result<Option<Money>, FieldError> {
+        let Some(raw) = self.last(name) else { return Ok(None) };
+        let text = scalar(raw).ok_or_else(|| wrong(name, raw, "a number"))?;
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        Money::parse(&text).map(Some).map_err(|error| match error {
+            DecimalError::TooPrecise => {
+                (Reason::PricePrecision, format!("{name} {} has more than four decimals", cut(&text, 40)))
+            }
+            DecimalError::NotANumber | DecimalError::OutOfRange => wrong(name, raw, "a number"),
+        })
+    }
+
+    /// Yes or no: `"1"`, `"0"`, the numbers, or JSON's own.
+    pub(super) fn flag(&self, name: &'static str) -> Result<Option<bool>, FieldError> {
+        let Some(raw) = self.last(name) else { return Ok(None) };
+        match scalar(raw).as_deref().map(str::trim) {
+            Some("1" | "true") => Ok(Some(true)),
+            Some("0" | "false") => Ok(Some(false)),
+            Some("") => Ok(None),
+            _ => Err(wrong(name, raw, "1 or 0")),
+        }
+    }
+
+    /// The two meanings of one name: a number is a rate, anything else a word.
+    pub(super) fn rate_and_word(
+        &self,
+        name: &'static str,
+    ) -> Result<(Option<String>, Option<String>), FieldError> {
+        let (mut rate, mut word) = (None, None);
+        for raw in self.all(name) {
+            let text = scalar(raw).ok_or_else(|| wrong(name, raw, "a number or a text"))?;
+            let text = text.trim();
+            match canonical(text) {
+                Ok(number) => rate = Some(number),
+                Err(_) if text.is_empty() => {}
+                Err(_) => word = Some(cut(text, 100).to_owned()),
+            }
+        }
+        Ok((rate, word))
+    }
+}
+
+/// A string, a number or a boolean as text, without the NUL that no database takes.
+pub(super) fn scalar(raw: &RawValue) -> Option<String> {
+    match raw.get().as_bytes().first()? {
+        b'"' => serde_json::from_str::<String>(raw.get()).ok().map(|text| text.replace('\0', "")),
+        b'{' | b'[' | b'n' => None,
+        _ => Some(raw.get().to_owned()),
+    }
+}
+
+fn wrong(name: &str, raw: &RawValue, expected: &str) -> FieldError {
+    (Reason::MalformedAnswer, format!("{name} holds {} instead of {expected}", cut(raw.get(), 60)))
+}

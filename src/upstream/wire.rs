@@ -1,0 +1,191 @@
+//! Haier's records and what they mean to us. Field names, misspellings included, are those of Haier's interface
+//! description 1.0.7.
+
+use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
+
+use super::record::{BadRecord, FieldError, Fields, scalar};
+use crate::domain::products::{CatalogueRecord, PriceRecord, ProductCode};
+
+const MAX_NAME_CHARS: usize = 500;
+const MAX_GROUP_CHARS: usize = 200;
+const MAX_REASON_CHARS: usize = 200;
+const MAX_URL_CHARS: usize = 2_000;
+
+/// One record of H1.
+pub(super) fn catalogue_record(
+    raw: &RawValue,
+    asked_at: DateTime<Utc>,
+) -> Result<CatalogueRecord, BadRecord> {
+    let fields = Fields::parse(raw)?;
+    let code = fields.code()?;
+    catalogue_fields(&fields, code.clone(), asked_at).map_err(|(reason, detail)| BadRecord {
+        code: Some(code),
+        reason,
+        detail,
+    })
+}
+
+fn catalogue_fields(
+    fields: &Fields<'_>,
+    code: ProductCode,
+    asked_at: DateTime<Utc>,
+) -> Result<CatalogueRecord, FieldError> {
+    let mut bad_pictures = 0;
+    let image_url = match fields.text("productImageUrl", usize::MAX) {
+        Ok(None) => None,
+        Ok(Some(url)) if is_picture(&url) => Some(url),
+        Ok(Some(_)) | Err(_) => {
+            bad_pictures += 1;
+            None
+        }
+    };
+    let group = match fields.text("productGroupNamd", MAX_GROUP_CHARS)? {
+        Some(group) => Some(group),
+        None => fields.text("productGroupName", MAX_GROUP_CHARS)?,
+    };
+    Ok(CatalogueRecord {
+        code,
+        model: fields.text("productModel", MAX_NAME_CHARS)?,
+        name: fields.text("productName", MAX_NAME_CHARS)?,
+        group,
+        brand: fields.text("productBrandName", MAX_GROUP_CHARS)?,
+        image_url,
+        page_urls: page_urls(fields, &mut bad_pictures),
+        is_sales: fields.flag("isSales")?,
+        no_sales_reason: fields.cut_text("noSalesReason", MAX_REASON_CHARS)?,
+        bad_pictures,
+        asked_at,
+    })
+}
+
+/// The detail pictures; those that are no address are left out and counted.
+fn page_urls(fields: &Fields<'_>, bad_pictures: &mut u32) -> Option<Vec<String>> {
+    let raw = fields.all("productLageUrls").last()?;
+    let Ok(all) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
+        *bad_pictures += 1;
+        return None;
+    };
+    let (good, bad): (Vec<_>, Vec<_>) =
+        all.into_iter().map(|raw| scalar(raw).unwrap_or_default()).partition(|url| is_picture(url));
+    *bad_pictures += u32::try_from(bad.len()).unwrap_or(u32::MAX);
+    Some(good)
+}
+
+fn is_picture(address: &str) -> bool {
+    let parsed = url::Url::parse(address);
+    address.len() <= MAX_URL_CHARS
+        && parsed.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+/// One record of H2.
+pub(super) fn price_record(raw: &RawValue, asked_at: DateTime<Utc>) -> Result<PriceRecord, BadRecord> {
+    let fields = Fields::parse(raw)?;
+    let code = fields.code()?;
+    price_fields(&fields, code.clone(), asked_at).map_err(|(reason, detail)| BadRecord {
+        code: Some(code),
+        reason,
+        detail,
+    })
+}
+
+fn price_fields(
+    fields: &Fields<'_>,
+    code: ProductCode,
+    asked_at: DateTime<Utc>,
+) -> Result<PriceRecord, FieldError> {
+    let (stock_rebate, rebate_policy) = fields.rate_and_word("stockRebatePolicy")?;
+    Ok(PriceRecord {
+        code,
+        supply_price: fields.money("supplyPrice")?,
+        invoice_price: fields.money("invoicePrice")?,
+        market_price: fields.money("marketPrice")?,
+        stock_rebate,
+        rebate_policy,
+        rebate_money: fields.money("rebateMoney")?,
+        is_sales: fields.flag("isSales")?,
+        reason: fields.cut_text("reason", MAX_REASON_CHARS)?,
+        asked_at,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use serde_json::value::RawValue;
+
+    use super::{BadRecord, CatalogueRecord, PriceRecord};
+    use crate::domain::reasons::Reason;
+
+    fn catalogue_record(json: &RawValue) -> Result<CatalogueRecord, BadRecord> {
+        super::catalogue_record(json, DateTime::UNIX_EPOCH)
+    }
+
+    fn price_record(json: &RawValue) -> Result<PriceRecord, BadRecord> {
+        super::price_record(json, DateTime::UNIX_EPOCH)
+    }
+
+    fn raw(json: &str) -> Box<RawValue> {
+        RawValue::from_string(json.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_catalogue_record_is_read_with_its_misspellings() {
+        let json =
+            raw(r#"{"productCode":" GA0SZC00U ","productModel":"EC6001-HT3","productGroupNamd":"电热水器",
+            "productBrandName":"海尔","productImageUrl":"https://img.example/1.jpg","productLageUrls":null,
+            "isSales":"0","noSalesReason":"停产","somethingNew":{"a":1}}"#);
+        let record = catalogue_record(&json).unwrap();
+        assert_eq!(record.code.as_str(), "GA0SZC00U");
+        assert_eq!(record.group.as_deref(), Some("电热水器"));
+        assert_eq!((record.name, record.page_urls, record.is_sales), (None, None, Some(false)));
+        assert_eq!(record.no_sales_reason.as_deref(), Some("停产"));
+    }
+
+    #[test]
+    fn a_reason_is_cut_by_characters() {
+        let json = raw(&format!(r#"{{"productCode":"A","noSalesReason":"{}"}}"#, "缺".repeat(300)));
+        let reason = catalogue_record(&json).unwrap().no_sales_reason.unwrap();
+        assert_eq!(reason.chars().count(), 200);
+    }
+
+    #[test]
+    fn a_bad_picture_is_left_out_and_counted() {
+        let json = raw(r#"{"productCode":"A","productImageUrl":"not a url",
+            "productLageUrls":["https://img.example/1.jpg","javascript:alert(1)",7]}"#);
+        let record = catalogue_record(&json).unwrap();
+        assert_eq!(record.image_url, None);
+        assert_eq!(record.page_urls.as_deref(), Some(&["https://img.example/1.jpg".to_owned()][..]));
+        assert_eq!(record.bad_pictures, 3);
+    }
+
+    #[test]
+    fn prices_are_exact_whether_numbers_or_texts() {
+        let json =
+            raw(r#"{"productCode":"A","supplyPrice":1999.00,"invoicePrice":"1798.0505","marketPrice":null,
+            "stockRebatePolicy":0.050,"stockRebatePolicy":"COM","rebateMoney":"","isSales":1}"#);
+        let price = price_record(&json).unwrap();
+        assert_eq!(price.supply_price.map(|money| money.e4), Some(19_990_000));
+        assert_eq!(price.invoice_price.map(|money| money.e4), Some(17_980_505));
+        assert_eq!((price.market_price, price.rebate_money), (None, None));
+        assert_eq!(
+            (price.stock_rebate.as_deref(), price.rebate_policy.as_deref()),
+            (Some("0.05"), Some("COM"))
+        );
+    }
+
+    #[test]
+    fn a_record_with_a_wrong_type_fails_by_itself() {
+        for (json, reason) in [
+            (r#"{"productCode":"A","supplyPrice":"abc"}"#, Reason::MalformedAnswer),
+            (r#"{"productCode":"A","supplyPrice":{}}"#, Reason::MalformedAnswer),
+            (r#"{"productCode":"A","supplyPrice":1.00001}"#, Reason::PricePrecision),
+            (r#"{"productCode":"A","isSales":"maybe"}"#, Reason::MalformedAnswer),
+        ] {
+            let bad = price_record(&raw(json)).unwrap_err();
+            assert_eq!(bad.code.map(|code| code.into_string()).as_deref(), Some("A"), "{json}");
+            assert_eq!(bad.reason, reason, "{json}");
+        }
+        assert_eq!(price_record(&raw("7")).unwrap_err().code, None);
+    }
+}
