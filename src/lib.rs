@@ -5,3 +5,5 @@
 pub mod proto {
     tonic::include_proto!("haier.integration.v1");
 }
+
+pub mod sandbox;
