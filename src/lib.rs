@@ -10,3 +10,5 @@ pub mod upstream;
 pub mod proto {
     tonic::include_proto!("haier.integration.v1");
 }
+
+pub mod sandbox;

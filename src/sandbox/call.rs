@@ -1,0 +1,130 @@
+//! The way of one call: counted, throttled, let in by its token, struck by faults, answered.
+
+use std::future::pending;
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, Response, StatusCode};
+
+use super::answer::{
+    Answer, instead, json_answer, refusal, render_records, render_whole, send, send_stream, throttled,
+};
+use super::connection::Scissors;
+use super::endpoint::Endpoint;
+use super::fault_kinds::Kind;
+use super::faults::{Asked, Plan};
+use super::request::{Fields, Refusal};
+use super::world::World;
+use super::{listing, openplat};
+
+const MAX_BODY: usize = 1 << 20;
+
+/// Answers one call of the supplier's clients.
+pub(super) async fn answer(
+    world: Arc<World>,
+    endpoint: Endpoint,
+    scissors: Scissors,
+    request: Request,
+) -> Response<Body> {
+    // Counted on arrival, whatever becomes of it: that is what the supplier's gateway sees.
+    let admitted = world.throttle.admit(endpoint);
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+        return refusal(StatusCode::PAYLOAD_TOO_LARGE, "请求体过大或不完整");
+    };
+    if !admitted {
+        return throttled();
+    }
+    if !world.latency.is_zero() {
+        world.wait(tokio::time::sleep(world.latency)).await;
+    }
+    let token = bearer(&parts.headers);
+    if endpoint != Endpoint::Token && !token.is_some_and(|token| world.tokens.is_live(token)) {
+        return instead(Kind::Unauthorized);
+    }
+    let fields = if endpoint == Endpoint::Token && is_form(&parts.headers) {
+        Ok(Fields::from_form(&body))
+    } else {
+        Fields::from_json(&body)
+    };
+    let plan = world.faults.draw(&asked(endpoint, fields.as_ref().ok()).borrow());
+    if !plan.delay.is_zero() {
+        world.wait(tokio::time::sleep(plan.delay)).await;
+    }
+    match plan.instead {
+        None => {}
+        Some(Kind::Hang) => {
+            world.wait(pending()).await;
+            scissors.cut();
+        }
+        Some(Kind::ResetBefore) => scissors.cut(),
+        Some(Kind::Unauthorized) => token.into_iter().for_each(|token| world.tokens.revoke(token)),
+        Some(_) => {}
+    }
+    if let Some(kind) = plan.instead {
+        return instead(kind);
+    }
+    match fields.and_then(|fields| openplat::answer(&world, endpoint, &fields)) {
+        Ok(answer) => deliver(&world, endpoint, plan, answer),
+        Err(refusal) => refused(endpoint, &refusal),
+    }
+}
+
+fn deliver(world: &World, endpoint: Endpoint, plan: Plan, answer: Answer) -> Response<Body> {
+    match answer {
+        Answer::Records { records, wrap } => send(&plan, render_records(endpoint, &plan, records, wrap)),
+        Answer::Whole(value) => send(&plan, render_whole(&plan, &value)),
+        Answer::Listing => send_stream(listing::body(world.catalogue(), plan, world.wrap())),
+    }
+}
+
+fn refused(endpoint: Endpoint, why: &Refusal) -> Response<Body> {
+    if endpoint != Endpoint::Token {
+        return refusal(why.status, &why.message);
+    }
+    // The token endpoint also names the fault in the words of OAuth.
+    let error = if why.status == StatusCode::UNAUTHORIZED { "invalid_client" } else { "invalid_request" };
+    let body = serde_json::json!({
+        "success": false,
+        "code": why.status.as_u16(),
+        "message": why.message,
+        "error": error,
+        "error_description": why.message,
+    });
+    json_answer(why.status, &body)
+}
+
+/// What a call asks for, with the codes it owns.
+struct Mentioned {
+    endpoint: Endpoint,
+    product_codes: Vec<String>,
+    listing: bool,
+}
+
+fn asked(endpoint: Endpoint, fields: Option<&Fields>) -> Mentioned {
+    let product_codes = fields.map(Fields::mentioned_codes).unwrap_or_default();
+    let listing = endpoint == Endpoint::Products && fields.is_some() && product_codes.is_empty();
+    Mentioned { endpoint, product_codes, listing }
+}
+
+impl Mentioned {
+    fn borrow(&self) -> Asked<'_> {
+        Asked { endpoint: self.endpoint, product_codes: &self.product_codes, listing: self.listing }
+    }
+}
+
+/// The token, bare or behind its scheme: clients of both kinds are known.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?.trim();
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim()),
+        _ => Some(value),
+    }
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"))
+}

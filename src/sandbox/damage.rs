@@ -1,0 +1,77 @@
+//! Puts the record faults into the records of an answer.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
+
+use super::endpoint::Endpoint;
+use super::fault_kinds::Kind;
+use super::faults::Damage;
+
+/// Where a record stands in its answer.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) code: &'a str,
+    pub(super) first: bool,
+    pub(super) last: bool,
+}
+
+/// What becomes of one record: nothing, itself, or more of it.
+pub(super) fn damaged(
+    damages: &[Damage],
+    endpoint: Endpoint,
+    place: Place<'_>,
+    record: Vec<u8>,
+) -> Vec<Vec<u8>> {
+    let mut records = vec![record];
+    for damage in damages.iter().filter(|damage| damage.touches(place)) {
+        match damage.kind {
+            Kind::WrongType => {
+                let (field, value) = match endpoint {
+                    Endpoint::Prices => ("supplyPrice", json!("abc")),
+                    Endpoint::Stock => ("stock", json!("abc")),
+                    Endpoint::Balance => ("payerAccountBalance", json!("abc")),
+                    _ => ("isSales", json!({ "value": 1 })),
+                };
+                records.iter_mut().for_each(|record| set_field(record, field, &value));
+            }
+            Kind::UnknownField => records.iter_mut().for_each(add_unknown_field),
+            Kind::BadPicture => {
+                records
+                    .iter_mut()
+                    .for_each(|record| set_field(record, "productImageUrl", &json!("not a url")));
+            }
+            Kind::DuplicateRows => records.extend_from_within(..),
+            Kind::MissingProducts | Kind::Empty => records.clear(),
+            _ => {}
+        }
+    }
+    records
+}
+
+pub(super) fn add_unknown_field(record: &mut Vec<u8>) {
+    set_field(record, "newFieldOfTheSupplier", &json!({ "levels": [1, 2, 3] }));
+}
+
+impl Damage {
+    fn touches(&self, place: Place<'_>) -> bool {
+        match (&self.product_code, self.kind) {
+            (_, Kind::Empty) => true,
+            (Some(code), _) => code == place.code,
+            (None, Kind::UnknownField) => true,
+            (None, Kind::MissingProducts) => place.last,
+            (None, _) => place.first,
+        }
+    }
+}
+
+// Through raw values, so that the other fields keep their text: a price must not become a float on the way.
+fn set_field(record: &mut Vec<u8>, field: &str, value: &Value) {
+    let Ok(mut fields) = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(record) else { return };
+    let Ok(value) = to_raw_value(value) else { return };
+    fields.insert(field.to_owned(), value);
+    if let Ok(changed) = serde_json::to_vec(&fields) {
+        *record = changed;
+    }
+}

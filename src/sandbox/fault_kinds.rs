@@ -1,0 +1,178 @@
+//! The table of fault kinds: what each is called, where it makes sense, what it does.
+
+use super::endpoint::Endpoint;
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Latency,
+    Hang,
+    Unauthorized,
+    Forbidden,
+    NotFound,
+    Throttled,
+    ThrottledWithoutRetryAfter,
+    ServerError,
+    BadGateway,
+    Unavailable,
+    GatewayTimeout,
+    Html,
+    ErrorBody,
+    TruncatedJson,
+    CutListing,
+    ResetBefore,
+    ResetAfter,
+    WrongType,
+    UnknownField,
+    MissingProducts,
+    DuplicateRows,
+    Empty,
+    Poison,
+    BadPicture,
+}
+
+/// When in a call it goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Before anything, and the call goes on.
+    Delay,
+    /// Instead of the answer.
+    Instead,
+    /// While a right answer is sent.
+    Sending,
+    /// In the records of an otherwise right answer.
+    Records,
+}
+
+/// One row of the table.
+pub(super) struct Row {
+    pub(super) kind: Kind,
+    pub(super) name: &'static str,
+    pub(super) stage: Stage,
+    pub(super) endpoints: &'static [Endpoint],
+    pub(super) description: &'static str,
+}
+
+impl Kind {
+    pub(super) fn find(name: &str) -> Option<Self> {
+        KINDS.iter().find(|row| row.name == name).map(|row| row.kind)
+    }
+
+    /// The table is in the order of the enum, which a test holds.
+    pub(super) fn row(self) -> &'static Row {
+        &KINDS[self as usize]
+    }
+}
+
+const fn row(
+    kind: Kind,
+    name: &'static str,
+    stage: Stage,
+    endpoints: &'static [Endpoint],
+    description: &'static str,
+) -> Row {
+    Row { kind, name, stage, endpoints, description }
+}
+
+const ANY: &[Endpoint] = &Endpoint::ALL;
+const READS: &[Endpoint] =
+    &[Endpoint::Products, Endpoint::Prices, Endpoint::Stock, Endpoint::Logistics, Endpoint::Balance];
+const LISTS: &[Endpoint] = &[Endpoint::Products, Endpoint::Prices, Endpoint::Stock, Endpoint::Balance];
+const CODED: &[Endpoint] = &[Endpoint::Products, Endpoint::Prices, Endpoint::Stock];
+const BATCHED: &[Endpoint] = &[Endpoint::Products, Endpoint::Prices];
+const PRODUCTS: &[Endpoint] = &[Endpoint::Products];
+
+/// Every kind, in the order of the enum.
+pub(super) const KINDS: &[Row] = &[
+    row(Kind::Latency, "latency", Stage::Delay, ANY, "the answer comes delay_ms later (1000 unless given)"),
+    row(Kind::Hang, "hang", Stage::Instead, ANY, "no answer ever, the connection stays open"),
+    row(
+        Kind::Unauthorized,
+        "unauthorized",
+        Stage::Instead,
+        ANY,
+        "401, and that token is void; on H0 only if named",
+    ),
+    row(Kind::Forbidden, "forbidden", Stage::Instead, ANY, "403"),
+    row(Kind::NotFound, "not_found", Stage::Instead, ANY, "404"),
+    row(Kind::Throttled, "throttled", Stage::Instead, ANY, "429 with Retry-After: 1"),
+    row(
+        Kind::ThrottledWithoutRetryAfter,
+        "throttled_without_retry_after",
+        Stage::Instead,
+        ANY,
+        "429 without Retry-After",
+    ),
+    row(Kind::ServerError, "server_error", Stage::Instead, ANY, "500"),
+    row(Kind::BadGateway, "bad_gateway", Stage::Instead, ANY, "502 with an HTML body"),
+    row(Kind::Unavailable, "unavailable", Stage::Instead, ANY, "503"),
+    row(Kind::GatewayTimeout, "gateway_timeout", Stage::Instead, ANY, "504 with an HTML body"),
+    row(Kind::Html, "html", Stage::Instead, ANY, "200 with an HTML error page"),
+    row(Kind::ErrorBody, "error_body", Stage::Instead, ANY, "200 with success: false in the body"),
+    row(
+        Kind::TruncatedJson,
+        "truncated_json",
+        Stage::Sending,
+        ANY,
+        "200 whose body politely ends in the middle",
+    ),
+    row(
+        Kind::CutListing,
+        "cut_listing",
+        Stage::Sending,
+        PRODUCTS,
+        "the connection breaks in mid-record after half a listing",
+    ),
+    row(Kind::ResetBefore, "reset_before", Stage::Instead, ANY, "connection reset before any answer"),
+    row(Kind::ResetAfter, "reset_after", Stage::Sending, ANY, "connection closed after half the answer"),
+    row(
+        Kind::WrongType,
+        "wrong_type",
+        Stage::Records,
+        LISTS,
+        "one record has a field of the wrong type: isSales, supplyPrice, stock or payerAccountBalance",
+    ),
+    row(Kind::UnknownField, "unknown_field", Stage::Records, READS, "records carry a field nobody knows"),
+    row(
+        Kind::MissingProducts,
+        "missing_products",
+        Stage::Records,
+        BATCHED,
+        "the named product, or the last one, is left out",
+    ),
+    row(
+        Kind::DuplicateRows,
+        "duplicate_rows",
+        Stage::Records,
+        CODED,
+        "the named record, or the first, comes twice",
+    ),
+    row(Kind::Empty, "empty", Stage::Records, READS, "an answer without any record"),
+    row(
+        Kind::Poison,
+        "poison",
+        Stage::Instead,
+        CODED,
+        "400 for every call that asks for product_code, which must be given (for 500 use server_error with product_code)",
+    ),
+    row(
+        Kind::BadPicture,
+        "bad_picture",
+        Stage::Records,
+        PRODUCTS,
+        "the named record's, or the first's, picture is no URL",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_enum() {
+        for (place, row) in KINDS.iter().enumerate() {
+            assert_eq!((row.kind as usize, Kind::find(row.name)), (place, Some(row.kind)), "{}", row.name);
+        }
+        assert_eq!(KINDS.len(), Kind::BadPicture as usize + 1);
+    }
+}

@@ -1,0 +1,92 @@
+//! Reads the fields of a call and refuses what the supplier would refuse, naming the field.
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value};
+
+/// Why a call is not answered.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) message: String,
+}
+
+/// How many codes a call may carry.
+pub(super) const MAX_CODES: usize = 20;
+
+pub(super) fn bad(message: impl Into<String>) -> Refusal {
+    Refusal { status: StatusCode::BAD_REQUEST, message: message.into() }
+}
+
+/// The fields of a call's body.
+pub(super) struct Fields(Map<String, Value>);
+
+impl Fields {
+    pub(super) fn from_json(body: &[u8]) -> Result<Self, Refusal> {
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(_) => Err(bad("参数错误：请求体应为JSON对象")),
+            Err(error) => Err(bad(format!("参数错误：请求体不是合法的JSON（{error}）"))),
+        }
+    }
+
+    pub(super) fn from_form(body: &[u8]) -> Self {
+        let pairs = url::form_urlencoded::parse(body);
+        Self(pairs.map(|(name, value)| (name.into_owned(), Value::from(value.into_owned()))).collect())
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A text that must be there.
+    pub(super) fn text(&self, name: &str) -> Result<&str, Refusal> {
+        match self.get(name) {
+            Some(Value::String(text)) if !text.trim().is_empty() => Ok(text),
+            Some(Value::String(_)) | None => Err(bad(format!("参数错误：{name}不能为空"))),
+            Some(_) => Err(bad(format!("参数错误：{name}应为字符串"))),
+        }
+    }
+
+    /// A text that must be one of a few.
+    pub(super) fn one_of(&self, name: &str, allowed: &[&str]) -> Result<&str, Refusal> {
+        let text = self.text(name)?;
+        if allowed.contains(&text) { Ok(text) } else { Err(bad(format!("参数错误：{name}不正确"))) }
+    }
+
+    /// The first of several names that is there must be one of a few.
+    pub(super) fn first_of(&self, names: &[&str], allowed: &[&str]) -> Result<&str, Refusal> {
+        let name = names.iter().find(|name| self.get(name).is_some()).or(names.first());
+        self.one_of(name.copied().unwrap_or_default(), allowed)
+    }
+
+    pub(super) fn optional_integer(&self, name: &str) -> Result<(), Refusal> {
+        match self.get(name) {
+            None => Ok(()),
+            Some(value) if value.is_i64() => Ok(()),
+            Some(_) => Err(bad(format!("参数错误：{name}应为整数"))),
+        }
+    }
+
+    /// Distinct codes in the order asked; `None` when the field is absent.
+    pub(super) fn codes(&self, name: &str) -> Result<Option<Vec<String>>, Refusal> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let list = value.as_array().ok_or_else(|| bad(format!("参数错误：{name}应为数组")))?;
+        if list.is_empty() || list.len() > MAX_CODES {
+            return Err(bad(format!("参数错误：{name}应为1到{MAX_CODES}个，实际{}个", list.len())));
+        }
+        let mut codes = Vec::with_capacity(list.len());
+        for code in list {
+            let code = code.as_str().ok_or_else(|| bad(format!("参数错误：{name}的元素应为字符串")))?;
+            if !codes.iter().any(|known| known == code) {
+                codes.push(code.to_owned());
+            }
+        }
+        Ok(Some(codes))
+    }
+
+    /// The product codes a call carries, well-formed or not: what faults look at before anything is checked.
+    pub(super) fn mentioned_codes(&self) -> Vec<String> {
+        let list = self.get("productCodes").and_then(Value::as_array).into_iter().flatten();
+        list.chain(self.get("productCode")).filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+}

@@ -1,0 +1,104 @@
+//! The controls: changing the catalogue, keeping it, explaining mistakes.
+
+use super::*;
+
+#[tokio::test]
+async fn a_price_that_is_set_is_served_to_the_digit() {
+    let haier = Haier::start().await;
+    let code = haier.codes(1).await.remove(0);
+    let set = format!(
+        r#"{{"prices":{{"{code}":{{"supplyPrice":1999.10,"rebateMoney":"0.00","stockRebatePolicy":"0.07","isSales":"0","reason":"缺货","marketPrice":null}}}}}}"#
+    );
+    let response = haier.request("POST", "/_sandbox/catalogue").body(set).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let price = haier.text(H2, &prices(std::slice::from_ref(&code))).await.replace('"', "");
+    for part in
+        ["supplyPrice:1999.10,", "invoicePrice:1859.163,", "rebateMoney:0.00,", "isSales:0,", "reason:缺货"]
+    {
+        assert!(price.contains(part), "{part} in {price}");
+    }
+    assert!(!price.contains("marketPrice"));
+    let product = haier.json(H1, &products(Some(std::slice::from_ref(&code)))).await;
+    assert_eq!(product[0]["noSalesReason"], "缺货");
+    let shown =
+        haier.request("GET", &format!("/_sandbox/catalogue?productCode={code}")).send().await.unwrap();
+    let shown = shown.text().await.unwrap();
+    assert!(shown.replace('"', "").contains(price.trim_matches(['[', ']'])), "{shown}");
+}
+
+#[tokio::test]
+async fn products_are_added_withdrawn_and_restored() {
+    let haier = Haier::start().await;
+    let code = haier.codes(1).await.remove(0);
+    let change = json!({ "withdraw": [code], "add": 3 });
+    let (status, answer) = haier.control("POST", "catalogue", &change).await;
+    assert_eq!((status, &answer["products"]), (StatusCode::OK, &json!(1002)));
+    let listing = haier.listing().await;
+    let listed: Vec<_> = listing.iter().map(|product| &product["productCode"]).collect();
+    assert_eq!(listed.len(), 1002);
+    assert!(!listed.contains(&&json!(code)));
+    assert!(answer["added"].as_array().unwrap().iter().all(|added| listed.contains(&added)));
+    assert_eq!(haier.json(H1, &products(Some(std::slice::from_ref(&code)))).await, json!([]));
+    assert_eq!(haier.json(H2, &prices(std::slice::from_ref(&code))).await, json!([]));
+    let path = format!("catalogue?productCode={code}");
+    let (_, shown) = haier.control("GET", &path, &json!(null)).await;
+    assert_eq!((&shown["withdrawn"], &shown["product"]), (&json!(true), &json!(null)));
+    haier.control("POST", "catalogue", &json!({ "restore": [code] })).await;
+    assert_eq!(haier.listing().await.len(), 1003);
+}
+
+#[tokio::test]
+async fn changes_survive_a_restart_when_there_is_a_state_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state.json");
+    let options = Options { state: Some(state.clone()), ..Options::default() };
+    let haier = Haier::with(options.clone()).await;
+    let codes = haier.codes(2).await;
+    let change =
+        json!({ "prices": { &codes[0]: { "supplyPrice": "12.3400" } }, "withdraw": [codes[1]], "add": 1 });
+    assert_eq!(haier.control("POST", "catalogue", &change).await.0, StatusCode::OK);
+    let (price, listing) = (haier.text(H2, &prices(&codes)).await, haier.listing().await);
+    haier.sandbox.stop().await;
+
+    let haier = Haier::with(options.clone()).await;
+    assert!(price.contains("12.3400"));
+    assert_eq!(haier.text(H2, &prices(&codes)).await, price);
+    assert_eq!(haier.listing().await, listing);
+
+    std::fs::write(&state, "{ not json").unwrap();
+    let error = start(Options { addr: ([127, 0, 0, 1], 0).into(), ..options }).await.unwrap_err();
+    assert!(error.to_string().contains("state.json"), "{error}");
+}
+
+#[tokio::test]
+async fn bad_control_bodies_are_explained() {
+    let haier = Haier::start().await;
+    let code = haier.codes(1).await.remove(0);
+    for (path, body, words) in [
+        ("faults", json!([{ "kind": "explode" }]), &["explode", "truncated_json", "reset_after"][..]),
+        ("faults", json!([{ "kind": "html", "endpoint": "H9" }]), &["H9", "H0, H1"]),
+        ("faults", json!([{ "kind": "bad_picture", "endpoint": "H2" }]), &["H2", "H1"]),
+        ("faults", json!([{ "kind": "html", "colour": 1 }]), &["colour", "probability"]),
+        ("faults", json!([{ "kind": "html", "probability": 1.5 }]), &["probability", "1.5"]),
+        ("faults", json!([{ "kind": "html", "count": 0 }]), &["count"]),
+        ("faults", json!([{ "kind": "poison" }]), &["product_code"]),
+        ("faults", json!([{ "kind": "html" }, { "endpoint": "H1" }]), &["kind"]),
+        ("faults", json!({ "kind": "html" }), &["array"]),
+        ("catalogue", json!({ "withdraw": ["NOSUCH"] }), &["NOSUCH"]),
+        ("catalogue", json!({ "prices": { "NOSUCH": {} } }), &["NOSUCH"]),
+        ("catalogue", json!({ "prices": { &code: { "price": 1 } } }), &["price", "supplyPrice"]),
+        ("catalogue", json!({ "prices": { &code: { "supplyPrice": "cheap" } } }), &["supplyPrice", "cheap"]),
+        ("catalogue", json!({ "prices": { &code: { "isSales": 2 } } }), &["isSales"]),
+        ("catalogue", json!({ "remove": [] }), &["remove", "withdraw"]),
+        ("catalogue", json!({ "add": -1 }), &["-1"]),
+    ] {
+        let (status, answer) = haier.control("POST", path, &body).await;
+        let why = answer["error"].as_str().unwrap();
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+        assert!(words.iter().all(|word| why.contains(word)), "{body}: {why}");
+    }
+    assert_eq!(haier.control("GET", "faults", &json!(null)).await.1, json!([]));
+    assert_eq!(haier.listing().await.len(), 1000);
+    let (status, _) = haier.control("GET", "catalogue?productCode=NOSUCH", &json!(null)).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
