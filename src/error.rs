@@ -1,5 +1,7 @@
 //! What a use case can fail with. Knows no transport and no library; `grpc::status` turns it into a status.
 
+use std::time::Duration;
+
 use crate::domain::{reasons::Reason, violations::Violation};
 
 /// A cause kept for the log, never shown to a caller.
@@ -40,6 +42,8 @@ pub enum Error {
         reason: Reason,
         /// What happened, in words fit for the caller.
         detail: String,
+        /// How long to wait before another try, where Haier or the budget says.
+        retry_after: Option<Duration>,
     },
     /// The caller's deadline passed.
     #[error("the deadline passed before the answer was there")]
@@ -47,6 +51,9 @@ pub enum Error {
     /// The database does not answer.
     #[error("the database does not answer; try again")]
     StoreUnavailable(#[source] Cause),
+    /// This process is going down.
+    #[error("the service is shutting down; a run goes on elsewhere or at the next start: join it by WatchSync")]
+    ShuttingDown,
     /// A defect of ours.
     #[error("internal error; the service's log has the cause")]
     Internal(#[source] Cause),
@@ -69,6 +76,7 @@ impl Error {
             Self::Upstream { reason, .. } => *reason,
             Self::DeadlineExceeded => Reason::RequestTimeout,
             Self::StoreUnavailable(_) => Reason::StoreUnavailable,
+            Self::ShuttingDown => Reason::ShuttingDown,
             Self::Internal(_) => Reason::Internal,
         }
     }

@@ -78,6 +78,8 @@ reasons! {
     BudgetExhausted = "BUDGET_EXHAUSTED", "调用额度不足", "budget exhausted";
     /// Our database does not answer.
     StoreUnavailable = "STORE_UNAVAILABLE", "数据库不可用", "store unavailable";
+    /// This process is going down; another one, or the next start, goes on.
+    ShuttingDown = "SHUTTING_DOWN", "服务正在关闭", "shutting down";
     /// A defect of ours.
     Internal = "INTERNAL", "内部错误", "internal error";
 }

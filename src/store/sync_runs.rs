@@ -209,7 +209,7 @@ pub async fn release_all(conn: &mut Conn) -> Result<()> {
     Ok(())
 }
 
-/// Moves checkpoint, lease and counts. The first statement of a worker's transaction: without the lease, no write.
+/// Moves checkpoint and lease. The first statement of a worker's transaction: without the lease, no write.
 ///
 /// # Errors
 /// [`Error::LeaseLost`] when the run has another holder.
@@ -217,8 +217,6 @@ pub async fn checkpoint(
     conn: &mut Conn,
     run: &ClaimedRun,
     at: &Checkpoint,
-    counts: Counts,
-    planned: Option<i64>,
     lease_until: DateTime<Utc>,
 ) -> Result<()> {
     held(on!(conn, |c| diesel::update(holding(run))
@@ -229,7 +227,14 @@ pub async fn checkpoint(
             sync_runs::lease_until.eq(At(lease_until)),
         ))
         .execute(c)
-        .await)?)?;
+        .await)?)
+}
+
+/// Moves the counts of a run's log. Only after [`checkpoint`] in the same transaction, which holds the lease.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn record_counts(conn: &mut Conn, run: &ClaimedRun, counts: Counts, planned: Option<i64>) -> Result<()> {
     on!(conn, |c| diesel::update(sync_logs::table.find(run.log_id))
         .set((
             sync_logs::total_count.eq(counts.total),

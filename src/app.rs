@@ -1,0 +1,131 @@
+//! The use cases: a method each on [`App`], one file per resource. Joins the store and the upstream, which never see
+//! each other.
+
+mod clock;
+mod errors;
+pub mod health;
+pub mod page_tokens;
+mod prices;
+mod products;
+mod sync_logs;
+mod sync_run;
+mod sync_runs;
+
+use std::{sync::Arc, time::Instant};
+
+use chrono::TimeDelta;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use clock::SystemClock;
+pub use prices::{LivePrices, PriceFailure};
+pub use sync_runs::{Progress, SyncWatch};
+
+use crate::{
+    domain::{clock::Clock, ids::IdGenerator},
+    store::Store,
+    upstream::{Call, Openplat, Priority},
+};
+
+/// Who calls, and until when.
+#[derive(Debug, Clone)]
+pub struct Ctx {
+    /// Who calls, as far as it is known: the peer's address.
+    pub caller: String,
+    /// When the caller stops waiting.
+    pub deadline: Option<Instant>,
+}
+
+impl Ctx {
+    /// How a call to Haier on behalf of this caller is made.
+    const fn live_call(&self) -> Call {
+        Call { priority: Priority::Live, deadline: self.deadline }
+    }
+}
+
+/// How runs work. All of it is settings.
+#[derive(Debug, Clone)]
+pub struct RunSettings {
+    /// Codes a call, at most 20.
+    pub batch_size: usize,
+    /// Calls a run has in flight at most.
+    pub calls_in_flight: usize,
+    /// Rows a transaction writes at most.
+    pub flush_rows: usize,
+    /// Longest time rows wait for others before they are written.
+    pub flush_interval: std::time::Duration,
+    /// How long a worker that shows no sign of life keeps its run.
+    pub lease: TimeDelta,
+    /// How often a worker shows one.
+    pub heartbeat: TimeDelta,
+}
+
+/// Everything a use case needs.
+pub struct App {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    ids: IdGenerator,
+    upstream: Option<Openplat>,
+    runs: RunSettings,
+    /// Name of this process in leases.
+    worker: String,
+    /// Raised whenever a run commits something, so that watchers look again.
+    committed: watch::Sender<u64>,
+    /// Rung when there is a run to claim.
+    pub(crate) wake: Notify,
+    /// Set when this process goes down.
+    pub(crate) stopping: CancellationToken,
+    health: watch::Sender<health::Health>,
+}
+
+/// What an [`App`] is built from.
+pub struct Parts {
+    /// The database, open and migrated.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The client of the open platform. `None`: no account.
+    pub upstream: Option<Openplat>,
+    /// How runs work.
+    pub runs: RunSettings,
+    /// A number of this process, for ids and leases.
+    pub process: u16,
+}
+
+impl App {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let Parts { store, clock, upstream, runs, process } = parts;
+        Arc::new(Self {
+            store,
+            clock,
+            ids: IdGenerator::new(process),
+            upstream,
+            runs,
+            worker: format!("{}-{process}", std::process::id()),
+            committed: watch::Sender::new(0),
+            wake: Notify::new(),
+            stopping: CancellationToken::new(),
+            health: watch::Sender::new(health::Health::default()),
+        })
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The store, for what is no use case: pool figures and housekeeping.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Begins to go down: streams end, runs are given back at the next checkpoint.
+    pub fn stop(&self) {
+        self.health.send_modify(|health| health.draining = true);
+        self.stopping.cancel();
+    }
+}

@@ -1,0 +1,18 @@
+//! Where failures of the store and of the upstream get their meaning for a caller.
+
+use crate::{error::Error, store, upstream};
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Unavailable(_) | store::Error::Open(_) => Self::StoreUnavailable(Box::new(error)),
+            other => Self::Internal(Box::new(other)),
+        }
+    }
+}
+
+impl From<upstream::Error> for Error {
+    fn from(error: upstream::Error) -> Self {
+        Self::Upstream { reason: error.reason, detail: error.detail, retry_after: error.retry_after }
+    }
+}

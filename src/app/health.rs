@@ -1,0 +1,70 @@
+//! What this process knows of its own health. The worker of the same name keeps it fresh.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::App;
+use crate::upstream::{Call, Priority};
+
+/// Health of what the service stands on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Health {
+    /// The database answered when last asked.
+    pub database: bool,
+    /// Haier let us in when last asked. `None`: no account, or not asked yet.
+    pub upstream: Option<bool>,
+    /// The process is going down.
+    pub draining: bool,
+}
+
+impl Health {
+    /// Whether calls should be sent here. A Haier that is down does not count: what is stored can still be read.
+    #[must_use]
+    pub const fn is_ready(self) -> bool {
+        self.database && !self.draining
+    }
+}
+
+impl App {
+    /// Health as last checked, and its changes.
+    #[must_use]
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    /// Asks the database for a sign of life; a change is logged once.
+    pub async fn check_database(&self, limit: Duration) {
+        let outcome = tokio::time::timeout(limit, self.store.ping()).await;
+        let fault = match outcome {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("no answer within {} s", limit.as_secs_f64())),
+        };
+        metrics::gauge!("haier_dependency_up", "dependency" => "database").set(f64::from(u8::from(fault.is_none())));
+        let up = fault.is_none();
+        let changed = self.health.send_if_modified(|health| std::mem::replace(&mut health.database, up) != up);
+        match fault {
+            Some(fault) if changed => tracing::error!(fault, "the database does not answer: not ready"),
+            None if changed => tracing::info!("the database answers: ready"),
+            _ => {}
+        }
+    }
+
+    /// Sees whether Haier lets us in; a change is logged once. A valid token is proof enough, so this is cheap.
+    pub async fn check_upstream(&self) {
+        let Some(openplat) = &self.upstream else { return };
+        let outcome = openplat.authenticate(&Call { priority: Priority::Bulk, deadline: None }).await;
+        metrics::gauge!("haier_dependency_up", "dependency" => "openplat")
+            .set(f64::from(u8::from(outcome.is_ok())));
+        let up = Some(outcome.is_ok());
+        let changed = self.health.send_if_modified(|health| std::mem::replace(&mut health.upstream, up) != up);
+        match outcome {
+            Err(error) if changed => {
+                tracing::warn!(reason = %error.reason, error = %error, "Haier does not let us in; what is stored is served");
+            }
+            Ok(()) if changed => tracing::info!(account = openplat.account().name, "Haier lets us in"),
+            _ => {}
+        }
+    }
+}

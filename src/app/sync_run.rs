@@ -1,0 +1,189 @@
+//! One run of the catalogue sync: asks Haier, sorts the answers by code, and hands them to the run's one writer.
+//!
+//! Two shapes: by codes (batches of 20, catalogue then prices), and from the listing (the whole catalogue streams in,
+//! then prices by code). In both, codes are decided in their order, so that a resumed run goes on after the last one.
+
+mod batches;
+mod listing;
+mod writer;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::App;
+use crate::{
+    domain::{
+        messages::EndMessage,
+        reasons::Reason,
+        sync_logs::{Counts, SyncStatus},
+        sync_runs::{Checkpoint, ClaimedRun},
+    },
+    error::{Error, Result},
+    store::{self, sync_failures, sync_logs, sync_runs},
+    upstream::{self, Openplat},
+};
+use writer::{Step, Writer};
+
+/// How the fetching side of a run came to its end.
+enum End {
+    /// For good.
+    Ended {
+        reason: Reason,
+        detail: String,
+    },
+    /// This process goes down; the run goes on elsewhere.
+    Stopped,
+    /// The writer is gone and knows why.
+    WriterGone,
+}
+
+impl From<upstream::Error> for End {
+    fn from(error: upstream::Error) -> Self {
+        Self::Ended { reason: error.reason, detail: error.detail }
+    }
+}
+
+impl End {
+    const fn completed() -> Self {
+        Self::Ended { reason: Reason::Completed, detail: String::new() }
+    }
+}
+
+impl App {
+    /// Takes the oldest run that nobody holds.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn run_claim(&self) -> Result<Option<ClaimedRun>> {
+        if self.upstream.is_none() {
+            return Ok(None);
+        }
+        let mut tx = self.store.begin().await?;
+        let claimed = sync_runs::claim(&mut tx, &self.worker, self.clock.now(), self.runs.lease).await?;
+        tx.commit().await?;
+        if claimed.is_some() {
+            self.announce_commit();
+        }
+        Ok(claimed)
+    }
+
+    /// Works on a claimed run until it ends, this process goes down, or the lease is lost.
+    pub async fn run_execute(self: &Arc<Self>, run: ClaimedRun) {
+        let resumed = run.checkpoint.is_some();
+        tracing::info!(sync_log_id = run.log_id, epoch = run.epoch, resumed, account = run.account, "sync run begins");
+        let outcome = tokio::select! {
+            outcome = self.drive(&run) => outcome,
+            () = self.keep_lease(&run) => Err(store::Error::LeaseLost.into()),
+        };
+        if let Err(error) = outcome {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            tracing::error!(sync_log_id = run.log_id, %error, cause, "sync run left; it goes on when its lease ends");
+        }
+        self.announce_commit();
+    }
+
+    /// Prolongs the lease until it is lost.
+    async fn keep_lease(&self, run: &ClaimedRun) {
+        loop {
+            self.clock.sleep_until(self.clock.now() + self.runs.heartbeat).await;
+            let until = self.clock.now() + self.runs.lease;
+            let beat = async {
+                let mut tx = self.store.begin().await?;
+                sync_runs::heartbeat(&mut tx, run, until).await?;
+                tx.commit().await
+            };
+            match beat.await {
+                Ok(()) => {}
+                Err(store::Error::LeaseLost) => return,
+                // The lease may still be ours when the database is back; the writer will know.
+                Err(error) => tracing::warn!(sync_log_id = run.log_id, %error, "no sign of life could be given"),
+            }
+        }
+    }
+
+    async fn drive(self: &Arc<Self>, run: &ClaimedRun) -> Result<()> {
+        let openplat = self.upstream.as_ref().ok_or(Error::NotConfigured)?;
+        let (counts, planned) = self.counts_so_far(run).await?;
+        let (steps, writer) = Writer::start(Arc::clone(self), run.clone(), counts, planned);
+        let fetching = async {
+            let fetcher = Fetcher { app: self, openplat, run, steps, stop: &self.stopping };
+            if run.request.codes.is_empty() { fetcher.from_listing().await } else { fetcher.by_codes().await }
+        };
+        // The steps' sender is gone with the fetcher, so that the writer ends too.
+        let end = fetching.await;
+        let written = writer.await.map_err(|error| Error::Internal(Box::new(error)))??;
+        match end {
+            End::Ended { reason, detail } => self.run_finish(run, written, reason, detail).await,
+            End::Stopped => self.run_release(run).await,
+            End::WriterGone => Err(Error::Internal("the writer ended without a reason".into())),
+        }
+    }
+
+    /// What a run has decided before this claim. A run that must start over starts from nothing.
+    async fn counts_so_far(&self, run: &ClaimedRun) -> Result<(Counts, Option<i64>)> {
+        let mut conn = self.store.read().await?;
+        let log = sync_logs::find(&mut conn, run.log_id).await?;
+        let log = log.ok_or(Error::NotFound { what: "sync log", key: run.log_id.to_string() })?;
+        Ok((log.counts, log.planned_count))
+    }
+
+    async fn run_finish(&self, run: &ClaimedRun, written: Written, reason: Reason, detail: String) -> Result<()> {
+        let Written { counts, checkpoint } = written;
+        let mut tx = self.store.begin().await?;
+        let end = EndMessage {
+            reason,
+            success: counts.success,
+            failed: counts.failed,
+            failures: sync_failures::count_by_reason(&mut tx, run.log_id).await?,
+            detail,
+            bad_pictures: checkpoint.bad_pictures,
+        };
+        sync_runs::finish(&mut tx, run, &end, self.clock.now()).await?;
+        tx.commit().await?;
+        let status = SyncStatus::at_end(reason, counts);
+        metrics::counter!("haier_sync_runs_total", "end_reason" => reason.as_str(), "status" => status.as_str())
+            .increment(1);
+        let (id, success, failed) = (run.log_id, counts.success, counts.failed);
+        match status {
+            SyncStatus::Success => tracing::info!(sync_log_id = id, success, failed, %reason, "sync run ended"),
+            SyncStatus::Partial => tracing::warn!(sync_log_id = id, success, failed, %reason, detail = end.detail, "sync run ended in part"),
+            _ => tracing::error!(sync_log_id = id, success, failed, %reason, detail = end.detail, "sync run failed"),
+        }
+        Ok(())
+    }
+
+    async fn run_release(&self, run: &ClaimedRun) -> Result<()> {
+        let mut tx = self.store.begin().await?;
+        sync_runs::release(&mut tx, run).await?;
+        tx.commit().await?;
+        tracing::info!(sync_log_id = run.log_id, "sync run checkpointed; it goes on at the next start or elsewhere");
+        Ok(())
+    }
+
+    fn lease_end(&self) -> chrono::DateTime<chrono::Utc> {
+        self.clock.now() + self.runs.lease
+    }
+}
+
+/// What the writer leaves behind.
+struct Written {
+    counts: Counts,
+    checkpoint: Checkpoint,
+}
+
+/// The fetching side of a run.
+struct Fetcher<'a> {
+    app: &'a Arc<App>,
+    openplat: &'a Openplat,
+    run: &'a ClaimedRun,
+    steps: tokio::sync::mpsc::Sender<Step>,
+    stop: &'a CancellationToken,
+}
+
+impl Fetcher<'_> {
+    /// Hands a step over; waits while the writer is behind.
+    async fn hand_over(&self, step: Step) -> std::result::Result<(), End> {
+        self.steps.send(step).await.map_err(|_| End::WriterGone)
+    }
+}

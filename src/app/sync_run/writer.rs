@@ -1,0 +1,189 @@
+//! The one writer of a run: gathers what was fetched and commits it with checkpoint and counts in one transaction, at
+//! so many rows or after so much time.
+
+use std::{sync::Arc, time::Instant};
+
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::{super::App, Written};
+use crate::{
+    domain::{
+        products::{CatalogueRecord, PriceRecord, ProductCode},
+        sync_logs::{Counts, Stage},
+        sync_runs::{Checkpoint, ClaimedRun},
+    },
+    error::Result,
+    store::{
+        catalogue::{self, CatalogueBatch},
+        prices::{self, PriceBatch},
+        sync_failures::{self, NewFailure},
+        sync_runs,
+    },
+};
+
+/// Steps that wait while the writer commits.
+const STEPS_AHEAD: usize = 8;
+
+/// What the fetching side found out.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// The run begins its listing anew: nothing is decided.
+    StartOver,
+    /// How many codes there are still to decide, beyond those handed over so far.
+    Left(usize),
+    /// The run moves on to another stage.
+    Enter(Stage),
+    /// Something to store.
+    Store(Found),
+}
+
+/// Records to store and codes that are decided by them.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) catalogue: Vec<CatalogueRecord>,
+    pub(super) prices: Vec<PriceRecord>,
+    pub(super) failures: Vec<NewFailure>,
+    /// Codes that have succeeded in everything asked for.
+    pub(super) success: i64,
+    /// Codes first heard of.
+    pub(super) known: i64,
+    /// Codes up to and with this one are decided.
+    pub(super) after: Option<ProductCode>,
+}
+
+impl Found {
+    fn rows(&self) -> usize {
+        self.catalogue.len() + self.prices.len() + self.failures.len()
+    }
+
+    fn absorb(&mut self, other: Self) {
+        self.catalogue.extend(other.catalogue);
+        self.prices.extend(other.prices);
+        self.failures.extend(other.failures);
+        self.success += other.success;
+        self.known += other.known;
+        self.after = other.after.or(self.after.take());
+    }
+}
+
+pub(super) struct Writer {
+    app: Arc<App>,
+    run: ClaimedRun,
+    counts: Counts,
+    planned: Option<i64>,
+    checkpoint: Checkpoint,
+    found: Found,
+    start_over: bool,
+    /// Since when something waits to be written.
+    dirty_since: Option<Instant>,
+}
+
+impl Writer {
+    /// Starts the writer of a claimed run; it ends when the sender is dropped, or when it can write no more.
+    pub(super) fn start(
+        app: Arc<App>,
+        run: ClaimedRun,
+        counts: Counts,
+        planned: Option<i64>,
+    ) -> (mpsc::Sender<Step>, JoinHandle<Result<Written>>) {
+        let (sender, steps) = mpsc::channel(STEPS_AHEAD);
+        let fresh = Checkpoint { stage: Stage::Listing, after: None, bad_pictures: 0 };
+        let checkpoint = run.checkpoint.clone().unwrap_or(fresh);
+        let writer = Self {
+            app,
+            run,
+            counts,
+            planned,
+            checkpoint,
+            found: Found::default(),
+            start_over: false,
+            dirty_since: None,
+        };
+        (sender, tokio::spawn(writer.work(steps)))
+    }
+
+    async fn work(mut self, mut steps: mpsc::Receiver<Step>) -> Result<Written> {
+        loop {
+            let due = self.dirty_since.map(|since| since + self.app.runs.flush_interval);
+            let step = match due {
+                None => steps.recv().await,
+                Some(due) => match tokio::time::timeout_at(due.into(), steps.recv()).await {
+                    Ok(step) => step,
+                    Err(_) => {
+                        self.flush().await?;
+                        continue;
+                    }
+                },
+            };
+            let Some(step) = step else { break };
+            self.take(step).await?;
+            if self.found.rows() >= self.app.runs.flush_rows {
+                self.flush().await?;
+            }
+        }
+        if self.dirty_since.is_some() {
+            self.flush().await?;
+        }
+        Ok(Written { counts: self.counts, checkpoint: self.checkpoint })
+    }
+
+    async fn take(&mut self, step: Step) -> Result<()> {
+        self.dirty_since.get_or_insert_with(Instant::now);
+        match step {
+            Step::StartOver => {
+                self.start_over = true;
+                self.counts = Counts::default();
+                self.planned = None;
+                self.checkpoint = Checkpoint { stage: Stage::Listing, after: None, bad_pictures: 0 };
+            }
+            Step::Left(left) => {
+                self.flush().await?;
+                self.planned = Some(self.counts.success + self.counts.failed + i64::try_from(left).unwrap_or(i64::MAX));
+                self.dirty_since = Some(Instant::now());
+            }
+            Step::Enter(stage) => self.checkpoint.stage = stage,
+            Step::Store(found) => self.found.absorb(found),
+        }
+        Ok(())
+    }
+
+    /// Commits what has gathered. On an error nothing of it happened, and nothing more will.
+    async fn flush(&mut self) -> Result<()> {
+        let found = std::mem::take(&mut self.found);
+        let bad_pictures: i64 = found.catalogue.iter().map(|record| i64::from(record.bad_pictures)).sum();
+        self.checkpoint.bad_pictures += bad_pictures;
+        self.checkpoint.after = found.after.or(self.checkpoint.after.take());
+        self.counts.success += found.success;
+        let now = self.app.clock.now();
+        let mut tx = self.app.store.begin().await?;
+        // First of all checkpoint and lease, in one statement: without the lease nothing may be written.
+        sync_runs::checkpoint(&mut tx, &self.run, &self.checkpoint, self.app.lease_end()).await?;
+        if std::mem::take(&mut self.start_over) {
+            sync_failures::clear(&mut tx, self.run.log_id).await?;
+        }
+        let rows = (found.catalogue.len(), found.prices.len());
+        let request = &self.run.request;
+        let batch = CatalogueBatch {
+            records: found.catalogue,
+            assign_category: request.assign_category.clone(),
+            assign_brand: request.assign_brand.clone(),
+            now,
+        };
+        catalogue::upsert(&mut tx, batch).await?;
+        prices::upsert(&mut tx, PriceBatch { records: found.prices, now }).await?;
+        if !found.failures.is_empty() {
+            let added =
+                sync_failures::append(&mut tx, self.run.log_id, self.counts.failed, found.failures, now).await?;
+            self.counts.failed += added;
+        }
+        // Codes first heard of, unless the plan says it all.
+        self.counts.total = self.planned.unwrap_or(self.counts.total + found.known);
+        sync_runs::record_counts(&mut tx, &self.run, self.counts, self.planned).await?;
+        tx.commit().await?;
+        metrics::counter!("haier_sync_rows_total", "kind" => "catalogue").increment(rows.0 as u64);
+        metrics::counter!("haier_sync_rows_total", "kind" => "prices").increment(rows.1 as u64);
+        self.dirty_since = None;
+        self.app.announce_commit();
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! Starting runs and watching them. The work itself is in `sync_run`.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::watch;
+
+use super::{App, Ctx, sync_logs::not_found};
+use crate::{
+    domain::{
+        sync_logs::{Stage, SyncLog, SyncType, Trigger},
+        sync_runs::{NewRun, SyncRequest},
+    },
+    error::{Error, Result},
+    store::{self, products, sync_logs, sync_runs},
+};
+
+/// How often a watcher looks by itself: another replica's commits ring no bell here.
+const LOOK_AGAIN: TimeDelta = TimeDelta::milliseconds(1_000);
+/// A watcher hears something at least this often.
+const REPEAT: TimeDelta = TimeDelta::seconds(5);
+/// The span of time over which the rate is taken.
+const RATE_SPAN: TimeDelta = TimeDelta::seconds(10);
+
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// Its log as it stands.
+    pub log: SyncLog,
+    /// The step it works on; `None` before it begins and after its end.
+    pub stage: Option<Stage>,
+    /// Codes a second, lately; 0 while unknown.
+    pub rate: f64,
+    /// Time left at this rate.
+    pub remaining: Option<TimeDelta>,
+}
+
+impl App {
+    /// Stores a run of the catalogue and wakes the runner; returns the id of its log.
+    ///
+    /// # Errors
+    /// Without an account, when a run over everything is under way already, or when the database does not answer.
+    pub async fn sync_start(self: &Arc<Self>, ctx: &Ctx, request: SyncRequest) -> Result<i64> {
+        let app = Arc::clone(self);
+        let requested_by = ctx.caller.clone();
+        // In a task of its own: a client that hangs up cannot stop it between two steps.
+        let stored = tokio::spawn(async move { app.run_insert(request, Trigger::Caller, requested_by).await });
+        stored.await.map_err(|error| Error::Internal(Box::new(error)))?
+    }
+
+    /// Stores the first full run with prices when nothing is stored and none is under way.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn sync_first_start(&self) -> Result<Option<i64>> {
+        if self.upstream.is_none() {
+            return Ok(None);
+        }
+        let empty = products::is_empty(&mut self.store.read().await?).await?;
+        if !empty {
+            return Ok(None);
+        }
+        let request = SyncRequest { prices: true, ..SyncRequest::default() };
+        match self.run_insert(request, Trigger::FirstStart, String::new()).await {
+            Ok(id) => Ok(Some(id)),
+            // Another replica was first, or the run of the last start goes on.
+            Err(Error::RunInProgress { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn run_insert(&self, request: SyncRequest, trigger: Trigger, requested_by: String) -> Result<i64> {
+        let account = self.upstream.as_ref().ok_or(Error::NotConfigured)?.account().name.clone();
+        let now = self.clock.now();
+        let run = NewRun {
+            log_id: self.ids.next(now),
+            sync_type: SyncType::Products,
+            request,
+            trigger,
+            requested_by,
+            account,
+        };
+        let mut tx = self.store.begin().await?;
+        match sync_runs::insert(&mut tx, &run, now).await {
+            Ok(()) => tx.commit().await?,
+            Err(store::Error::Conflict) => {
+                drop(tx);
+                let mut conn = self.store.read().await?;
+                let open = sync_runs::find_exclusive(&mut conn, run.sync_type.as_str()).await?;
+                // None: it ended just now. To the caller that is the same as a moment ago.
+                return Err(Error::RunInProgress { sync_log_id: open.unwrap_or_default() });
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.wake.notify_one();
+        Ok(run.log_id)
+    }
+
+    /// Follows a run to its end, whoever started it and whichever replica works on it.
+    ///
+    /// # Errors
+    /// When there is no such run, or the database does not answer.
+    pub async fn sync_watch(self: &Arc<Self>, ctx: &Ctx, log_id: i64) -> Result<SyncWatch> {
+        let commits = self.committed.subscribe();
+        self.sync_log_fetch(ctx, log_id).await?;
+        Ok(SyncWatch { app: Arc::clone(self), log_id, commits, last: None, samples: VecDeque::new(), ended: false })
+    }
+
+    /// Tells watchers on this replica that a run has committed something.
+    pub(super) fn announce_commit(&self) {
+        self.committed.send_modify(|count| *count += 1);
+    }
+}
+
+/// A run that is being followed.
+pub struct SyncWatch {
+    app: Arc<App>,
+    log_id: i64,
+    commits: watch::Receiver<u64>,
+    last: Option<(Progress, DateTime<Utc>)>,
+    samples: VecDeque<(DateTime<Utc>, i64)>,
+    ended: bool,
+}
+
+impl SyncWatch {
+    /// The next progress; `None` after the one that shows the end.
+    ///
+    /// # Errors
+    /// When the database does not answer, or this process goes down.
+    pub async fn next(&mut self) -> Result<Option<Progress>> {
+        if self.ended {
+            return Ok(None);
+        }
+        loop {
+            self.commits.mark_unchanged();
+            let progress = self.look().await?;
+            let now = self.app.clock.now();
+            let news = self.last.as_ref().is_none_or(|(last, at)| differs(last, &progress) || now - *at >= REPEAT);
+            if news {
+                self.ended = progress.log.status.is_end();
+                self.last = Some((progress.clone(), now));
+                return Ok(Some(progress));
+            }
+            tokio::select! {
+                () = self.app.stopping.cancelled() => return Err(Error::ShuttingDown),
+                _ = self.commits.changed() => {}
+                () = self.app.clock.sleep_until(now + LOOK_AGAIN) => {}
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<Progress> {
+        let mut conn = self.app.store.read().await?;
+        let log = sync_logs::find(&mut conn, self.log_id).await?.ok_or_else(|| not_found(self.log_id))?;
+        let stage = sync_runs::find_stage(&mut conn, self.log_id).await?;
+        drop(conn);
+        let now = self.app.clock.now();
+        let done = log.counts.success + log.counts.failed;
+        let rate = if let (true, Some(started), Some(ended)) = (log.status.is_end(), log.started_at, log.completed_at) {
+            per_second(done, ended - started)
+        } else {
+            self.rate(now, done)
+        };
+        let left = log.planned_count.map(|planned| (planned - done).max(0));
+        let remaining = left.filter(|_| rate > 0.0 && !log.status.is_end()).and_then(|left| {
+            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an estimate in ms")]
+            TimeDelta::try_milliseconds((left as f64 / rate * 1_000.0) as i64)
+        });
+        Ok(Progress { log, stage, rate, remaining })
+    }
+
+    fn rate(&mut self, now: DateTime<Utc>, done: i64) -> f64 {
+        // Counts fall only when a run starts over; what was measured before then means nothing.
+        if self.samples.back().is_some_and(|(_, before)| *before > done) {
+            self.samples.clear();
+        }
+        self.samples.push_back((now, done));
+        while self.samples.len() > 2 && self.samples.get(1).is_some_and(|(at, _)| now - *at > RATE_SPAN) {
+            self.samples.pop_front();
+        }
+        self.samples.front().map_or(0.0, |(at, before)| per_second(done - before, now - *at))
+    }
+}
+
+fn per_second(done: i64, span: TimeDelta) -> f64 {
+    let seconds = span.as_seconds_f64();
+    #[expect(clippy::cast_precision_loss, reason = "a rate")]
+    if seconds > 0.0 { done as f64 / seconds } else { 0.0 }
+}
+
+fn differs(last: &Progress, now: &Progress) -> bool {
+    last.log != now.log || last.stage != now.stage
+}

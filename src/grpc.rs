@@ -1,0 +1,160 @@
+//! The gRPC services: decode, call a use case, encode. The only room that knows tonic's server.
+
+mod context;
+mod convert;
+mod metrics;
+mod prices;
+mod products;
+mod requests;
+mod status;
+mod sync_logs;
+mod sync_runs;
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, sync::watch};
+use tokio_stream::{Stream, wrappers::TcpListenerStream};
+use tonic::{Request, Response, Status, codec::CompressionEncoding, transport::Server};
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::{
+    app::{App, health::Health},
+    proto::{
+        self,
+        haier_integration_server::{HaierIntegration, HaierIntegrationServer, SERVICE_NAME},
+    },
+};
+
+/// The descriptors of every service served here, for reflection.
+const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// Health names that are no service.
+const READINESS: &str = "readiness";
+const LIVENESS: &str = "liveness";
+
+/// Most a request may be: 1,000 codes of 64 characters are far less.
+const MAX_REQUEST_BYTES: usize = 4 << 20;
+
+/// The service `HaierIntegration`.
+struct Api {
+    app: Arc<App>,
+    default_deadline: Duration,
+}
+
+/// Serves on a listener until the process goes down and running calls have ended.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(app: Arc<App>, listener: TcpListener, default_deadline: Duration) -> anyhow::Result<()> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let reporting = tokio::spawn(report_health(reporter, app.health()));
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let api = HaierIntegrationServer::new(Api { app: Arc::clone(&app), default_deadline })
+        .max_decoding_message_size(MAX_REQUEST_BYTES)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .send_compressed(CompressionEncoding::Gzip);
+    let stopping = app.stopping.clone();
+    let served = Server::builder()
+        // Finds peers that are gone without a word, so that their streams end.
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        // Counts and times every call; outermost, so that it sees what the others refuse.
+        .layer(tower::layer::layer_fn(metrics::Measured::new))
+        .add_service(health)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .add_service(api)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move { stopping.cancelled().await })
+        .await;
+    reporting.abort();
+    Ok(served?)
+}
+
+/// Passes changes of health on to the health service: readiness turns, everything else serves while it lives.
+async fn report_health(reporter: HealthReporter, mut health: watch::Receiver<Health>) {
+    for name in ["", SERVICE_NAME, LIVENESS] {
+        reporter.set_service_status(name, ServingStatus::Serving).await;
+    }
+    loop {
+        let ready = health.borrow_and_update().is_ready();
+        let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+        reporter.set_service_status(READINESS, status).await;
+        if health.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+type ProgressStream = Pin<Box<dyn Stream<Item = Result<proto::SyncProgress, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl HaierIntegration for Api {
+    type SyncProductsStream = ProgressStream;
+    type WatchSyncStream = ProgressStream;
+
+    async fn get_products(
+        &self,
+        request: Request<proto::GetProductsRequest>,
+    ) -> Result<Response<proto::GetProductsResponse>, Status> {
+        self.unary(request, async |ctx, request| products::get(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_products(
+        &self,
+        request: Request<proto::ListProductsRequest>,
+    ) -> Result<Response<proto::ListProductsResponse>, Status> {
+        self.unary(request, async |ctx, request| products::list(&self.app, &ctx, request).await).await
+    }
+
+    async fn get_prices(
+        &self,
+        request: Request<proto::GetPricesRequest>,
+    ) -> Result<Response<proto::GetPricesResponse>, Status> {
+        self.unary(request, async |ctx, request| prices::get(&self.app, &ctx, request).await).await
+    }
+
+    async fn sync_products(
+        &self,
+        request: Request<proto::SyncProductsRequest>,
+    ) -> Result<Response<Self::SyncProductsStream>, Status> {
+        let (ctx, language) = (context::of_stream(&request), context::language(request.metadata()));
+        let watch = sync_runs::start(&self.app, &ctx, request.into_inner()).await?;
+        Ok(Response::new(sync_runs::stream(watch, language)))
+    }
+
+    async fn watch_sync(
+        &self,
+        request: Request<proto::WatchSyncRequest>,
+    ) -> Result<Response<Self::WatchSyncStream>, Status> {
+        let (ctx, language) = (context::of_stream(&request), context::language(request.metadata()));
+        let watch = self.app.sync_watch(&ctx, request.get_ref().sync_log_id).await.map_err(status::of)?;
+        Ok(Response::new(sync_runs::stream(watch, language)))
+    }
+
+    async fn list_sync_logs(
+        &self,
+        request: Request<proto::ListSyncLogsRequest>,
+    ) -> Result<Response<proto::ListSyncLogsResponse>, Status> {
+        let language = context::language(request.metadata());
+        self.unary(request, async |ctx, request| sync_logs::list(&self.app, &ctx, request, language).await).await
+    }
+
+    async fn get_sync_log(
+        &self,
+        request: Request<proto::GetSyncLogRequest>,
+    ) -> Result<Response<proto::SyncLog>, Status> {
+        let language = context::language(request.metadata());
+        self.unary(request, async |ctx, request| sync_logs::get(&self.app, &ctx, request, language).await).await
+    }
+
+    async fn list_sync_failures(
+        &self,
+        request: Request<proto::ListSyncFailuresRequest>,
+    ) -> Result<Response<proto::ListSyncFailuresResponse>, Status> {
+        self.unary(request, async |ctx, request| sync_logs::failures(&self.app, &ctx, request).await).await
+    }
+}

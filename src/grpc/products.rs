@@ -1,0 +1,84 @@
+//! Stored products on the wire.
+
+use super::{
+    convert::{money, timestamp},
+    requests::{optional_text, page_size, required_codes},
+};
+use crate::{
+    app::{App, Ctx, page_tokens},
+    domain::{
+        pages::PageRequest,
+        products::{Product, ProductCode, ProductFilter},
+        violations::Violations,
+    },
+    error::{Error, Result},
+    proto,
+};
+
+const DEFAULT_PAGE_SIZE: i64 = 100;
+
+pub(super) async fn get(app: &App, ctx: &Ctx, request: proto::GetProductsRequest) -> Result<proto::GetProductsResponse> {
+    let mut violations = Violations::default();
+    let codes = required_codes(&request.product_codes, &mut violations);
+    let codes = violations.into_result(codes).map_err(Error::Invalid)?;
+    let (products, missing) = app.products_get(ctx, codes).await?;
+    Ok(proto::GetProductsResponse {
+        products: products.into_iter().map(encode).collect(),
+        missing_codes: missing.into_iter().map(ProductCode::into_string).collect(),
+    })
+}
+
+pub(super) async fn list(
+    app: &App,
+    ctx: &Ctx,
+    request: proto::ListProductsRequest,
+) -> Result<proto::ListProductsResponse> {
+    let mut violations = Violations::default();
+    let filter = ProductFilter {
+        brand: optional_text("brand", &request.brand, &mut violations),
+        category: optional_text("category", &request.category, &mut violations),
+        is_sales: request.is_sales,
+        query: optional_text("query", &request.query, &mut violations),
+    };
+    let bound = ("products", &filter.brand, &filter.category, filter.is_sales, &filter.query);
+    let page = PageRequest {
+        size: page_size(request.page_size, DEFAULT_PAGE_SIZE, &mut violations),
+        after: page_tokens::decode::<String>(&bound, &request.page_token, &mut violations),
+    };
+    let page = violations.into_result(page).map_err(Error::Invalid)?;
+    let answer = app.products_list(ctx, &filter, &page).await?;
+    Ok(proto::ListProductsResponse {
+        next_page_token: page_tokens::encode(&bound, answer.next.as_ref()),
+        products: answer.items.into_iter().map(encode).collect(),
+    })
+}
+
+fn encode(product: Product) -> proto::Product {
+    proto::Product {
+        name: product.display_name().to_owned(),
+        display_price: product.display_price().map(money),
+        product_code: product.code.into_string(),
+        product_model: product.model.unwrap_or_default(),
+        product_group: product.group.unwrap_or_default(),
+        category: product.category.unwrap_or_default(),
+        brand: product.brand.unwrap_or_default(),
+        product_image_url: product.image_url.unwrap_or_default(),
+        product_page_urls: product.page_urls,
+        supply_price: product.supply_price.map(money),
+        invoice_price: product.invoice_price.map(money),
+        market_price: product.market_price.map(money),
+        stock_rebate: product.stock_rebate.unwrap_or_default(),
+        rebate_policy: product.rebate_policy.unwrap_or_default(),
+        rebate_money: product.rebate_money.map(money),
+        is_sales: product.is_sales,
+        // What is stored may be older than a later "purchasable" that came without a reason.
+        no_sales_reason: product.no_sales_reason.filter(|_| !product.is_sales).unwrap_or_default(),
+        stock: None,
+        stock_as_of: None,
+        warehouse_code: String::new(),
+        warehouse_grade: String::new(),
+        source: product.source,
+        last_sync_at: product.last_sync_at.map(timestamp),
+        delisted_at: product.delisted_at.map(timestamp),
+    }
+}

@@ -1,0 +1,71 @@
+//! The only place that turns an error into a status.
+
+use std::{collections::HashMap, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::{domain::reasons::Reason, error::Error};
+
+const DOMAIN: &str = "haier.integration";
+/// When to try again after an outage of our own.
+const OUTAGE_RETRY: Duration = Duration::from_secs(1);
+/// When to try again where Haier does not say.
+const UPSTREAM_RETRY: Duration = Duration::from_secs(5);
+
+/// The status of an error: code, message, and the details that programs read.
+pub(super) fn of(error: Error) -> Status {
+    let mut details = ErrorDetails::new();
+    let mut metadata = HashMap::new();
+    let (code, retry_after) = match &error {
+        Error::Invalid(violations) => {
+            for violation in violations {
+                details.add_bad_request_violation(&violation.field, &violation.description);
+            }
+            (Code::InvalidArgument, None)
+        }
+        Error::NotFound { .. } => (Code::NotFound, None),
+        Error::RunInProgress { sync_log_id } => {
+            metadata.insert("sync_log_id".to_owned(), sync_log_id.to_string());
+            (Code::Aborted, None)
+        }
+        Error::NotConfigured => (Code::FailedPrecondition, None),
+        Error::Upstream { reason, retry_after, .. } => of_upstream(*reason, *retry_after),
+        Error::DeadlineExceeded => (Code::DeadlineExceeded, None),
+        Error::StoreUnavailable(_) | Error::ShuttingDown => (Code::Unavailable, Some(OUTAGE_RETRY)),
+        Error::Internal(_) => (Code::Internal, None),
+    };
+    if let Error::StoreUnavailable(cause) | Error::Internal(cause) = &error {
+        tracing::error!(reason = %error.reason(), cause = chain(cause.as_ref()), "call failed");
+    }
+    details.set_error_info(error.reason().as_str(), DOMAIN, metadata);
+    if let Some(delay) = retry_after {
+        details.set_retry_info(Some(delay));
+    }
+    Status::with_error_details(code, error.to_string(), details)
+}
+
+/// What a failed call to Haier is to our caller. Credentials are ours, not the caller's: never UNAUTHENTICATED.
+fn of_upstream(reason: Reason, retry_after: Option<Duration>) -> (Code, Option<Duration>) {
+    match reason {
+        Reason::RateLimited | Reason::BudgetExhausted => {
+            (Code::ResourceExhausted, Some(retry_after.unwrap_or(OUTAGE_RETRY)))
+        }
+        Reason::RequestTimeout | Reason::ServerError => {
+            (Code::Unavailable, Some(retry_after.unwrap_or(UPSTREAM_RETRY)))
+        }
+        Reason::AuthFailed | Reason::Forbidden | Reason::ValidationError => (Code::FailedPrecondition, None),
+        _ => (Code::Internal, None),
+    }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,51 @@
+//! Plain HTTP for probes and Prometheus: `/livez`, `/readyz`, `/metrics`.
+
+use std::sync::Arc;
+
+use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::app::App;
+
+#[derive(Clone)]
+struct Shared {
+    app: Arc<App>,
+    metrics: PrometheusHandle,
+}
+
+/// Serves on a listener until `stop` is done; longer than the gRPC side, so that probes see the drain.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    app: Arc<App>,
+    metrics: PrometheusHandle,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(render))
+        .with_state(Shared { app, metrics });
+    axum::serve(listener, router).with_graceful_shutdown(stop).await
+}
+
+async fn readyz(State(shared): State<Shared>) -> (StatusCode, Json<Value>) {
+    let health = *shared.app.health().borrow();
+    let status = if health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({
+        "ready": health.is_ready(),
+        "database": health.database,
+        "upstream": health.upstream,
+        "draining": health.draining,
+    });
+    (status, Json(body))
+}
+
+async fn render(State(shared): State<Shared>) -> String {
+    crate::workers::housekeeping::record_pool(&shared.app);
+    shared.metrics.render()
+}

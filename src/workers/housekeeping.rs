@@ -1,0 +1,54 @@
+//! Small chores: partitions for the months ahead, and the clock set to the database's.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::TimeDelta;
+
+use crate::app::{App, SystemClock};
+
+const CLOCK_PERIOD: TimeDelta = TimeDelta::minutes(1);
+/// Partitions are made two months ahead, so once a day is often enough.
+const PARTITION_PERIOD: TimeDelta = TimeDelta::days(1);
+
+/// Sets the clock every minute and looks after the partitions every day, until the process goes down.
+pub async fn run(app: Arc<App>, clock: Arc<SystemClock>) {
+    let mut next_partitions = app.clock().now();
+    loop {
+        set_clock(&app, &clock).await;
+        let now = app.clock().now();
+        if now >= next_partitions {
+            match app.store().ensure_partitions(now).await {
+                Ok(()) => next_partitions = now + PARTITION_PERIOD,
+                Err(error) => tracing::warn!(%error, "next month's partitions could not be made; trying again"),
+            }
+        }
+        record_pool(&app);
+        tokio::select! {
+            () = app.stopping.cancelled() => return,
+            () = app.clock().sleep_until(now + CLOCK_PERIOD) => {}
+        }
+    }
+}
+
+/// Takes the database's time, if it has one. An answer that took long says too little.
+pub async fn set_clock(app: &App, clock: &SystemClock) {
+    const LONGEST: Duration = Duration::from_secs(1);
+    let asked = Instant::now();
+    match app.store().server_time().await {
+        Ok(Some(time)) if asked.elapsed() < LONGEST => clock.adjust(time, asked),
+        Ok(_) => {}
+        Err(error) => tracing::debug!(%error, "the database's time could not be asked"),
+    }
+}
+
+/// Shows how full the pool of connections is.
+pub fn record_pool(app: &App) {
+    let pool = app.store().pool_use();
+    #[expect(clippy::cast_precision_loss, reason = "a handful of connections")]
+    let (in_use, max) = (pool.in_use as f64, pool.max as f64);
+    metrics::gauge!("haier_db_connections_in_use").set(in_use);
+    metrics::gauge!("haier_db_connections_max").set(max);
+}
