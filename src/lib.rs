@@ -1,7 +1,9 @@
 //! A gRPC microservice between a shop's internal services and the supplier Haier.
 
+pub mod config;
 pub mod domain;
 pub mod error;
+pub mod sandbox;
 pub mod store;
 
 /// Messages and services generated from `proto/`.
