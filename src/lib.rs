@@ -5,6 +5,7 @@ pub mod domain;
 pub mod error;
 pub mod sandbox;
 pub mod store;
+pub mod telemetry;
 
 /// Messages and services generated from `proto/`.
 #[allow(missing_docs, clippy::all, reason = "generated code")]
