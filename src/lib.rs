@@ -1,9 +1,11 @@
 //! A gRPC microservice between a shop's internal services and the supplier Haier.
 
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod error;
 pub mod sandbox;
+pub mod service;
 pub mod store;
 pub mod telemetry;
 
