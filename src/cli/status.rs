@@ -14,13 +14,14 @@ pub(super) fn explain(status: &Status) -> String {
         status.get_details_bad_request().map(|details| details.field_violations).unwrap_or_default();
     for violation in violations {
         if !line.contains(&violation.description) || !line.contains(&violation.field) {
-            line.push_str(&printable(&format!("; {}: {}", violation.field, violation.description)));
+            line.push_str("; ");
+            line.push_str(&printable(&format!("{}: {}", violation.field, violation.description)));
         }
     }
     let info = status.get_details_error_info();
     let reason = info.as_ref().map_or("", |info| info.reason.as_str());
     if !reason.is_empty() && !line.contains(reason) {
-        line.push_str(&printable(&format!(" ({reason})")));
+        line.push_str(&format!(" ({})", printable(reason)));
     }
     let running = info.as_ref().and_then(|info| info.metadata.get("sync_log_id")).map(String::as_str);
     if let Some(remedy) = remedy(status, reason, running) {
