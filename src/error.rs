@@ -52,7 +52,9 @@ pub enum Error {
     #[error("the database does not answer; try again")]
     StoreUnavailable(#[source] Cause),
     /// This process is going down.
-    #[error("the service is shutting down; a run goes on elsewhere or at the next start: join it by WatchSync")]
+    #[error(
+        "the service is shutting down; a run goes on elsewhere or at the next start: join it by WatchSync"
+    )]
     ShuttingDown,
     /// A defect of ours.
     #[error("internal error; the service's log has the cause")]

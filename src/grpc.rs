@@ -68,7 +68,10 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, default_deadline: Durat
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .add_service(api)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move { stopping.cancelled().await })
+        .serve_with_incoming_shutdown(
+            TcpListenerStream::new(listener),
+            async move { stopping.cancelled().await },
+        )
         .await;
     reporting.abort();
     Ok(served?)
@@ -140,7 +143,8 @@ impl HaierIntegration for Api {
         request: Request<proto::ListSyncLogsRequest>,
     ) -> Result<Response<proto::ListSyncLogsResponse>, Status> {
         let language = context::language(request.metadata());
-        self.unary(request, async |ctx, request| sync_logs::list(&self.app, &ctx, request, language).await).await
+        self.unary(request, async |ctx, request| sync_logs::list(&self.app, &ctx, request, language).await)
+            .await
     }
 
     async fn get_sync_log(
@@ -148,7 +152,8 @@ impl HaierIntegration for Api {
         request: Request<proto::GetSyncLogRequest>,
     ) -> Result<Response<proto::SyncLog>, Status> {
         let language = context::language(request.metadata());
-        self.unary(request, async |ctx, request| sync_logs::get(&self.app, &ctx, request, language).await).await
+        self.unary(request, async |ctx, request| sync_logs::get(&self.app, &ctx, request, language).await)
+            .await
     }
 
     async fn list_sync_failures(

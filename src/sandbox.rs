@@ -56,7 +56,7 @@ pub const CLIENT_SECRET: &str = "sandbox";
 /// The password of every customer.
 pub const PASSWORD: &str = "sandbox";
 /// The two sellers, as sold-to codes (售达方).
-pub const CUSTOMER_CODES: &[&str] = &["8800000001", "8800000002"];
+pub const CUSTOMER_CODES: [&str; 2] = ["8800000001", "8800000002"];
 
 /// How long calls in progress have to end by themselves, and then again to notice that they were cut.
 const PATIENCE: Duration = Duration::from_millis(400);

@@ -41,9 +41,11 @@ impl App {
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some(format!("no answer within {} s", limit.as_secs_f64())),
         };
-        metrics::gauge!("haier_dependency_up", "dependency" => "database").set(f64::from(u8::from(fault.is_none())));
+        metrics::gauge!("haier_dependency_up", "dependency" => "database")
+            .set(f64::from(u8::from(fault.is_none())));
         let up = fault.is_none();
-        let changed = self.health.send_if_modified(|health| std::mem::replace(&mut health.database, up) != up);
+        let changed =
+            self.health.send_if_modified(|health| std::mem::replace(&mut health.database, up) != up);
         match fault {
             Some(fault) if changed => tracing::error!(fault, "the database does not answer: not ready"),
             None if changed => tracing::info!("the database answers: ready"),
@@ -58,7 +60,8 @@ impl App {
         metrics::gauge!("haier_dependency_up", "dependency" => "openplat")
             .set(f64::from(u8::from(outcome.is_ok())));
         let up = Some(outcome.is_ok());
-        let changed = self.health.send_if_modified(|health| std::mem::replace(&mut health.upstream, up) != up);
+        let changed =
+            self.health.send_if_modified(|health| std::mem::replace(&mut health.upstream, up) != up);
         match outcome {
             Err(error) if changed => {
                 tracing::warn!(reason = %error.reason, error = %error, "Haier does not let us in; what is stored is served");

@@ -44,7 +44,9 @@ impl App {
     pub async fn prices_fetch(&self, ctx: &Ctx, codes: Vec<ProductCode>) -> Result<LivePrices> {
         let openplat = self.upstream.as_ref().ok_or(Error::NotConfigured)?;
         let call = ctx.live_call();
-        let answers = try_join_all(codes.chunks(self.runs.batch_size).map(|batch| openplat.prices(batch, &call))).await?;
+        let answers =
+            try_join_all(codes.chunks(self.runs.batch_size).map(|batch| openplat.prices(batch, &call)))
+                .await?;
         let mut by_code: HashMap<ProductCode, std::result::Result<PriceRecord, BadRecord>> = HashMap::new();
         for record in answers.into_iter().flatten() {
             match record {
@@ -53,14 +55,18 @@ impl App {
                     let bad = BadRecord { code: Some(code.clone()), reason, detail };
                     by_code.entry(code).or_insert(Err(bad));
                 }
-                Err(bad) => tracing::warn!(detail = bad.detail, "a price record without a code is passed over"),
+                Err(bad) => {
+                    tracing::warn!(detail = bad.detail, "a price record without a code is passed over")
+                }
             }
         }
         let mut live = LivePrices::default();
         for code in codes {
             match by_code.remove(&code) {
                 Some(Ok(price)) => live.prices.push(price),
-                Some(Err(bad)) => live.failures.push(PriceFailure { code, reason: bad.reason, detail: bad.detail }),
+                Some(Err(bad)) => {
+                    live.failures.push(PriceFailure { code, reason: bad.reason, detail: bad.detail })
+                }
                 None => live.missing.push(code),
             }
         }

@@ -17,7 +17,11 @@ impl App {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn products_get(&self, _: &Ctx, codes: Vec<ProductCode>) -> Result<(Vec<Product>, Vec<ProductCode>)> {
+    pub async fn products_get(
+        &self,
+        _: &Ctx,
+        codes: Vec<ProductCode>,
+    ) -> Result<(Vec<Product>, Vec<ProductCode>)> {
         let mut conn = self.store.read().await?;
         let stored = products::list_by_code(&mut conn, &codes).await?;
         let mut by_code: HashMap<ProductCode, Product> =

@@ -28,10 +28,7 @@ use writer::{Step, Writer};
 /// How the fetching side of a run came to its end.
 enum End {
     /// For good.
-    Ended {
-        reason: Reason,
-        detail: String,
-    },
+    Ended { reason: Reason, detail: String },
     /// This process goes down; the run goes on elsewhere.
     Stopped,
     /// The writer is gone and knows why.
@@ -71,7 +68,13 @@ impl App {
     /// Works on a claimed run until it ends, this process goes down, or the lease is lost.
     pub async fn run_execute(self: &Arc<Self>, run: ClaimedRun) {
         let resumed = run.checkpoint.is_some();
-        tracing::info!(sync_log_id = run.log_id, epoch = run.epoch, resumed, account = run.account, "sync run begins");
+        tracing::info!(
+            sync_log_id = run.log_id,
+            epoch = run.epoch,
+            resumed,
+            account = run.account,
+            "sync run begins"
+        );
         let outcome = tokio::select! {
             outcome = self.drive(&run) => outcome,
             () = self.keep_lease(&run) => Err(store::Error::LeaseLost.into()),
@@ -97,7 +100,9 @@ impl App {
                 Ok(()) => {}
                 Err(store::Error::LeaseLost) => return,
                 // The lease may still be ours when the database is back; the writer will know.
-                Err(error) => tracing::warn!(sync_log_id = run.log_id, %error, "no sign of life could be given"),
+                Err(error) => {
+                    tracing::warn!(sync_log_id = run.log_id, %error, "no sign of life could be given")
+                }
             }
         }
     }
@@ -128,7 +133,13 @@ impl App {
         Ok((log.counts, log.planned_count))
     }
 
-    async fn run_finish(&self, run: &ClaimedRun, written: Written, reason: Reason, detail: String) -> Result<()> {
+    async fn run_finish(
+        &self,
+        run: &ClaimedRun,
+        written: Written,
+        reason: Reason,
+        detail: String,
+    ) -> Result<()> {
         let Written { counts, checkpoint } = written;
         let mut tx = self.store.begin().await?;
         let end = EndMessage {
@@ -146,9 +157,15 @@ impl App {
             .increment(1);
         let (id, success, failed) = (run.log_id, counts.success, counts.failed);
         match status {
-            SyncStatus::Success => tracing::info!(sync_log_id = id, success, failed, %reason, "sync run ended"),
-            SyncStatus::Partial => tracing::warn!(sync_log_id = id, success, failed, %reason, detail = end.detail, "sync run ended in part"),
-            _ => tracing::error!(sync_log_id = id, success, failed, %reason, detail = end.detail, "sync run failed"),
+            SyncStatus::Success => {
+                tracing::info!(sync_log_id = id, success, failed, %reason, "sync run ended")
+            }
+            SyncStatus::Partial => {
+                tracing::warn!(sync_log_id = id, success, failed, %reason, detail = end.detail, "sync run ended in part")
+            }
+            _ => {
+                tracing::error!(sync_log_id = id, success, failed, %reason, detail = end.detail, "sync run failed")
+            }
         }
         Ok(())
     }
@@ -157,7 +174,10 @@ impl App {
         let mut tx = self.store.begin().await?;
         sync_runs::release(&mut tx, run).await?;
         tx.commit().await?;
-        tracing::info!(sync_log_id = run.log_id, "sync run checkpointed; it goes on at the next start or elsewhere");
+        tracing::info!(
+            sync_log_id = run.log_id,
+            "sync run checkpointed; it goes on at the next start or elsewhere"
+        );
         Ok(())
     }
 

@@ -44,7 +44,8 @@ impl App {
         let app = Arc::clone(self);
         let requested_by = ctx.caller.clone();
         // In a task of its own: a client that hangs up cannot stop it between two steps.
-        let stored = tokio::spawn(async move { app.run_insert(request, Trigger::Caller, requested_by).await });
+        let stored =
+            tokio::spawn(async move { app.run_insert(request, Trigger::Caller, requested_by).await });
         stored.await.map_err(|error| Error::Internal(Box::new(error)))?
     }
 
@@ -103,7 +104,14 @@ impl App {
     pub async fn sync_watch(self: &Arc<Self>, ctx: &Ctx, log_id: i64) -> Result<SyncWatch> {
         let commits = self.committed.subscribe();
         self.sync_log_fetch(ctx, log_id).await?;
-        Ok(SyncWatch { app: Arc::clone(self), log_id, commits, last: None, samples: VecDeque::new(), ended: false })
+        Ok(SyncWatch {
+            app: Arc::clone(self),
+            log_id,
+            commits,
+            last: None,
+            samples: VecDeque::new(),
+            ended: false,
+        })
     }
 
     /// Tells watchers on this replica that a run has committed something.
@@ -135,7 +143,8 @@ impl SyncWatch {
             self.commits.mark_unchanged();
             let progress = self.look().await?;
             let now = self.app.clock.now();
-            let news = self.last.as_ref().is_none_or(|(last, at)| differs(last, &progress) || now - *at >= REPEAT);
+            let news =
+                self.last.as_ref().is_none_or(|(last, at)| differs(last, &progress) || now - *at >= REPEAT);
             if news {
                 self.ended = progress.log.status.is_end();
                 self.last = Some((progress.clone(), now));
@@ -156,14 +165,20 @@ impl SyncWatch {
         drop(conn);
         let now = self.app.clock.now();
         let done = log.counts.success + log.counts.failed;
-        let rate = if let (true, Some(started), Some(ended)) = (log.status.is_end(), log.started_at, log.completed_at) {
+        let rate = if let (true, Some(started), Some(ended)) =
+            (log.status.is_end(), log.started_at, log.completed_at)
+        {
             per_second(done, ended - started)
         } else {
             self.rate(now, done)
         };
         let left = log.planned_count.map(|planned| (planned - done).max(0));
         let remaining = left.filter(|_| rate > 0.0 && !log.status.is_end()).and_then(|left| {
-            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an estimate in ms")]
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                reason = "an estimate in ms"
+            )]
             TimeDelta::try_milliseconds((left as f64 / rate * 1_000.0) as i64)
         });
         Ok(Progress { log, stage, rate, remaining })

@@ -7,7 +7,10 @@ use crate::{domain::decimal::Money, proto};
 
 pub(super) fn timestamp(instant: DateTime<Utc>) -> Timestamp {
     // Nanos of a second are below 2^31.
-    Timestamp { seconds: instant.timestamp(), nanos: instant.timestamp_subsec_nanos().try_into().unwrap_or(0) }
+    Timestamp {
+        seconds: instant.timestamp(),
+        nanos: instant.timestamp_subsec_nanos().try_into().unwrap_or(0),
+    }
 }
 
 pub(super) fn duration(span: TimeDelta) -> Duration {

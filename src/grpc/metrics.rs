@@ -73,7 +73,8 @@ impl Drop for Measurement {
         let code = self.code.unwrap_or(Code::Cancelled);
         let (method, code) = (std::mem::take(&mut self.method), format!("{code:?}"));
         metrics::counter!("haier_grpc_calls_total", "method" => method.clone(), "code" => code).increment(1);
-        metrics::histogram!("haier_grpc_call_duration_seconds", "method" => method).record(self.started.elapsed());
+        metrics::histogram!("haier_grpc_call_duration_seconds", "method" => method)
+            .record(self.started.elapsed());
     }
 }
 

@@ -14,7 +14,11 @@ use crate::{
     proto,
 };
 
-pub(super) async fn get(app: &App, ctx: &Ctx, request: proto::GetPricesRequest) -> Result<proto::GetPricesResponse> {
+pub(super) async fn get(
+    app: &App,
+    ctx: &Ctx,
+    request: proto::GetPricesRequest,
+) -> Result<proto::GetPricesResponse> {
     let mut violations = Violations::default();
     let codes = required_codes(&request.product_codes, &mut violations);
     let codes = violations.into_result(codes).map_err(Error::Invalid)?;

@@ -17,7 +17,11 @@ use crate::{
 
 const DEFAULT_PAGE_SIZE: i64 = 100;
 
-pub(super) async fn get(app: &App, ctx: &Ctx, request: proto::GetProductsRequest) -> Result<proto::GetProductsResponse> {
+pub(super) async fn get(
+    app: &App,
+    ctx: &Ctx,
+    request: proto::GetProductsRequest,
+) -> Result<proto::GetProductsResponse> {
     let mut violations = Violations::default();
     let codes = required_codes(&request.product_codes, &mut violations);
     let codes = violations.into_result(codes).map_err(Error::Invalid)?;

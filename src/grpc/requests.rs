@@ -32,7 +32,10 @@ pub(super) fn product_codes(codes: &[String], violations: &mut Violations) -> Ve
 /// Codes of a request that needs some.
 pub(super) fn required_codes(codes: &[String], violations: &mut Violations) -> Vec<ProductCode> {
     if codes.is_empty() {
-        violations.add("product_codes", "must name at least one code; to read all stored products use ListProducts");
+        violations.add(
+            "product_codes",
+            "must name at least one code; to read all stored products use ListProducts",
+        );
     }
     product_codes(codes, violations)
 }
@@ -54,7 +57,10 @@ pub(super) fn page_size(size: i32, default: i64, violations: &mut Violations) ->
     match i64::from(size) {
         0 => default,
         size if size < 0 => {
-            violations.add("page_size", format!("is {size}; must be 0 (the default, {default}) to {MAX_PAGE_SIZE}"));
+            violations.add(
+                "page_size",
+                format!("is {size}; must be 0 (the default, {default}) to {MAX_PAGE_SIZE}"),
+            );
             default
         }
         size => size.min(MAX_PAGE_SIZE),
@@ -62,7 +68,11 @@ pub(super) fn page_size(size: i32, default: i64, violations: &mut Violations) ->
 }
 
 /// An instant that may be left out.
-pub(super) fn instant(field: &str, time: Option<&Timestamp>, violations: &mut Violations) -> Option<DateTime<Utc>> {
+pub(super) fn instant(
+    field: &str,
+    time: Option<&Timestamp>,
+    violations: &mut Violations,
+) -> Option<DateTime<Utc>> {
     let time = time?;
     let nanos = u32::try_from(time.nanos).ok();
     // The years that the wire format itself allows.

@@ -45,7 +45,10 @@ pub(super) async fn list(
     if let (Some(after), Some(before)) = (filter.created_after, filter.created_before)
         && before < after
     {
-        violations.add("created_before", format!("{before} is before created_after {after}: the range is reversed"));
+        violations.add(
+            "created_before",
+            format!("{before} is before created_after {after}: the range is reversed"),
+        );
     }
     let bound = (
         "sync_logs",

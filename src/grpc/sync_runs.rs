@@ -48,9 +48,11 @@ fn decode(request: &proto::SyncProductsRequest) -> Result<SyncRequest> {
     if by_code && selects {
         violations.add("product_codes", "cannot be given together with category or brand");
     }
-    for (field, assigned) in [("assign_category", &run.assign_category), ("assign_brand", &run.assign_brand)] {
+    for (field, assigned) in [("assign_category", &run.assign_category), ("assign_brand", &run.assign_brand)]
+    {
         if assigned.is_some() && !by_code && !selects {
-            violations.add(field, "needs product_codes, category or brand: it is never set on the whole catalogue");
+            violations
+                .add(field, "needs product_codes, category or brand: it is never set on the whole catalogue");
         }
     }
     violations.into_result(run).map_err(Error::Invalid)

@@ -38,7 +38,7 @@ fn token(world: &World, fields: &Fields) -> Result<Answer, Refusal> {
 }
 
 fn products(world: &World, fields: &Fields) -> Result<Answer, Refusal> {
-    fields.one_of("customerCode", CUSTOMER_CODES)?;
+    fields.one_of("customerCode", &CUSTOMER_CODES)?;
     if fields.text("supplierCode")? == "1001" {
         fields.text("sendToCode")?;
     }
@@ -50,7 +50,7 @@ fn products(world: &World, fields: &Fields) -> Result<Answer, Refusal> {
 }
 
 fn prices(world: &World, fields: &Fields) -> Result<Answer, Refusal> {
-    fields.one_of("customerCode", CUSTOMER_CODES)?;
+    fields.one_of("customerCode", &CUSTOMER_CODES)?;
     fields.text("sendToCode")?;
     fields.one_of("priceType", &["PT"])?;
     fields.one_of("passWord", &[PASSWORD])?;
@@ -75,7 +75,7 @@ fn found(
 }
 
 fn stock(world: &World, fields: &Fields) -> Result<Answer, Refusal> {
-    fields.one_of("salesCode", CUSTOMER_CODES)?;
+    fields.one_of("salesCode", &CUSTOMER_CODES)?;
     fields.text("senderCode")?;
     fields.one_of("source", &["JSH-B"])?;
     fields.one_of("sellerPassword", &[PASSWORD])?;
@@ -102,13 +102,13 @@ fn stock(world: &World, fields: &Fields) -> Result<Answer, Refusal> {
 fn logistics(world: &World, fields: &Fields) -> Result<Answer, Refusal> {
     let order_code = fields.text("orderCode")?;
     fields.optional_integer("memberId")?;
-    fields.one_of("sellerCode", CUSTOMER_CODES)?;
+    fields.one_of("sellerCode", &CUSTOMER_CODES)?;
     fields.one_of("sellerPassword", &[PASSWORD])?;
     Ok(Answer::Whole(world.parcels.track(world.seed, order_code, Utc::now())))
 }
 
 fn balance(world: &World, fields: &Fields) -> Result<Answer, Refusal> {
-    let customer = fields.one_of("customerCode", CUSTOMER_CODES)?;
+    let customer = fields.one_of("customerCode", &CUSTOMER_CODES)?;
     fields.first_of(&["customerPassword", "passWord"], &[PASSWORD])?;
     let balances = balance::balances(world.seed, customer);
     let records = balances.iter().map(|balance| (String::new(), balance.to_string().into_bytes())).collect();

@@ -234,7 +234,12 @@ pub async fn checkpoint(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn record_counts(conn: &mut Conn, run: &ClaimedRun, counts: Counts, planned: Option<i64>) -> Result<()> {
+pub async fn record_counts(
+    conn: &mut Conn,
+    run: &ClaimedRun,
+    counts: Counts,
+    planned: Option<i64>,
+) -> Result<()> {
     on!(conn, |c| diesel::update(sync_logs::table.find(run.log_id))
         .set((
             sync_logs::total_count.eq(counts.total),

@@ -22,7 +22,9 @@ pub async fn run(app: Arc<App>, clock: Arc<SystemClock>) {
         if now >= next_partitions {
             match app.store().ensure_partitions(now).await {
                 Ok(()) => next_partitions = now + PARTITION_PERIOD,
-                Err(error) => tracing::warn!(%error, "next month's partitions could not be made; trying again"),
+                Err(error) => {
+                    tracing::warn!(%error, "next month's partitions could not be made; trying again")
+                }
             }
         }
         record_pool(&app);

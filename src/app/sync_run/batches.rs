@@ -22,6 +22,15 @@ use crate::{
 /// Batches that may be finished ahead of a slow one, per call in flight.
 const AHEAD: usize = 4;
 
+/// What a batch asks for.
+#[derive(Clone, Copy)]
+enum Ask {
+    /// The catalogue, and prices if the run wants them.
+    Catalogue,
+    /// Prices only: the listing brought the rest.
+    Prices,
+}
+
 /// A call of a run.
 pub(super) const BULK: Call = Call { priority: Priority::Bulk, deadline: None };
 
@@ -30,7 +39,8 @@ impl Fetcher<'_> {
     pub(super) async fn by_codes(&self) -> End {
         let codes = &self.run.request.codes;
         let done = self.run.checkpoint.as_ref().and_then(|checkpoint| checkpoint.after.as_ref());
-        let left: Vec<ProductCode> = codes.iter().filter(|code| done.is_none_or(|done| *code > done)).cloned().collect();
+        let left: Vec<ProductCode> =
+            codes.iter().filter(|code| done.is_none_or(|done| *code > done)).cloned().collect();
         let begun = async {
             self.hand_over(Step::Enter(Stage::Catalogue)).await?;
             self.hand_over(Step::Left(left.len())).await
@@ -38,27 +48,27 @@ impl Fetcher<'_> {
         if let Err(end) = begun.await {
             return end;
         }
-        self.in_batches(&left, async |batch| self.catalogue_and_prices(batch).await).await
+        self.in_batches(&left, Ask::Catalogue).await
     }
 
     /// Prices of codes that a listing brought, in their order.
     pub(super) async fn prices_of(&self, codes: &[ProductCode]) -> End {
-        self.in_batches(codes, async |batch| self.prices_of_batch(batch).await).await
+        self.in_batches(codes, Ask::Prices).await
     }
 
     /// Runs batches, several at a time; the first one that ends the run ends it.
-    async fn in_batches<F>(&self, codes: &[ProductCode], fetch: F) -> End
-    where
-        F: AsyncFn(Vec<ProductCode>) -> Result<Found, End>,
-    {
+    async fn in_batches(&self, codes: &[ProductCode], ask: Ask) -> End {
         let in_flight = self.app.runs.calls_in_flight;
         let permits = Semaphore::new(in_flight);
-        let (permits, fetch) = (&permits, &fetch);
+        let permits = &permits;
         let batches = codes.chunks(self.app.runs.batch_size).map(<[ProductCode]>::to_vec);
         let answers = stream::iter(batches).map(|batch| async move {
             // Never closed, so this only waits.
             let _permit = permits.acquire().await;
-            fetch(batch).await
+            match ask {
+                Ask::Catalogue => self.catalogue_and_prices(batch).await,
+                Ask::Prices => self.prices_of_batch(batch).await,
+            }
         });
         // In order, so that the checkpoint is one code; finished batches wait for a slow one, within bounds.
         let mut answers = std::pin::pin!(answers.buffered(in_flight * AHEAD));
@@ -82,7 +92,8 @@ impl Fetcher<'_> {
         let after = codes.last().cloned();
         let answer = self.openplat.products(&codes, &BULK).await;
         let sorted = sort(codes, Stage::Catalogue, answer, |record: &CatalogueRecord| &record.code)?;
-        let mut found = Found { catalogue: sorted.records, failures: sorted.failures, after, ..Found::default() };
+        let mut found =
+            Found { catalogue: sorted.records, failures: sorted.failures, after, ..Found::default() };
         if self.run.request.prices && !found.catalogue.is_empty() {
             let codes = found.catalogue.iter().map(|record| record.code.clone()).collect();
             let priced = self.prices_of_batch(codes).await?;
@@ -153,7 +164,9 @@ fn sort<T>(
         let (reason, detail) = match (bad.remove(&code), &nameless) {
             (Some(bad), _) => bad,
             (None, Some(nameless)) => nameless.clone(),
-            (None, None) if empty => (Reason::EmptyAnswer, "Haier answered nothing for the whole batch".to_owned()),
+            (None, None) if empty => {
+                (Reason::EmptyAnswer, "Haier answered nothing for the whole batch".to_owned())
+            }
             (None, None) => (Reason::UnknownCode, "Haier's answer leaves this code out".to_owned()),
         };
         failures.push(failure(code, reason, detail));

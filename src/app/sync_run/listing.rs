@@ -96,7 +96,8 @@ impl Fetcher<'_> {
             Ok(record) if !self.selects(&record) => return,
             Ok(record) => record,
             Err(bad) => {
-                let product_code = bad.code.as_ref().map_or_else(|| format!("#{}", listed.records), ToString::to_string);
+                let product_code =
+                    bad.code.as_ref().map_or_else(|| format!("#{}", listed.records), ToString::to_string);
                 let code = ProductCode::from_stored(product_code.clone());
                 if listed.seen.insert(code) {
                     found.known += 1;

@@ -138,7 +138,8 @@ impl Writer {
             }
             Step::Left(left) => {
                 self.flush().await?;
-                self.planned = Some(self.counts.success + self.counts.failed + i64::try_from(left).unwrap_or(i64::MAX));
+                self.planned =
+                    Some(self.counts.success + self.counts.failed + i64::try_from(left).unwrap_or(i64::MAX));
                 self.dirty_since = Some(Instant::now());
             }
             Step::Enter(stage) => self.checkpoint.stage = stage,
@@ -173,7 +174,8 @@ impl Writer {
         prices::upsert(&mut tx, PriceBatch { records: found.prices, now }).await?;
         if !found.failures.is_empty() {
             let added =
-                sync_failures::append(&mut tx, self.run.log_id, self.counts.failed, found.failures, now).await?;
+                sync_failures::append(&mut tx, self.run.log_id, self.counts.failed, found.failures, now)
+                    .await?;
             self.counts.failed += added;
         }
         // Codes first heard of, unless the plan says it all.

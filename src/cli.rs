@@ -1,0 +1,81 @@
+//! The commands. `serve`, `sandbox` and `migrate` are the program itself; all others are clients of its gRPC interface.
+
+use std::{future::Future, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+mod client;
+mod console;
+mod failure;
+mod json;
+mod logs;
+mod migrate;
+mod moment;
+mod sandbox;
+mod serve;
+mod status;
+mod sync;
+#[cfg(test)]
+mod tests;
+
+use console::Console;
+use failure::Failure;
+
+/// Keeps the shop's copy of Haier's catalogue right, and says what it did.
+#[derive(Debug, Parser)]
+#[command(name = "haier-integration", version, propagate_version = true, max_term_width = 110)]
+#[command(after_help = "\
+Examples:
+  haier-integration serve --sandbox        a working service with a stand-in for Haier
+  haier-integration sync --sync-prices     the whole catalogue with prices, now
+  haier-integration logs                   what ran lately
+  haier-integration help sync              more about one command")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::ServeArgs),
+    Sandbox(sandbox::SandboxArgs),
+    Migrate(migrate::MigrateArgs),
+    Sync(sync::SyncArgs),
+    Logs(logs::LogsArgs),
+}
+
+/// Reads the command line, runs the command, and tells an error as one line.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let mut console = Console::of_process();
+    match dispatch(cli.command, &mut console) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            if let Some(line) = failure.line() {
+                console.complain(&format!("error: {line}"));
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+/// Exit code of a command: 0 success, 1 failed, 2 wrong usage, 3 partial, 130 interrupted.
+fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
+    let mut service = tokio::runtime::Builder::new_multi_thread();
+    let mut client = tokio::runtime::Builder::new_current_thread();
+    match command {
+        Command::Serve(args) => block_on(&mut service, serve::run(args)),
+        Command::Sandbox(args) => block_on(&mut service, sandbox::run(args, console)),
+        Command::Migrate(args) => block_on(&mut service, migrate::run(args, console)),
+        Command::Sync(args) => block_on(&mut client, sync::run(args, console)),
+        Command::Logs(args) => block_on(&mut client, logs::run(args, console)),
+    }
+}
+
+fn block_on(
+    runtime: &mut tokio::runtime::Builder,
+    command: impl Future<Output = Result<u8, Failure>>,
+) -> Result<u8, Failure> {
+    let runtime = runtime.enable_all().build().map_err(|error| Failure::from(anyhow::Error::from(error)))?;
+    runtime.block_on(command)
+}

@@ -1,0 +1,168 @@
+//! What every client command shares: where the service is, who asks, in which language, and how results look.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use secrecy::{ExposeSecret, SecretString};
+use tonic::{
+    Request, Status,
+    codec::CompressionEncoding,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Channel, Endpoint},
+};
+
+use super::{failure::Failure, status::NOT_RUNNING};
+use crate::proto::haier_integration_client::HaierIntegrationClient;
+
+/// Options of every client command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Service")]
+pub(super) struct ClientArgs {
+    /// Address of the service: http://HOST:PORT
+    #[arg(long, global = true, value_name = "URL", env = "HAIER_INTEGRATION_SERVER")]
+    #[arg(default_value = "http://127.0.0.1:50051")]
+    server: String,
+    /// Bearer token that says who asks; none by default. Better in the variable than in the process list
+    #[arg(
+        long,
+        global = true,
+        value_name = "TOKEN",
+        env = "HAIER_INTEGRATION_TOKEN",
+        hide_env_values = true
+    )]
+    token: Option<SecretString>,
+    /// How results look: `table` for people, `json` for programs (one object a line)
+    #[arg(long, global = true, value_name = "FORM", default_value = "table", hide_possible_values = true)]
+    pub(super) output: OutputForm,
+}
+
+/// How results look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum OutputForm {
+    Table,
+    Json,
+}
+
+/// The client with its headers.
+pub(super) type Client = HaierIntegrationClient<InterceptedService<Channel, Headers>>;
+
+/// Longest time of a unary call; streams have none.
+const UNARY_TIMEOUT: Duration = Duration::from_secs(30);
+/// A page of 1,000 products with their picture addresses passes tonic's 4 MiB.
+const LARGEST_MESSAGE: usize = 64 << 20;
+
+impl ClientArgs {
+    /// A client that connects by itself at the first call, and anew after the connection was lost.
+    pub(super) async fn connect(&self) -> Result<Client, Failure> {
+        let headers = Headers::new(self.token.as_ref(), &language(|name| std::env::var(name).ok()))?;
+        let address = match self.server.split_once("://") {
+            None => format!("http://{}", self.server),
+            Some(("http", _)) => self.server.clone(),
+            Some(_) => {
+                let line =
+                    format!("--server {}: must begin with http://; TLS is not spoken yet", self.server);
+                return Err(Failure::Usage(line));
+            }
+        };
+        let endpoint = Endpoint::from_shared(address)
+            .map_err(|error| Failure::Usage(format!("--server {}: {error}", self.server)))?
+            .user_agent(concat!("haier-integration/", env!("CARGO_PKG_VERSION")))
+            .map_err(|error| Failure::Failed(error.to_string()))?
+            .connect_timeout(Duration::from_secs(10))
+            // So that a long silent stream notices when its peer is gone.
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(10));
+        let channel = endpoint.connect().await.map_err(|error| {
+            let cause = root_cause(&error);
+            Failure::Failed(format!("no connection to {}: {cause}; {NOT_RUNNING}", self.server))
+        })?;
+        Ok(HaierIntegrationClient::with_interceptor(channel, headers)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(LARGEST_MESSAGE))
+    }
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// A unary request with its deadline.
+pub(super) fn unary<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(UNARY_TIMEOUT);
+    request
+}
+
+/// The headers that go with every call.
+#[derive(Clone)]
+pub(super) struct Headers {
+    authorization: Option<MetadataValue<Ascii>>,
+    language: MetadataValue<Ascii>,
+}
+
+impl Headers {
+    fn new(token: Option<&SecretString>, language: &str) -> Result<Self, Failure> {
+        let authorization = token
+            .map(|token| {
+                let mut value = MetadataValue::try_from(format!("Bearer {}", token.expose_secret().trim()))
+                    .map_err(|_| {
+                    Failure::Usage("--token holds characters that no token has".to_owned())
+                })?;
+                value.set_sensitive(true);
+                Ok::<_, Failure>(value)
+            })
+            .transpose()?;
+        let language =
+            MetadataValue::try_from(language).map_err(|error| Failure::Failed(error.to_string()))?;
+        Ok(Self { authorization, language })
+    }
+}
+
+impl Interceptor for Headers {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(authorization) = &self.authorization {
+            request.metadata_mut().insert("authorization", authorization.clone());
+        }
+        request.metadata_mut().insert("accept-language", self.language.clone());
+        Ok(request)
+    }
+}
+
+/// Chinese unless the locale says otherwise: the service's own words are Chinese.
+fn language(variable: impl Fn(&str) -> Option<String>) -> String {
+    let given =
+        ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(variable).find(|locale| !locale.is_empty());
+    match given {
+        Some(locale) if !locale.to_ascii_lowercase().starts_with("zh") => "en".to_owned(),
+        _ => "zh".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_language_is_the_locales_and_chinese_without_one() {
+        let of = |name: &'static str, value: &'static str| {
+            language(move |asked| (asked == name).then(|| value.to_owned()))
+        };
+        assert_eq!(of("LANG", "zh_CN.UTF-8"), "zh");
+        assert_eq!(of("LANG", "en_GB.UTF-8"), "en");
+        assert_eq!(of("LC_ALL", "C"), "en");
+        assert_eq!(language(|_| None), "zh");
+    }
+
+    #[test]
+    fn a_token_is_never_shown() {
+        let headers = Headers::new(Some(&SecretString::from("s3cret-token")), "zh").unwrap();
+        assert!(!format!("{:?}", headers.authorization).contains("s3cret"));
+        let Err(failure) = Headers::new(Some(&SecretString::from("s3cret\ntoken")), "zh") else { panic!() };
+        assert!(!format!("{failure:?}").contains("s3cret"));
+    }
+}

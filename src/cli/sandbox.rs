@@ -1,0 +1,219 @@
+//! `sandbox`: the stand-in for Haier as a process of its own, and its options for `serve`.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+use super::{console::Console, failure::Failure};
+use crate::{
+    config::{LogFormat, parse_duration},
+    sandbox::{self, Options, Sandbox, StockShape},
+    telemetry,
+};
+
+/// Run a stand-in for Haier
+///
+/// Speaks both of Haier's interfaces over plain HTTP with an invented catalogue, so that the service and its clients
+/// can be tried and tested without an account. The same seed gives the same products. Ends on Ctrl-C.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  haier-integration sandbox
+  haier-integration sandbox --products 100000 --latency 50ms
+  haier-integration sandbox --throttle off --token-life 10s --single-token
+  haier-integration sandbox --addr 127.0.0.1:0 --seed 7 --stock-shape object --envelope")]
+pub(super) struct SandboxArgs {
+    /// Address to listen at; port 0 takes a free one, and it is printed
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:18080")]
+    addr: SocketAddr,
+    /// Products in the catalogue, 0 to 10000000
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
+    products: u64,
+    /// Seed of the catalogue, any whole number
+    #[arg(long, value_name = "N", default_value = "42")]
+    seed: u64,
+    /// Time every answer waits, with its unit, up to 10m
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = latency)]
+    latency: Duration,
+    /// Calls a second above which it answers 429, 1 to 1000000, or `off`
+    #[arg(long, value_name = "N|off", default_value = "100")]
+    throttle: Throttle,
+    /// A new token revokes the one before [default: several live]
+    #[arg(long)]
+    single_token: bool,
+    /// Life of a token, with its unit, 1s to 7d
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = token_life)]
+    token_life: Duration,
+    /// Shape of the stock answer: `list` or `object`
+    #[arg(long, value_name = "SHAPE", default_value = "list", hide_possible_values = true)]
+    stock_shape: Shape,
+    /// Wrap product and price answers in {"success":true,"data":…} [default: bare]
+    #[arg(long)]
+    envelope: bool,
+    /// File that keeps orders and catalogue changes [default: haier-sandbox.db in the working directory]
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+}
+
+/// The options of `sandbox` for `serve`, with `--sandbox-` in front.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Sandbox (only with --sandbox)")]
+pub(super) struct ServeSandboxArgs {
+    /// Use a stand-in for Haier, started in this process, and its account instead of any other
+    #[arg(long)]
+    sandbox: bool,
+    /// Its address; port 0 takes a free one [default: 127.0.0.1:18080]
+    #[arg(long, value_name = "IP:PORT", requires = "sandbox")]
+    sandbox_addr: Option<SocketAddr>,
+    /// Products in its catalogue, 0 to 10000000 [default: 1000]
+    #[arg(long, value_name = "N", requires = "sandbox", value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
+    sandbox_products: Option<u64>,
+    /// Seed of its catalogue, any whole number [default: 42]
+    #[arg(long, value_name = "N", requires = "sandbox")]
+    sandbox_seed: Option<u64>,
+    /// Time every answer waits, with its unit, up to 10m [default: 0ms]
+    #[arg(long, value_name = "TIME", requires = "sandbox", value_parser = latency)]
+    sandbox_latency: Option<Duration>,
+    /// Calls a second above which it answers 429, 1 to 1000000, or `off` [default: 100]
+    #[arg(long, value_name = "N|off", requires = "sandbox")]
+    sandbox_throttle: Option<Throttle>,
+    /// A new token revokes the one before [default: several live]
+    #[arg(long, requires = "sandbox")]
+    sandbox_single_token: bool,
+    /// Life of a token, with its unit, 1s to 7d [default: 1h]
+    #[arg(long, value_name = "TIME", requires = "sandbox", value_parser = token_life)]
+    sandbox_token_life: Option<Duration>,
+    /// Shape of the stock answer: `list` or `object` [default: list]
+    #[arg(long, value_name = "SHAPE", requires = "sandbox", hide_possible_values = true)]
+    sandbox_stock_shape: Option<Shape>,
+    /// Wrap product and price answers in {"success":true,"data":…} [default: bare]
+    #[arg(long, requires = "sandbox")]
+    sandbox_envelope: bool,
+    /// File that keeps orders and catalogue changes [default: haier-sandbox.db beside a SQLite database, else in the
+    /// working directory]
+    #[arg(long, value_name = "FILE", requires = "sandbox")]
+    sandbox_state: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Shape {
+    List,
+    Object,
+}
+
+impl From<Shape> for StockShape {
+    fn from(shape: Shape) -> Self {
+        match shape {
+            Shape::List => Self::List,
+            Shape::Object => Self::Object,
+        }
+    }
+}
+
+/// A number of calls a second, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Throttle(Option<u32>);
+
+impl std::str::FromStr for Throttle {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            _ if text == "off" => Ok(Self(None)),
+            Ok(calls) if (1..=1_000_000).contains(&calls) => Ok(Self(Some(calls))),
+            _ => Err("a whole number from 1 to 1000000, or off, is allowed".to_owned()),
+        }
+    }
+}
+
+fn latency(text: &str) -> Result<Duration, String> {
+    parse_duration(text).and_then(|time| {
+        if time <= Duration::from_secs(600) { Ok(time) } else { Err("0ms to 10m is allowed".to_owned()) }
+    })
+}
+
+fn token_life(text: &str) -> Result<Duration, String> {
+    let allowed = Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 3600);
+    parse_duration(text).and_then(|time| {
+        if allowed.contains(&time) { Ok(time) } else { Err("1s to 7d is allowed".to_owned()) }
+    })
+}
+
+impl From<SandboxArgs> for Options {
+    fn from(args: SandboxArgs) -> Self {
+        Self {
+            addr: args.addr,
+            products: args.products,
+            seed: args.seed,
+            latency: args.latency,
+            throttle: args.throttle.0,
+            single_token: args.single_token,
+            token_life: args.token_life,
+            stock_shape: args.stock_shape.into(),
+            envelope: args.envelope,
+            state: args.state,
+        }
+    }
+}
+
+impl ServeSandboxArgs {
+    /// The sandbox to start, if one was asked for.
+    pub(super) fn options(self) -> Option<Options> {
+        let standard = Options::default();
+        self.sandbox.then(|| Options {
+            addr: self.sandbox_addr.unwrap_or(standard.addr),
+            products: self.sandbox_products.unwrap_or(standard.products),
+            seed: self.sandbox_seed.unwrap_or(standard.seed),
+            latency: self.sandbox_latency.unwrap_or(standard.latency),
+            throttle: self.sandbox_throttle.map_or(standard.throttle, |throttle| throttle.0),
+            single_token: self.sandbox_single_token,
+            token_life: self.sandbox_token_life.unwrap_or(standard.token_life),
+            stock_shape: self.sandbox_stock_shape.map_or(standard.stock_shape, Into::into),
+            envelope: self.sandbox_envelope,
+            state: self.sandbox_state,
+        })
+    }
+}
+
+pub(super) async fn run(args: SandboxArgs, console: &mut Console) -> Result<u8, Failure> {
+    telemetry::init(LogFormat::Text, "info").map_err(anyhow::Error::from)?;
+    let (products, seed) = (args.products, args.seed);
+    let sandbox = sandbox::start(args.into()).await.map_err(anyhow::Error::from)?;
+    let told = tell(&sandbox, products, seed, console);
+    if told.is_ok() {
+        termination().await.map_err(anyhow::Error::from)?;
+    }
+    sandbox.stop().await;
+    told.map(|()| 0).map_err(Failure::from)
+}
+
+fn tell(sandbox: &Sandbox, products: u64, seed: u64, console: &mut Console) -> std::io::Result<()> {
+    let url = sandbox.base_url();
+    console.say(&format!("sandbox at {url}: {products} products, seed {seed}; Ctrl-C ends it"))?;
+    console.say("a token from it:")?;
+    console.say(&format!(
+        "  curl -s {url}/oauth2/auth -H 'content-type: application/json' \
+         -d '{{\"client_id\":\"sandbox\",\"client_secret\":\"sandbox\",\"grant_type\":\"client_credentials\"}}'"
+    ))?;
+    console.say("the service against it:")?;
+    console.say(&format!(
+        "  HAIER_BASE_URL={url} HAIER_CLIENT_ID=sandbox HAIER_CLIENT_SECRET=sandbox HAIER_CUSTOMER_CODE=8800000001 \
+         HAIER_PASSWORD=sandbox HAIER_SELLER_PASSWORD=sandbox haier-integration serve"
+    ))?;
+    console.say("what was called:")?;
+    console.say(&format!("  curl -s {url}/_sandbox/stats"))
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn termination() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

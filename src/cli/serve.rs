@@ -1,0 +1,80 @@
+//! `serve`: the service. Its flags are the first layer of the settings, and are checked together with the others.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{failure::Failure, sandbox::ServeSandboxArgs};
+use crate::{
+    config::{self, Settings, Sources},
+    service, telemetry,
+};
+
+/// Run the service
+///
+/// Every setting may also stand in the environment (HAIER_INTEGRATION_GRPC_ADDR for --grpc-addr) or in a TOML file
+/// (grpc_addr); a flag wins over the environment, that over the file. The account at Haier comes from HAIER_CLIENT_ID,
+/// HAIER_CLIENT_SECRET, HAIER_BASE_URL, HAIER_CUSTOMER_CODE, HAIER_PASSWORD and HAIER_SELLER_PASSWORD; with --sandbox
+/// none is needed. Ctrl-C and SIGTERM let running calls end first.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  haier-integration serve --sandbox
+  haier-integration serve --sandbox --sandbox-products 100000 --database-url sqlite:///var/lib/haier.db
+  HAIER_INTEGRATION_DATABASE_URL=postgres://haier:secret@db/haier haier-integration serve --migrate
+  haier-integration serve --config /etc/haier/service.toml --log-format json --log-level debug")]
+pub(super) struct ServeArgs {
+    /// Where gRPC listens; port 0 takes a free one, and it is printed [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "IP:PORT")]
+    grpc_addr: Option<String>,
+    /// Where metrics and health listen; port 0 takes a free one, and it is printed [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "IP:PORT")]
+    http_addr: Option<String>,
+    /// The database: sqlite://FILE or postgres://USER:PASSWORD@HOST:PORT/NAME [default: sqlite://haier.db]
+    ///
+    /// A password is better in HAIER_INTEGRATION_DATABASE_URL, or in a file that HAIER_INTEGRATION_DATABASE_URL_FILE
+    /// names, than in the process list.
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    /// Apply missing migrations first [default: on SQLite always, on PostgreSQL not]
+    #[arg(long)]
+    migrate: bool,
+    /// Calls a second to Haier, token calls included, 0 to 10000; 0: no limit [default: 100]
+    #[arg(long, value_name = "N")]
+    upstream_rate: Option<String>,
+    /// A TOML file with settings [env: HAIER_INTEGRATION_CONFIG] [default: none]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How log lines look: `text` or `json` [default: text]
+    #[arg(long, value_name = "FORM")]
+    log_format: Option<String>,
+    /// off, error, warn, info, debug or trace; or directives: info,haier_integration::store=debug [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    #[command(flatten)]
+    sandbox: ServeSandboxArgs,
+}
+
+impl ServeArgs {
+    pub(super) fn settings(self, surroundings: Sources) -> Result<Settings, config::Error> {
+        let flags = [
+            ("grpc_addr", self.grpc_addr),
+            ("http_addr", self.http_addr),
+            ("database_url", self.database_url),
+            ("migrate", self.migrate.then(|| "true".to_owned())),
+            ("upstream_rate", self.upstream_rate),
+            ("log_format", self.log_format),
+            ("log_level", self.log_level),
+        ];
+        let flags = flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+        config::read(&Sources { flags, file: self.config, sandbox: self.sandbox.options(), ..surroundings })
+    }
+}
+
+pub(super) async fn run(args: ServeArgs) -> Result<u8, Failure> {
+    let settings = args.settings(Sources::from_process())?;
+    // The handle goes to whoever lets the level be changed; until then the level stays as it was set.
+    let _level = telemetry::init(settings.log_format, &settings.log_level).map_err(anyhow::Error::from)?;
+    service::run(settings).await?;
+    Ok(0)
+}

@@ -1,0 +1,144 @@
+//! `sync`: starts a run and follows it to its end. What it shows, and how it keeps hold of the run, is below.
+
+use std::cell::Cell;
+
+use clap::{ArgGroup, Args, builder::NonEmptyStringValueParser};
+
+use super::{
+    client::{ClientArgs, OutputForm},
+    console::Console,
+    failure::Failure,
+    json,
+};
+use crate::proto::{SyncProductsRequest, SyncProgress, SyncStatus};
+
+mod failures;
+mod progress;
+mod successes;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+pub(super) use failures::Tail;
+pub(super) use watch::failure_line;
+
+/// Sync products from Haier now, and watch it
+///
+/// Without codes, category and brand: the whole catalogue. Prints one line per code that failed, with -v also per code
+/// that succeeded, then the totals; steps and a progress bar go to standard error. The run belongs to the service: it
+/// goes on when this command is stopped. With --output json: every step and every failure as an object, the end last.
+/// Exit codes: 0 success, 1 failed, 2 wrong usage, 3 some codes failed.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("selection").args(["product_codes", "category", "brand"]).multiple(true))]
+#[command(after_help = "\
+Examples:
+  haier-integration sync --sync-prices
+  haier-integration sync --product-codes GA0SZC00U GA0SZD001 -v
+  haier-integration sync --product-codes GA0SZC00U,GA0SZD001 --sync-prices=true --assign-category 热水器
+  haier-integration sync --category 电热水器 --brand 海尔 --output json")]
+pub(super) struct SyncArgs {
+    /// Only these products: up to 1000 codes, by blank, by comma or by repeating the option [default: all]
+    #[arg(long, value_name = "CODE", num_args = 1.., conflicts_with_all = ["category", "brand"])]
+    product_codes: Vec<String>,
+    /// Only products whose product group at Haier is exactly this [default: any]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    category: Option<String>,
+    /// Only products whose brand at Haier is exactly this [default: any]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    brand: Option<String>,
+    /// Put the products into this category of the shop; needs codes, a category or a brand [default: Haier's group]
+    #[arg(long, value_name = "NAME", requires = "selection", value_parser = NonEmptyStringValueParser::new())]
+    assign_category: Option<String>,
+    /// Give the products this brand in the shop; needs codes, a category or a brand [default: Haier's brand]
+    #[arg(long, value_name = "NAME", requires = "selection", value_parser = NonEmptyStringValueParser::new())]
+    assign_brand: Option<String>,
+    /// Ask for prices too: bare, or with =true or =false
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "false", default_missing_value = "true", hide_possible_values = true)]
+    #[arg(action = clap::ArgAction::Set)]
+    sync_prices: bool,
+    /// Also print a line per code that succeeded [default: only failures]
+    #[arg(short, long)]
+    verbose: bool,
+    #[command(flatten)]
+    client: ClientArgs,
+}
+
+impl SyncArgs {
+    fn request(&self) -> Result<SyncProductsRequest, Failure> {
+        let parts =
+            self.product_codes.iter().flat_map(|text| text.split(|c: char| c == ',' || c.is_whitespace()));
+        let product_codes: Vec<String> = parts.filter(|code| !code.is_empty()).map(str::to_owned).collect();
+        // An empty variable in a script must not become a sync of everything.
+        if product_codes.is_empty() && !self.product_codes.is_empty() {
+            return Err(Failure::Usage(
+                "--product-codes names no code; leave it out to sync everything".to_owned(),
+            ));
+        }
+        Ok(SyncProductsRequest {
+            product_codes,
+            category: self.category.clone().unwrap_or_default(),
+            brand: self.brand.clone().unwrap_or_default(),
+            assign_category: self.assign_category.clone().unwrap_or_default(),
+            assign_brand: self.assign_brand.clone().unwrap_or_default(),
+            sync_prices: self.sync_prices,
+        })
+    }
+}
+
+pub(super) async fn run(args: SyncArgs, console: &mut Console) -> Result<u8, Failure> {
+    // Known as soon as the service has named the run, also to whoever interrupts.
+    let id = Cell::new(None);
+    let outcome = tokio::select! {
+        outcome = follow(&args, console, &id) => Some(outcome),
+        _ = tokio::signal::ctrl_c() => None,
+    };
+    match (outcome, id.get()) {
+        // The code of a process that wrote to a closed pipe: 0 would say that the run succeeded.
+        (Some(Err(Failure::OutputClosed)), _) => Ok(141),
+        (Some(outcome), _) => outcome,
+        (None, Some(id)) => {
+            console.complain(&format!("the run goes on; see it by `haier-integration logs show {id}`"));
+            Err(Failure::Interrupted)
+        }
+        (None, None) => {
+            console.complain(
+                "stopped before the service named a run; see by `haier-integration logs` whether it began",
+            );
+            Err(Failure::Interrupted)
+        }
+    }
+}
+
+async fn follow(args: &SyncArgs, console: &mut Console, id: &Cell<Option<i64>>) -> Result<u8, Failure> {
+    let request = args.request()?;
+    let form = args.client.output;
+    let client = args.client.connect().await?;
+    let mut watch = watch::Watch::new(client, console, form, id);
+    let end = watch.follow(request.clone()).await?;
+    if args.verbose {
+        watch.print_successes(&request.product_codes, &end).await?;
+    }
+    match form {
+        OutputForm::Json => console.say_json(&json::sync_progress(&end))?,
+        OutputForm::Table => tell_end(&end, console)?,
+    }
+    Ok(match end.status() {
+        SyncStatus::Success => 0,
+        SyncStatus::Partial => 3,
+        _ => 1,
+    })
+}
+
+fn tell_end(end: &SyncProgress, console: &mut Console) -> std::io::Result<()> {
+    let SyncProgress { sync_log_id, total_count, success_count, failed_count, .. } = end;
+    let word = match end.status() {
+        SyncStatus::Success => "success",
+        SyncStatus::Partial => "partial",
+        _ => "failed",
+    };
+    console.say(&format!(
+        "{word}: {success_count} succeeded, {failed_count} failed, {total_count} in all (log {sync_log_id})"
+    ))?;
+    if end.message.is_empty() { Ok(()) } else { console.say(&super::console::printable(&end.message)) }
+}

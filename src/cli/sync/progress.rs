@@ -1,0 +1,109 @@
+//! How far a run is: a bar where a person sees it move, else a plain line now and then.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::Instant;
+
+use crate::{
+    cli::{
+        console::{Console, printable},
+        moment,
+    },
+    proto::SyncProgress,
+};
+
+/// A plain line at most this often, unless the step changes.
+const LINE_EVERY: Duration = Duration::from_secs(1);
+
+/// The steps of one run.
+pub(super) struct View {
+    bar: Option<ProgressBar>,
+    stage: String,
+    shown_at: Option<Instant>,
+}
+
+impl View {
+    pub(super) fn new(is_terminal: bool) -> Self {
+        let bar = is_terminal.then(|| {
+            let bar = ProgressBar::new_spinner();
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        Self { bar, stage: String::new(), shown_at: None }
+    }
+
+    pub(super) fn show(&mut self, progress: &SyncProgress, console: &mut Console) {
+        let is_new_stage = self.shown_at.is_none() || self.stage != progress.stage;
+        self.stage.clone_from(&progress.stage);
+        if let Some(bar) = &self.bar {
+            draw(bar, progress);
+        } else if is_new_stage || self.shown_at.is_none_or(|at| at.elapsed() >= LINE_EVERY) {
+            console.complain(&format!("{} {} {}", stage(progress), counts(progress), pace(progress)));
+        } else {
+            return;
+        }
+        self.shown_at = Some(Instant::now());
+    }
+
+    /// Writes something without tearing the bar.
+    pub(super) fn beside<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    pub(super) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+fn draw(bar: &ProgressBar, progress: &SyncProgress) {
+    let done = u64::try_from(progress.success_count + progress.failed_count).unwrap_or(0);
+    let planned = progress.planned_count.and_then(|planned| u64::try_from(planned).ok());
+    let template = match planned {
+        Some(_) => "{spinner} {prefix} [{bar:30}] {percent:>3}% {msg}",
+        None => "{spinner} {prefix} {msg}",
+    };
+    if bar.length() != planned
+        && let Ok(style) = ProgressStyle::with_template(template)
+    {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    match planned {
+        Some(planned) => bar.set_length(planned),
+        None => bar.unset_length(),
+    }
+    bar.set_prefix(stage(progress));
+    bar.set_position(done);
+    bar.set_message(format!("{} {}", counts(progress), pace(progress)));
+}
+
+fn stage(progress: &SyncProgress) -> String {
+    if progress.stage.is_empty() { "WAITING".to_owned() } else { printable(&progress.stage) }
+}
+
+fn counts(progress: &SyncProgress) -> String {
+    let done = progress.success_count + progress.failed_count;
+    let all = progress.planned_count.map_or_else(|| "?".to_owned(), |planned| planned.to_string());
+    let failed = progress.failed_count;
+    if failed == 0 { format!("{done}/{all}") } else { format!("{done}/{all}, {failed} failed") }
+}
+
+fn pace(progress: &SyncProgress) -> String {
+    let rate = if progress.rate > 0.0 { format!("{:.0}/s", progress.rate) } else { String::new() };
+    let Some(left) = progress.remaining.as_ref().map(moment::seconds).filter(|left| *left >= 0.0) else {
+        return rate;
+    };
+    let left = Duration::try_from_secs_f64(left.ceil()).unwrap_or_default();
+    format!("{rate} {} left", humantime::format_duration(left)).trim_start().to_owned()
+}

@@ -1,0 +1,81 @@
+//! From the text of a setting to its value. Each says what is allowed; the name is added by the caller.
+
+use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, str::FromStr, time::Duration};
+
+use tracing_subscriber::EnvFilter;
+
+use super::LogFormat;
+
+/// A length of time with its unit, such as `50ms`, `15s` or `1h 30m`.
+///
+/// # Errors
+/// What is allowed, when the text is none.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text.trim())
+        .map_err(|_| "a number with its unit is expected: 200ms, 15s, 2m, 1h".to_owned())
+}
+
+pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, String> {
+    move |text| {
+        let value = parse_duration(text)?;
+        if range.contains(&value) {
+            return Ok(value);
+        }
+        let [low, high] =
+            [range.start(), range.end()].map(|limit| humantime::format_duration(*limit).to_string());
+        Err(format!("{low} to {high} is allowed"))
+    }
+}
+
+pub(super) fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + Display,
+{
+    move |text| match text.trim().parse() {
+        Ok(value) if range.contains(&value) => Ok(value),
+        _ => Err(format!("a whole number from {} to {} is allowed", range.start(), range.end())),
+    }
+}
+
+pub(super) fn flag(text: &str) -> Result<bool, String> {
+    match text.trim() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("true or false is allowed".to_owned()),
+    }
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.trim().parse().map_err(|_| {
+        "an IP address with a port is expected: 127.0.0.1:50051, 0.0.0.0:50051, [::1]:50051".to_owned()
+    })
+}
+
+pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text.trim() {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("text or json is allowed".to_owned()),
+    }
+}
+
+/// Directives of the log's filter, checked.
+///
+/// # Errors
+/// What is allowed, when the text is none.
+pub fn log_level(text: &str) -> Result<String, String> {
+    const ALLOWED: &str = "a level (off, error, warn, info, debug, trace), or directives such as info,haier_integration::store=debug";
+    // The filter itself would take a misspelt level for the name of a module, and then log everything of it.
+    let is_meant = |part: &str| {
+        part.contains('=')
+            || matches!(
+                part.to_ascii_lowercase().as_str(),
+                "off" | "error" | "warn" | "info" | "debug" | "trace"
+            )
+    };
+    let text = text.trim();
+    if text.split(',').all(|part| is_meant(part.trim())) && EnvFilter::try_new(text).is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{ALLOWED}, is allowed"))
+}

@@ -1,0 +1,240 @@
+//! From merged layers to `Settings`: every field is read on its own, so that one mistake does not hide the next.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::{
+    DatabaseUrl, ENV_PREFIX, Error, Problem, Setting, Settings, Sources, SyncSettings, UpstreamSettings,
+    account_from_env,
+    layers::{Layers, Origin},
+    parse,
+    table::{SETTINGS, nearest},
+};
+
+/// Reads all settings.
+///
+/// # Errors
+/// Every mistake in flags, environment and file.
+pub fn read(sources: &Sources) -> Result<Settings, Error> {
+    let mut reader = Reader::new(sources);
+    let mut settings = reader.settings();
+    settings.sandbox.clone_from(&sources.sandbox);
+    reader.layers.unknown_keys(&mut reader.problems);
+    reader.misspelt_variables(sources);
+    match account_from_env(|name| sources.variable(name), settings.allow_plain_http) {
+        Ok(account) => settings.account = account,
+        // With the sandbox its own account is used, so that mistakes in another one harm nobody.
+        Err(_) if settings.sandbox.is_some() => {}
+        Err(problems) => reader.problems.extend(problems),
+    }
+    reader.end(settings)
+}
+
+/// Reads the database's address alone, for commands that need nothing else.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read_database_url(sources: &Sources) -> Result<DatabaseUrl, Error> {
+    let mut reader = Reader::new(sources);
+    let url = reader.database_url();
+    reader.end(url)
+}
+
+struct Reader {
+    layers: Layers,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    fn new(sources: &Sources) -> Self {
+        let mut problems = Vec::new();
+        Self { layers: Layers::merge(sources, &mut problems), problems }
+    }
+
+    fn end<T>(self, value: T) -> Result<T, Error> {
+        if self.problems.is_empty() { Ok(value) } else { Err(Error { problems: self.problems }) }
+    }
+
+    fn settings(&mut self) -> Settings {
+        let standard = Settings::default();
+        let database_url = self.database_url();
+        let on_sqlite = matches!(database_url, DatabaseUrl::Sqlite { .. });
+        let settings = Settings {
+            grpc_addr: self.read("grpc_addr", standard.grpc_addr, parse::address),
+            http_addr: self.read("http_addr", standard.http_addr, parse::address),
+            database_url,
+            migrate: self.read("migrate", false, parse::flag) || on_sqlite,
+            database_pool_size: self.read(
+                "database_pool_size",
+                standard.database_pool_size,
+                parse::number(1..=200),
+            ),
+            database_wait: self.time("database_wait", standard.database_wait, MILLIS_10..=MINUTES_5),
+            statement_timeout: self.time("statement_timeout", standard.statement_timeout, MILLIS_100..=HOUR),
+            upstream_rate: self.read("upstream_rate", standard.upstream_rate, parse::number(0..=10_000)),
+            allow_plain_http: self.read("allow_plain_http", standard.allow_plain_http, parse::flag),
+            upstream: self.upstream(&standard.upstream),
+            sync: self.sync(&standard.sync),
+            default_deadline: self.time(
+                "default_deadline",
+                standard.default_deadline,
+                MILLIS_100..=MINUTES_10,
+            ),
+            drain_timeout: self.time("drain_timeout", standard.drain_timeout, Duration::ZERO..=HOUR),
+            health_interval: self.time("health_interval", standard.health_interval, MILLIS_100..=HOUR),
+            log_format: self.read("log_format", standard.log_format, parse::log_format),
+            log_level: self.read("log_level", standard.log_level, parse::log_level),
+            sandbox: None,
+            account: None,
+        };
+        if settings.grpc_addr == settings.http_addr && settings.grpc_addr.port() != 0 {
+            self.refuse("http_addr", "must differ from grpc_addr");
+        }
+        settings
+    }
+
+    fn upstream(&mut self, standard: &UpstreamSettings) -> UpstreamSettings {
+        let day = Duration::from_secs(24 * 3600);
+        UpstreamSettings {
+            request_timeout: self.time(
+                "upstream.request_timeout",
+                standard.request_timeout,
+                MILLIS_100..=MINUTES_10,
+            ),
+            token_timeout: self.time(
+                "upstream.token_timeout",
+                standard.token_timeout,
+                MILLIS_100..=MINUTES_10,
+            ),
+            listing_timeout: self.time(
+                "upstream.listing_timeout",
+                standard.listing_timeout,
+                Duration::from_secs(1)..=day,
+            ),
+        }
+    }
+
+    fn sync(&mut self, standard: &SyncSettings) -> SyncSettings {
+        let sync = SyncSettings {
+            batch_size: self.read("sync.batch_size", standard.batch_size, parse::number(1..=20)),
+            calls_in_flight: self.read(
+                "sync.calls_in_flight",
+                standard.calls_in_flight,
+                parse::number(1..=256),
+            ),
+            flush_rows: self.read("sync.flush_rows", standard.flush_rows, parse::number(1..=10_000)),
+            flush_interval: self.time(
+                "sync.flush_interval",
+                standard.flush_interval,
+                MILLIS_10..=Duration::from_secs(60),
+            ),
+            lease: self.time("sync.lease", standard.lease, MILLIS_100..=MINUTES_10),
+            heartbeat: self.time("sync.heartbeat", standard.heartbeat, MILLIS_10..=MINUTES_10),
+        };
+        if sync.heartbeat * 2 >= sync.lease {
+            let [heartbeat, lease] = [sync.heartbeat, sync.lease].map(humantime::format_duration);
+            self.refuse(
+                "sync.heartbeat",
+                &format!("must be less than half of sync.lease; they are {heartbeat} and {lease}"),
+            );
+        }
+        sync
+    }
+
+    /// The address itself, or what the file named by `database_url_file` holds; of two the higher layer wins.
+    fn database_url(&mut self) -> DatabaseUrl {
+        let (Some(url), Some(in_file)) = (known("database_url"), known("database_url_file")) else {
+            return Settings::default().database_url;
+        };
+        let direct = self.layers.find(url);
+        let found = match (direct, self.layers.find(in_file)) {
+            (Some((one, _)), Some((other, _))) if one == other => {
+                self.refuse("database_url", "is given together with database_url_file: give one of them");
+                None
+            }
+            (direct, Some((origin, path))) if direct.as_ref().is_none_or(|(direct, _)| *direct < origin) => {
+                let name = self.layers.name_of(in_file, origin);
+                let Some(path) = path else {
+                    self.problems.push(Problem::new(name, "a path is expected"));
+                    return Settings::default().database_url;
+                };
+                match std::fs::read_to_string(&path) {
+                    Ok(text) => Some((name, Some(text))),
+                    Err(error) => {
+                        self.problems.push(Problem::new(name, format!("{path} cannot be read: {error}")));
+                        None
+                    }
+                }
+            }
+            (Some((origin, text)), _) => Some((self.layers.name_of(url, origin), text)),
+            (None, _) => None,
+        };
+        let Some((name, text)) = found else { return Settings::default().database_url };
+        match text.as_deref().unwrap_or_default().parse() {
+            Ok(url) => url,
+            Err(error) => {
+                self.problems.push(Problem::new(name, format!("{error}")));
+                Settings::default().database_url
+            }
+        }
+    }
+
+    /// Reads one value; a bad one becomes a problem that shows it and says what is allowed. Not for secrets.
+    fn read<T>(&mut self, key: &str, standard: T, parse: impl Fn(&str) -> Result<T, String>) -> T {
+        let Some((setting, (origin, text))) = known(key).and_then(|key| Some((key, self.layers.find(key)?)))
+        else {
+            return standard;
+        };
+        let result = match &text {
+            Some(text) => parse(text).map_err(|allowed| format!("`{text}` is not allowed: {allowed}")),
+            None => Err("a single value is expected".to_owned()),
+        };
+        result.unwrap_or_else(|message| {
+            self.problems.push(Problem::new(self.layers.name_of(setting, origin), message));
+            standard
+        })
+    }
+
+    fn time(&mut self, key: &str, standard: Duration, range: RangeInclusive<Duration>) -> Duration {
+        self.read(key, standard, parse::duration(range))
+    }
+
+    /// A problem that shows only when values are seen together.
+    fn refuse(&mut self, key: &str, message: &str) {
+        let name = known(key).map_or_else(
+            || key.to_owned(),
+            |setting| {
+                let origin = self.layers.find(setting).map_or(Origin::File, |(origin, _)| origin);
+                self.layers.name_of(setting, origin)
+            },
+        );
+        self.problems.push(Problem::new(name, message));
+    }
+
+    /// Other names with our prefix may be Kubernetes' own; only what is nearly a setting is taken for a slip.
+    fn misspelt_variables(&mut self, sources: &Sources) {
+        const OTHERS: [&str; 3] =
+            ["HAIER_INTEGRATION_CONFIG", "HAIER_INTEGRATION_SERVER", "HAIER_INTEGRATION_TOKEN"];
+        let names = || SETTINGS.iter().map(|setting| setting.env).chain(OTHERS);
+        for name in sources.environment.keys().filter(|name| name.starts_with(ENV_PREFIX)) {
+            if names().any(|known| known == name) || name.contains("_PORT") || name.contains("_SERVICE_") {
+                continue;
+            }
+            // The prefix is alike in all of them and must not make far names near.
+            let rest = |name: &'static str| name.strip_prefix(ENV_PREFIX).unwrap_or(name);
+            if let Some(meant) = nearest(&name[ENV_PREFIX.len()..], names().map(rest)) {
+                let message = format!("unknown variable; did you mean {ENV_PREFIX}{meant}?");
+                self.problems.push(Problem::new(name, message));
+            }
+        }
+    }
+}
+
+const MILLIS_10: Duration = Duration::from_millis(10);
+const MILLIS_100: Duration = Duration::from_millis(100);
+const MINUTES_5: Duration = Duration::from_secs(300);
+const MINUTES_10: Duration = Duration::from_secs(600);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn known(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}

@@ -1,0 +1,66 @@
+//! The table of settings: the one place that knows what there is, for reading, hints and the README.
+
+/// One setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// Its key in the file; a dot stands for a table.
+    pub key: &'static str,
+    /// Its variable.
+    pub env: &'static str,
+    /// Its default as it would be written; empty: none.
+    pub default: &'static str,
+    /// What it means, with unit and range.
+    pub help: &'static str,
+}
+
+macro_rules! settings {
+    ($($key:literal $env:literal $default:literal $help:literal)*) => {
+        &[$(Setting { key: $key, env: concat!("HAIER_INTEGRATION_", $env), default: $default, help: $help }),*]
+    };
+}
+
+/// All settings of the service.
+#[rustfmt::skip]
+pub const SETTINGS: &[Setting] = settings![
+    "grpc_addr" "GRPC_ADDR" "127.0.0.1:50051" "Where gRPC listens; port 0 takes a free one"
+    "http_addr" "HTTP_ADDR" "127.0.0.1:8080" "Where metrics and health listen; port 0 takes a free one"
+    "database_url" "DATABASE_URL" "sqlite://haier.db" "The database: `sqlite://FILE` or `postgres://…`"
+    "database_url_file" "DATABASE_URL_FILE" "" "A file that holds the database's address, so that no password stands elsewhere"
+    "migrate" "MIGRATE" "false" "Apply missing migrations at the start; on SQLite always"
+    "database_pool_size" "DATABASE_POOL_SIZE" "10" "Connections to PostgreSQL, 1 to 200"
+    "database_wait" "DATABASE_WAIT" "5s" "Longest wait for a connection of the pool, 10ms to 5m"
+    "statement_timeout" "STATEMENT_TIMEOUT" "30s" "Longest time of one statement on PostgreSQL, 100ms to 1h"
+    "upstream_rate" "UPSTREAM_RATE" "100" "Calls a second to Haier, token calls included, 0 (no limit) to 10000"
+    "allow_plain_http" "ALLOW_PLAIN_HTTP" "false" "Call Haier without TLS on other hosts than this one"
+    "upstream.request_timeout" "UPSTREAM_REQUEST_TIMEOUT" "30s" "Longest time of one request to Haier, 100ms to 10m"
+    "upstream.token_timeout" "UPSTREAM_TOKEN_TIMEOUT" "10s" "Longest time of a request for a token, 100ms to 10m"
+    "upstream.listing_timeout" "UPSTREAM_LISTING_TIMEOUT" "1h" "Longest time of the whole-catalogue answer, 1s to 1day"
+    "sync.batch_size" "SYNC_BATCH_SIZE" "20" "Codes a call, 1 to 20"
+    "sync.calls_in_flight" "SYNC_CALLS_IN_FLIGHT" "8" "Calls of one run at the same time, 1 to 256"
+    "sync.flush_rows" "SYNC_FLUSH_ROWS" "500" "Rows after which a run is written down, 1 to 10000"
+    "sync.flush_interval" "SYNC_FLUSH_INTERVAL" "200ms" "Time after which a run is written down, 10ms to 1m"
+    "sync.lease" "SYNC_LEASE" "15s" "Silence after which another replica takes a run over, 100ms to 10m"
+    "sync.heartbeat" "SYNC_HEARTBEAT" "5s" "Time between two signs of life of a run, less than half of `sync.lease`"
+    "default_deadline" "DEFAULT_DEADLINE" "30s" "Deadline of a unary call that brings none, 100ms to 10m"
+    "drain_timeout" "DRAIN_TIMEOUT" "20s" "Longest time for calls to end when the service stops, 0s to 1h"
+    "health_interval" "HEALTH_INTERVAL" "5s" "Time between two checks of database and upstream, 100ms to 1h"
+    "log_format" "LOG_FORMAT" "text" "Log lines as `text` or `json`"
+    "log_level" "LOG_LEVEL" "info" "A level, or directives such as `info,haier_integration::store=debug`"
+];
+
+/// The settings as a table of markdown, as the README shows it.
+pub fn settings_table() -> String {
+    let mut table = String::from("| setting | variable | default | meaning |\n|---|---|---|---|\n");
+    for Setting { key, env, default, help } in SETTINGS {
+        let default = if default.is_empty() { String::new() } else { format!("`{default}`") };
+        table.push_str(&format!("| `{key}` | `{env}` | {default} | {help} |\n"));
+    }
+    table
+}
+
+/// The known name that this one was probably meant to be.
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let (distance, best) =
+        known.map(|known| (strsim::damerau_levenshtein(name, known), known)).min_by_key(|pair| pair.0)?;
+    (distance <= (name.len() / 4).clamp(1, 3)).then_some(best)
+}

@@ -1,0 +1,272 @@
+//! Joins the rooms into a running service: opens the database, starts servers and workers, and drains them at the end.
+
+mod announce;
+mod recorder;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow};
+use chrono::TimeDelta;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use crate::{
+    app::{App, Parts, RunSettings, SystemClock},
+    config::{DatabaseUrl, Settings},
+    domain::{
+        accounts::{Account, AuthorizationScheme},
+        clock::Clock,
+    },
+    grpc, http,
+    sandbox::{self, Sandbox},
+    store::{self, Store, migrations::SchemaState},
+    upstream::{self, Budget, MemoryLedger, Openplat},
+    workers,
+};
+
+/// File of the sandbox's changes when none is named.
+const SANDBOX_STATE: &str = "haier-sandbox.db";
+
+/// Runs the service until Ctrl-C or SIGTERM, and drains it.
+///
+/// # Errors
+/// When it cannot start, with what to do about it.
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    let service = Service::start(settings).await?;
+    service.announce();
+    stop_signal().await?;
+    tracing::info!("stopping: running calls end, running syncs are checkpointed; once more to stop at once");
+    tokio::select! {
+        () = service.stop() => Ok(()),
+        signal = stop_signal() => {
+            signal?;
+            Err(anyhow!("stopped at once; what ran goes on at the next start"))
+        }
+    }
+}
+
+/// Applies missing migrations, and returns their names.
+///
+/// # Errors
+/// When the database cannot be reached, or refuses one.
+pub async fn migrate(url: &DatabaseUrl) -> anyhow::Result<Vec<String>> {
+    let settings = Settings { database_url: url.clone(), ..Settings::default() };
+    let store = Store::open(&store_options(&settings)).await?;
+    let applied = store::migrations::run(&store).await?;
+    store.ensure_partitions(SystemClock::new().now()).await?;
+    Ok(applied)
+}
+
+/// A service that is running in this process.
+pub struct Service {
+    app: Arc<App>,
+    grpc_addr: SocketAddr,
+    http_addr: SocketAddr,
+    sandbox: Option<Sandbox>,
+    settings: Settings,
+    grpc: JoinHandle<anyhow::Result<()>>,
+    http: JoinHandle<std::io::Result<()>>,
+    http_stop: oneshot::Sender<()>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Service {
+    /// Starts everything; returns when calls are taken.
+    ///
+    /// # Errors
+    /// When a port is taken, the database cannot be used, or the like.
+    pub async fn start(settings: Settings) -> anyhow::Result<Self> {
+        let grpc_listener = listen(settings.grpc_addr, "gRPC", "--grpc-addr").await?;
+        let http_listener = listen(settings.http_addr, "metrics and health", "--http-addr").await?;
+        let store = open_store(&settings).await?;
+        let sandbox = start_sandbox(&settings).await?;
+        let account = sandbox.as_ref().map(sandbox_account).or_else(|| settings.account.clone());
+        let clock = Arc::new(SystemClock::new());
+        let upstream = account.map(|account| open_upstream(account, &settings, &clock)).transpose()?;
+        let process = rand::random::<u16>();
+        let runs = run_settings(&settings);
+        let app = App::new(Parts { store, clock: clock.clone(), upstream, runs, process });
+        workers::housekeeping::set_clock(&app, &clock).await;
+        app.store().ensure_partitions(clock.now()).await?;
+        app.check_database(settings.database_wait).await;
+        app.sync_first_start().await?;
+
+        let (grpc_addr, http_addr) = (grpc_listener.local_addr()?, http_listener.local_addr()?);
+        let metrics = recorder::install()?;
+        let (http_stop, http_stopped) = oneshot::channel::<()>();
+        let http = tokio::spawn(http::serve(Arc::clone(&app), metrics, http_listener, async {
+            // A sender that is gone means the same as one that has spoken.
+            let _ = http_stopped.await;
+        }));
+        let grpc = tokio::spawn(grpc::serve(Arc::clone(&app), grpc_listener, settings.default_deadline));
+        let health_period = TimeDelta::from_std(settings.health_interval)?;
+        let workers = vec![
+            tokio::spawn(workers::sync_runner::run(Arc::clone(&app))),
+            tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
+            tokio::spawn(workers::housekeeping::run(Arc::clone(&app), clock)),
+        ];
+        Ok(Self { app, grpc_addr, http_addr, sandbox, settings, grpc, http, http_stop, workers })
+    }
+
+    /// Where gRPC listens.
+    #[must_use]
+    pub const fn grpc_addr(&self) -> SocketAddr {
+        self.grpc_addr
+    }
+
+    /// Where metrics and health listen.
+    #[must_use]
+    pub const fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// Drains: readiness turns, streams and running calls end, runs are checkpointed and given back.
+    pub async fn stop(self) {
+        self.app.stop();
+        let drained = async {
+            for worker in self.workers {
+                // A worker that panicked has said so in the log.
+                let _ = worker.await;
+            }
+            match self.grpc.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "the gRPC server failed"),
+                Err(error) => tracing::error!(%error, "the gRPC server failed"),
+            }
+        };
+        if tokio::time::timeout(self.settings.drain_timeout, drained).await.is_err() {
+            let limit = self.settings.drain_timeout;
+            tracing::warn!(?limit, "some calls did not end in time and are cut");
+        }
+        let _ = self.http_stop.send(());
+        self.http.abort();
+        if let Some(sandbox) = self.sandbox {
+            sandbox.stop().await;
+        }
+    }
+}
+
+async fn listen(addr: SocketAddr, what: &str, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr} for {what} ({flag})"))
+}
+
+async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
+    let store = Store::open(&store_options(settings)).await?;
+    if settings.migrate || store.is_exclusive() {
+        for name in store::migrations::run(&store).await? {
+            tracing::info!(name, "migration applied");
+        }
+    }
+    match store::migrations::state(&store).await? {
+        SchemaState::Current => {}
+        SchemaState::Newer(versions) => return Err(store::migrations::newer(&versions).into()),
+        SchemaState::Behind(missing) => {
+            return Err(anyhow!(
+                "the database lacks {} migration(s) ({}): run `haier-integration migrate --database-url …`, or start \
+                 with --migrate",
+                missing.len(),
+                missing.join(", ")
+            ));
+        }
+    }
+    if store.is_exclusive() {
+        // Only this process can hold a lease here: those of a killed one need not be waited for.
+        let mut tx = store.begin().await?;
+        store::sync_runs::release_all(&mut tx).await?;
+        tx.commit().await?;
+    }
+    Ok(store)
+}
+
+fn store_options(settings: &Settings) -> store::Options {
+    let database = match &settings.database_url {
+        DatabaseUrl::Sqlite { path } => store::Database::Sqlite { path: path.clone() },
+        DatabaseUrl::Postgres { url } => store::Database::Postgres { url: url.clone() },
+    };
+    store::Options {
+        database,
+        pool_size: settings.database_pool_size as usize,
+        wait: settings.database_wait,
+        statement_timeout: settings.statement_timeout,
+    }
+}
+
+async fn start_sandbox(settings: &Settings) -> anyhow::Result<Option<Sandbox>> {
+    let Some(options) = &settings.sandbox else { return Ok(None) };
+    let mut options = options.clone();
+    if options.state.is_none() {
+        options.state = Some(default_sandbox_state(&settings.database_url));
+    }
+    Ok(Some(sandbox::start(options).await?))
+}
+
+/// Beside an SQLite database, else in the working directory.
+fn default_sandbox_state(database: &DatabaseUrl) -> PathBuf {
+    match database {
+        DatabaseUrl::Sqlite { path } => path.parent().unwrap_or(Path::new("")).join(SANDBOX_STATE),
+        DatabaseUrl::Postgres { .. } => PathBuf::from(SANDBOX_STATE),
+    }
+}
+
+fn sandbox_account(sandbox: &Sandbox) -> Account {
+    let [customer_code, _] = sandbox::CUSTOMER_CODES;
+    let base_url = sandbox.base_url();
+    Account {
+        name: "sandbox".to_owned(),
+        client_id: sandbox::CLIENT_ID.to_owned(),
+        client_secret: sandbox::CLIENT_SECRET.into(),
+        token_url: format!("{base_url}/oauth2/auth"),
+        token_url_is_default: true,
+        base_url,
+        customer_code: customer_code.to_owned(),
+        send_to_code: customer_code.to_owned(),
+        supplier_code: "1001".to_owned(),
+        password: sandbox::PASSWORD.into(),
+        seller_password: sandbox::PASSWORD.into(),
+        customer_password: sandbox::PASSWORD.into(),
+        authorization_scheme: AuthorizationScheme::Bare,
+    }
+}
+
+fn open_upstream(
+    account: Account,
+    settings: &Settings,
+    clock: &Arc<SystemClock>,
+) -> anyhow::Result<Openplat> {
+    let budget = match settings.upstream_rate {
+        0 => Budget::unlimited(),
+        rate => Budget::new(Arc::new(MemoryLedger::new(rate))),
+    };
+    let limits = upstream::Settings {
+        request_timeout: settings.upstream.request_timeout,
+        token_timeout: settings.upstream.token_timeout,
+        listing_timeout: settings.upstream.listing_timeout,
+    };
+    let clock: Arc<dyn Clock> = clock.clone();
+    Ok(Openplat::new(account, limits, budget, clock)?)
+}
+
+fn run_settings(settings: &Settings) -> RunSettings {
+    let span = |duration: Duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
+    RunSettings {
+        batch_size: settings.sync.batch_size,
+        calls_in_flight: settings.sync.calls_in_flight,
+        flush_rows: settings.sync.flush_rows,
+        flush_interval: settings.sync.flush_interval,
+        lease: span(settings.sync.lease),
+        heartbeat: span(settings.sync.heartbeat),
+    }
+}
+
+async fn stop_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}

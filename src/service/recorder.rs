@@ -1,0 +1,45 @@
+//! The process's metrics: one recorder, described for whoever reads `/metrics`.
+
+use std::sync::OnceLock;
+
+use anyhow::Context as _;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Upper bounds of durations in seconds.
+const SECONDS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// Installs the recorder, once a process however many services it runs.
+pub(super) fn install() -> anyhow::Result<PrometheusHandle> {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+        .context("cannot set up metrics")?
+        .build_recorder();
+    let handle = HANDLE.get_or_init(|| recorder.handle());
+    // Fails when another service of this process was faster; then its recorder serves both.
+    if metrics::set_global_recorder(recorder).is_ok() {
+        describe();
+    }
+    Ok(handle.clone())
+}
+
+fn describe() {
+    metrics::describe_counter!("haier_grpc_calls_total", "Finished gRPC calls by method and code");
+    metrics::describe_histogram!(
+        "haier_grpc_call_duration_seconds",
+        "Time of gRPC calls by method, streams to their end"
+    );
+    metrics::describe_counter!("haier_upstream_calls_total", "Calls to Haier by endpoint and outcome");
+    metrics::describe_histogram!(
+        "haier_upstream_call_duration_seconds",
+        "Time from a call to Haier to its head"
+    );
+    metrics::describe_counter!("haier_sync_rows_total", "Records committed by runs, by kind");
+    metrics::describe_counter!("haier_sync_runs_total", "Runs ended here, by end reason and status");
+    metrics::describe_gauge!("haier_dependency_up", "1 while what the service stands on answers");
+    metrics::describe_gauge!("haier_db_connections_in_use", "Database connections in use");
+    metrics::describe_gauge!("haier_db_connections_max", "Most database connections");
+}
