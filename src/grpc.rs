@@ -52,6 +52,10 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, default_deadline: Durat
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
+            // Its descriptors are among the above, in both versions.
+            .include_reflection_service(false)
     };
     let api = HaierIntegrationServer::new(Api { app: Arc::clone(&app), default_deadline })
         .max_decoding_message_size(MAX_REQUEST_BYTES)

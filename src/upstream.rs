@@ -82,7 +82,7 @@ impl Openplat {
         body["productCodes"] = json!(codes.iter().map(ProductCode::as_str).collect::<Vec<_>>());
         let asked_at = self.clock.now();
         let answer = self.caller.call(Endpoint::Products, &body, call).await?;
-        let records = envelope::records(&answer).map_err(|error| self.caller.redacted(error))?;
+        let records = envelope::records(&answer).map_err(|error| self.caller.redacted(&error))?;
         Ok(records.into_iter().map(|record| wire::catalogue_record(record, asked_at)).collect())
     }
 
@@ -111,7 +111,7 @@ impl Openplat {
         });
         let asked_at = self.clock.now();
         let answer = self.caller.call(Endpoint::Prices, &body, call).await?;
-        let records = envelope::records(&answer).map_err(|error| self.caller.redacted(error))?;
+        let records = envelope::records(&answer).map_err(|error| self.caller.redacted(&error))?;
         Ok(records.into_iter().map(|record| wire::price_record(record, asked_at)).collect())
     }
 

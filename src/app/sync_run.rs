@@ -113,7 +113,7 @@ impl App {
         let (steps, writer) = Writer::start(Arc::clone(self), run.clone(), counts, planned);
         let fetching = async {
             let fetcher = Fetcher { app: self, openplat, run, steps, stop: &self.stopping };
-            if run.request.codes.is_empty() { fetcher.from_listing().await } else { fetcher.by_codes().await }
+            if run.request.codes.is_empty() { fetcher.by_listing().await } else { fetcher.by_codes().await }
         };
         // The steps' sender is gone with the fetcher, so that the writer ends too.
         let end = fetching.await;

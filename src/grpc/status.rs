@@ -14,6 +14,7 @@ const OUTAGE_RETRY: Duration = Duration::from_secs(1);
 const UPSTREAM_RETRY: Duration = Duration::from_secs(5);
 
 /// The status of an error: code, message, and the details that programs read.
+#[expect(clippy::needless_pass_by_value, reason = "what map_err hands over; an error ends here")]
 pub(super) fn of(error: Error) -> Status {
     let mut details = ErrorDetails::new();
     let mut metadata = HashMap::new();

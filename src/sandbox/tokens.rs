@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::dice::mix;
 
@@ -21,9 +21,7 @@ struct Issued {
 impl Tokens {
     pub(super) fn new(life: Duration, single: bool) -> Self {
         // Not from the seed: a restarted stand-in must not know the tokens of its former life.
-        let nonce = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| since.as_nanos() as u64);
+        let nonce = rand::random();
         Self { life, single, issued: Mutex::new(Issued { expiry: HashMap::new(), nonce }) }
     }
 

@@ -14,6 +14,7 @@ use super::error::Result;
 pub(super) type LiteConnection = SyncConnectionWrapper<SqliteConnection>;
 
 /// A pooled connection to either database.
+#[expect(clippy::large_enum_variant, reason = "there are a handful, and each lives on one future")]
 pub enum Conn {
     /// PostgreSQL.
     Pg(Object<AsyncPgConnection>),

@@ -131,8 +131,8 @@ impl Caller {
     }
 
     /// An error whose words are Haier's, fit to be shown.
-    pub(super) fn redacted(&self, error: Error) -> Error {
-        Error { detail: self.redactor.words(&error.detail, None), ..error }
+    pub(super) fn redacted(&self, error: &Error) -> Error {
+        Error { detail: self.redactor.words(&error.detail, None), ..error.clone() }
     }
 
     /// A valid token.
@@ -174,7 +174,7 @@ impl Caller {
                     self.dispatch(Endpoint::Token, self.http.post(&asked_url).json(&body), None, call).await;
             }
             let bytes = read(answer?, Endpoint::Token).await?;
-            envelope::refusal(&bytes).map_err(|error| self.redacted(error))?;
+            envelope::refusal(&bytes).map_err(|error| self.redacted(&error))?;
             let token = token::parse(&bytes, asked_at)?;
             // Two flights cannot race here: the token cache lets one through at a time.
             let _ = self.token_url.set(asked_url);

@@ -31,7 +31,7 @@ struct Listed {
 
 impl Fetcher<'_> {
     /// A run over the whole catalogue, or over those of a category or brand in it.
-    pub(super) async fn from_listing(&self) -> End {
+    pub(super) async fn by_listing(&self) -> End {
         // A run that had begun its prices goes on with them; the listing is asked for again either way.
         let resumed = self.run.checkpoint.clone().filter(|checkpoint| checkpoint.stage == Stage::Prices);
         match self.list_then_price(resumed).await {
