@@ -8,6 +8,7 @@ mod client;
 mod console;
 mod failure;
 mod json;
+mod log_level;
 mod logs;
 mod migrate;
 mod moment;
