@@ -54,7 +54,7 @@ async fn follow(
 /// Told at INFO also where one of the two levels would hide it.
 fn switch(level: &LevelHandle, to: &str, signal: &str) -> Result<(), telemetry::Error> {
     level.set("info")?;
-    tracing::info!(level = to, signal, "log level changed");
+    tracing::info!(directives = to, signal, "log level changed");
     level.set(to)
 }
 

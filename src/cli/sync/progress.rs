@@ -10,7 +10,7 @@ use crate::{
         console::{Console, printable},
         moment,
     },
-    proto::SyncProgress,
+    proto::{SyncProgress, SyncStatus},
 };
 
 /// A plain line at most this often, unless the step changes.
@@ -39,7 +39,8 @@ impl View {
         if let Some(bar) = &self.bar {
             draw(bar, progress);
         } else if is_new_stage || self.shown_at.is_none_or(|at| at.elapsed() >= LINE_EVERY) {
-            console.complain(&format!("{} {} {}", stage(progress), counts(progress), pace(progress)));
+            let line = format!("{} {} {}", stage(progress), counts(progress), pace(progress));
+            console.complain(line.trim_end());
         } else {
             return;
         }
@@ -89,7 +90,11 @@ fn draw(bar: &ProgressBar, progress: &SyncProgress) {
 }
 
 fn stage(progress: &SyncProgress) -> String {
-    if progress.stage.is_empty() { "WAITING".to_owned() } else { printable(&progress.stage) }
+    match progress.status() {
+        _ if !progress.stage.is_empty() => printable(&progress.stage),
+        SyncStatus::Success | SyncStatus::Failed | SyncStatus::Partial => "ENDED".to_owned(),
+        _ => "WAITING".to_owned(),
+    }
 }
 
 fn counts(progress: &SyncProgress) -> String {
