@@ -34,17 +34,28 @@ impl View {
     }
 
     pub(super) fn show(&mut self, progress: &SyncProgress, console: &mut Console) {
-        let is_new_stage = self.shown_at.is_none() || self.stage != progress.stage;
-        self.stage.clone_from(&progress.stage);
+        let stage = self.stage(progress);
+        let is_new_stage = self.shown_at.is_none() || self.stage != stage;
+        self.stage = stage;
         if let Some(bar) = &self.bar {
-            draw(bar, progress);
+            draw(bar, &self.stage, progress);
         } else if is_new_stage || self.shown_at.is_none_or(|at| at.elapsed() >= LINE_EVERY) {
-            let line = format!("{} {} {}", stage(progress), counts(progress), pace(progress));
+            let line = format!("{} {} {}", self.stage, counts(progress), pace(progress));
             console.complain(line.trim_end());
         } else {
             return;
         }
         self.shown_at = Some(Instant::now());
+    }
+
+    /// A run that has just ended may already have no stage and not yet its end: then the last one holds.
+    fn stage(&self, progress: &SyncProgress) -> String {
+        match progress.status() {
+            _ if !progress.stage.is_empty() => printable(&progress.stage),
+            SyncStatus::Success | SyncStatus::Failed | SyncStatus::Partial => "ENDED".to_owned(),
+            _ if self.stage.is_empty() => "WAITING".to_owned(),
+            _ => self.stage.clone(),
+        }
     }
 
     /// Writes something without tearing the bar.
@@ -68,7 +79,7 @@ impl Drop for View {
     }
 }
 
-fn draw(bar: &ProgressBar, progress: &SyncProgress) {
+fn draw(bar: &ProgressBar, stage: &str, progress: &SyncProgress) {
     let done = u64::try_from(progress.success_count + progress.failed_count).unwrap_or(0);
     let planned = progress.planned_count.and_then(|planned| u64::try_from(planned).ok());
     let template = match planned {
@@ -84,17 +95,9 @@ fn draw(bar: &ProgressBar, progress: &SyncProgress) {
         Some(planned) => bar.set_length(planned),
         None => bar.unset_length(),
     }
-    bar.set_prefix(stage(progress));
+    bar.set_prefix(stage.to_owned());
     bar.set_position(done);
     bar.set_message(format!("{} {}", counts(progress), pace(progress)));
-}
-
-fn stage(progress: &SyncProgress) -> String {
-    match progress.status() {
-        _ if !progress.stage.is_empty() => printable(&progress.stage),
-        SyncStatus::Success | SyncStatus::Failed | SyncStatus::Partial => "ENDED".to_owned(),
-        _ => "WAITING".to_owned(),
-    }
 }
 
 fn counts(progress: &SyncProgress) -> String {
