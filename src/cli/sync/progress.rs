@@ -27,6 +27,7 @@ impl View {
     pub(super) fn new(is_terminal: bool) -> Self {
         let bar = is_terminal.then(|| {
             let bar = ProgressBar::new_spinner();
+            set_style(&bar, false);
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
@@ -82,14 +83,8 @@ impl Drop for View {
 fn draw(bar: &ProgressBar, stage: &str, progress: &SyncProgress) {
     let done = u64::try_from(progress.success_count + progress.failed_count).unwrap_or(0);
     let planned = progress.planned_count.and_then(|planned| u64::try_from(planned).ok());
-    let template = match planned {
-        Some(_) => "{spinner} {prefix} [{bar:30}] {percent:>3}% {msg}",
-        None => "{spinner} {prefix} {msg}",
-    };
-    if bar.length() != planned
-        && let Ok(style) = ProgressStyle::with_template(template)
-    {
-        bar.set_style(style.progress_chars("=> "));
+    if bar.length() != planned {
+        set_style(bar, planned.is_some());
     }
     match planned {
         Some(planned) => bar.set_length(planned),
@@ -98,6 +93,17 @@ fn draw(bar: &ProgressBar, stage: &str, progress: &SyncProgress) {
     bar.set_prefix(stage.to_owned());
     bar.set_position(done);
     bar.set_message(format!("{} {}", counts(progress), pace(progress)));
+}
+
+fn set_style(bar: &ProgressBar, is_planned: bool) {
+    let template = if is_planned {
+        "{spinner} {prefix} [{bar:30}] {percent:>3}% {msg}"
+    } else {
+        "{spinner} {prefix} {msg}"
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
 }
 
 fn counts(progress: &SyncProgress) -> String {
