@@ -8,6 +8,7 @@ mod client;
 mod console;
 mod failure;
 mod json;
+mod log_level;
 mod logs;
 mod migrate;
 mod moment;
@@ -21,9 +22,12 @@ mod tests;
 use console::Console;
 use failure::Failure;
 
+/// What `--version` shows: the version and the commit it was built from.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("HAIER_INTEGRATION_COMMIT"), ")");
+
 /// Keeps the shop's copy of Haier's catalogue right, and says what it did.
 #[derive(Debug, Parser)]
-#[command(name = "haier-integration", version, propagate_version = true, max_term_width = 110)]
+#[command(name = "haier-integration", version = VERSION, propagate_version = true, max_term_width = 110)]
 #[command(after_help = "\
 Examples:
   haier-integration serve --sandbox        a working service with a stand-in for Haier

@@ -22,7 +22,7 @@ pub use database_url::{DatabaseUrl, DatabaseUrlError};
 pub use layers::Sources;
 pub use parse::{log_level, parse_duration};
 pub use problem::{Error, Problem};
-pub use read::{read, read_database_url};
+pub use read::{read, read_database_url, read_log_level};
 pub use table::{SETTINGS, Setting, settings_table};
 
 use crate::{domain::accounts::Account, sandbox};

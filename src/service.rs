@@ -38,7 +38,10 @@ const SANDBOX_STATE: &str = "haier-sandbox.db";
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let service = Service::start(settings).await?;
     service.announce();
-    stop_signal().await?;
+    tokio::select! {
+        signal = stop_signal() => signal?,
+        gone = terminal_gone() => gone?,
+    }
     tracing::info!("stopping: running calls end, running syncs are checkpointed; once more to stop at once");
     tokio::select! {
         () = service.stop() => Ok(()),
@@ -260,6 +263,20 @@ fn run_settings(settings: &Settings) -> RunSettings {
         lease: span(settings.sync.lease),
         heartbeat: span(settings.sync.heartbeat),
     }
+}
+
+/// SIGHUP because the terminal that the service was started from was closed; any other one means something else.
+async fn terminal_gone() -> std::io::Result<()> {
+    use std::io::{IsTerminal as _, stdin};
+    let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    if stdin().is_terminal() {
+        while hangup.recv().await.is_some() {
+            if !stdin().is_terminal() {
+                return Ok(());
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 async fn stop_signal() -> std::io::Result<()> {

@@ -64,7 +64,8 @@ impl LevelHandle {
 /// When the directives cannot be read, or logging was started before.
 pub fn init(format: LogFormat, level: &str) -> Result<LevelHandle, Error> {
     let (filter, handle) = reload::Layer::new(filter(level)?);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // A closed standard error is no reason to panic, which telling about it there would be.
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     let lines = match format {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
         LogFormat::Text => {

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{failure::Failure, sandbox::ServeSandboxArgs};
+use super::{failure::Failure, log_level, sandbox::ServeSandboxArgs};
 use crate::{
-    config::{self, Settings, Sources},
+    config::{self, Sources},
     service, telemetry,
 };
 
@@ -15,7 +15,8 @@ use crate::{
 /// Every setting may also stand in the environment (HAIER_INTEGRATION_GRPC_ADDR for --grpc-addr) or in a TOML file
 /// (grpc_addr); a flag wins over the environment, that over the file. The account at Haier comes from HAIER_CLIENT_ID,
 /// HAIER_CLIENT_SECRET, HAIER_BASE_URL, HAIER_CUSTOMER_CODE, HAIER_PASSWORD and HAIER_SELLER_PASSWORD; with --sandbox
-/// none is needed. Ctrl-C and SIGTERM let running calls end first.
+/// none is needed. Ctrl-C and SIGTERM let running calls end first; SIGHUP reads the log level anew, SIGUSR1 switches it
+/// to debug and back.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -56,7 +57,7 @@ pub(super) struct ServeArgs {
 }
 
 impl ServeArgs {
-    pub(super) fn settings(self, surroundings: Sources) -> Result<Settings, config::Error> {
+    pub(super) fn sources(self, surroundings: Sources) -> Sources {
         let flags = [
             ("grpc_addr", self.grpc_addr),
             ("http_addr", self.http_addr),
@@ -67,14 +68,15 @@ impl ServeArgs {
             ("log_level", self.log_level),
         ];
         let flags = flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-        config::read(&Sources { flags, file: self.config, sandbox: self.sandbox.options(), ..surroundings })
+        Sources { flags, file: self.config, sandbox: self.sandbox.options(), ..surroundings }
     }
 }
 
 pub(super) async fn run(args: ServeArgs) -> Result<u8, Failure> {
-    let settings = args.settings(Sources::from_process())?;
-    // The handle goes to whoever lets the level be changed; until then the level stays as it was set.
-    let _level = telemetry::init(settings.log_format, &settings.log_level).map_err(anyhow::Error::from)?;
+    let sources = args.sources(Sources::from_process());
+    let settings = config::read(&sources)?;
+    let level = telemetry::init(settings.log_format, &settings.log_level).map_err(anyhow::Error::from)?;
+    log_level::follow_signals(level, sources, settings.log_level.clone()).map_err(anyhow::Error::from)?;
     service::run(settings).await?;
     Ok(0)
 }

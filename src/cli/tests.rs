@@ -67,7 +67,7 @@ fn flags_of_the_sandbox_reach_the_settings() {
     let Command::Serve(args) = Cli::try_parse_from(line.split_whitespace()).unwrap().command else {
         panic!()
     };
-    let settings = args.settings(crate::config::Sources::default()).unwrap();
+    let settings = crate::config::read(&args.sources(crate::config::Sources::default())).unwrap();
     let options = settings.sandbox.unwrap();
     assert_eq!((options.products, options.throttle, options.addr.port()), (5, None, 0));
     assert_eq!(options.latency, std::time::Duration::from_millis(50));
@@ -82,7 +82,8 @@ fn mistakes_in_flags_are_told_together_and_are_wrong_usage() {
     let Command::Serve(args) = Cli::try_parse_from(line.split_whitespace()).unwrap().command else {
         panic!()
     };
-    let failure = Failure::from(args.settings(crate::config::Sources::default()).unwrap_err());
+    let failure =
+        Failure::from(crate::config::read(&args.sources(crate::config::Sources::default())).unwrap_err());
     assert_eq!(failure.code(), 2);
     let told = failure.line().unwrap();
     assert!(

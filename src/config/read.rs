@@ -39,6 +39,16 @@ pub fn read_database_url(sources: &Sources) -> Result<DatabaseUrl, Error> {
     reader.end(url)
 }
 
+/// Reads the log level alone, to set it anew while the service runs.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read_log_level(sources: &Sources) -> Result<String, Error> {
+    let mut reader = Reader::new(sources);
+    let level = reader.log_level();
+    reader.end(level)
+}
+
 struct Reader {
     layers: Layers,
     problems: Vec<Problem>,
@@ -82,7 +92,7 @@ impl Reader {
             drain_timeout: self.time("drain_timeout", standard.drain_timeout, Duration::ZERO..=HOUR),
             health_interval: self.time("health_interval", standard.health_interval, MILLIS_100..=HOUR),
             log_format: self.read("log_format", standard.log_format, parse::log_format),
-            log_level: self.read("log_level", standard.log_level, parse::log_level),
+            log_level: self.log_level(),
             sandbox: None,
             account: None,
         };
@@ -90,6 +100,10 @@ impl Reader {
             self.refuse("http_addr", "must differ from grpc_addr");
         }
         settings
+    }
+
+    fn log_level(&mut self) -> String {
+        self.read("log_level", Settings::default().log_level, parse::log_level)
     }
 
     fn upstream(&mut self, standard: &UpstreamSettings) -> UpstreamSettings {

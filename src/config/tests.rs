@@ -147,6 +147,17 @@ fn the_database_url_comes_from_a_file_too() {
 }
 
 #[test]
+fn the_log_level_alone_is_read_whatever_else_is_wrong() {
+    let file = file("log_level = \"warn\"\nupstream_rate = \"fast\"\n");
+    let mut sources = Sources { file: Some(file.path().to_owned()), ..Sources::default() };
+    assert_eq!(read_log_level(&sources).unwrap(), "warn");
+    sources.flags.insert("log_level", "debug".to_owned());
+    assert_eq!(read_log_level(&sources).unwrap(), "debug");
+    sources.file = Some("no/such.toml".into());
+    assert!(read_log_level(&sources).is_err());
+}
+
+#[test]
 fn no_debug_shows_a_secret() {
     let mut environment = variables(&ACCOUNT);
     environment.insert("HAIER_INTEGRATION_DATABASE_URL".to_owned(), "postgres://u:s3cret-d@db/x".to_owned());

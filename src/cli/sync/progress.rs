@@ -10,7 +10,7 @@ use crate::{
         console::{Console, printable},
         moment,
     },
-    proto::SyncProgress,
+    proto::{SyncProgress, SyncStatus},
 };
 
 /// A plain line at most this often, unless the step changes.
@@ -27,6 +27,7 @@ impl View {
     pub(super) fn new(is_terminal: bool) -> Self {
         let bar = is_terminal.then(|| {
             let bar = ProgressBar::new_spinner();
+            set_style(&bar, false);
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
@@ -34,16 +35,28 @@ impl View {
     }
 
     pub(super) fn show(&mut self, progress: &SyncProgress, console: &mut Console) {
-        let is_new_stage = self.shown_at.is_none() || self.stage != progress.stage;
-        self.stage.clone_from(&progress.stage);
+        let stage = self.stage(progress);
+        let is_new_stage = self.shown_at.is_none() || self.stage != stage;
+        self.stage = stage;
         if let Some(bar) = &self.bar {
-            draw(bar, progress);
+            draw(bar, &self.stage, progress);
         } else if is_new_stage || self.shown_at.is_none_or(|at| at.elapsed() >= LINE_EVERY) {
-            console.complain(&format!("{} {} {}", stage(progress), counts(progress), pace(progress)));
+            let line = format!("{} {} {}", self.stage, counts(progress), pace(progress));
+            console.complain(line.trim_end());
         } else {
             return;
         }
         self.shown_at = Some(Instant::now());
+    }
+
+    /// A run that has just ended may already have no stage and not yet its end: then the last one holds.
+    fn stage(&self, progress: &SyncProgress) -> String {
+        match progress.status() {
+            _ if !progress.stage.is_empty() => printable(&progress.stage),
+            SyncStatus::Success | SyncStatus::Failed | SyncStatus::Partial => "ENDED".to_owned(),
+            _ if self.stage.is_empty() => "WAITING".to_owned(),
+            _ => self.stage.clone(),
+        }
     }
 
     /// Writes something without tearing the bar.
@@ -67,29 +80,30 @@ impl Drop for View {
     }
 }
 
-fn draw(bar: &ProgressBar, progress: &SyncProgress) {
+fn draw(bar: &ProgressBar, stage: &str, progress: &SyncProgress) {
     let done = u64::try_from(progress.success_count + progress.failed_count).unwrap_or(0);
     let planned = progress.planned_count.and_then(|planned| u64::try_from(planned).ok());
-    let template = match planned {
-        Some(_) => "{spinner} {prefix} [{bar:30}] {percent:>3}% {msg}",
-        None => "{spinner} {prefix} {msg}",
-    };
-    if bar.length() != planned
-        && let Ok(style) = ProgressStyle::with_template(template)
-    {
-        bar.set_style(style.progress_chars("=> "));
+    if bar.length() != planned {
+        set_style(bar, planned.is_some());
     }
     match planned {
         Some(planned) => bar.set_length(planned),
         None => bar.unset_length(),
     }
-    bar.set_prefix(stage(progress));
+    bar.set_prefix(stage.to_owned());
     bar.set_position(done);
     bar.set_message(format!("{} {}", counts(progress), pace(progress)));
 }
 
-fn stage(progress: &SyncProgress) -> String {
-    if progress.stage.is_empty() { "WAITING".to_owned() } else { printable(&progress.stage) }
+fn set_style(bar: &ProgressBar, is_planned: bool) {
+    let template = if is_planned {
+        "{spinner} {prefix} [{bar:30}] {percent:>3}% {msg}"
+    } else {
+        "{spinner} {prefix} {msg}"
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
 }
 
 fn counts(progress: &SyncProgress) -> String {
