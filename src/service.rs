@@ -144,6 +144,8 @@ impl Service {
         }
         let _ = self.http_stop.send(());
         self.http.abort();
+        // Awaited, so that nothing holds the database any more when this returns; that it was cut is no news.
+        let _ = self.http.await;
         if let Some(sandbox) = self.sandbox {
             sandbox.stop().await;
         }
