@@ -5,6 +5,7 @@
 mod catalogue;
 mod faults;
 mod requests;
+mod runs;
 mod sandbox;
 mod support;
 mod syncs;
