@@ -7,5 +7,6 @@ mod faults;
 mod requests;
 mod runs;
 mod sandbox;
+mod serving;
 mod support;
 mod syncs;

@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 pub(crate) use answers::{refusal, violated};
 pub(crate) use database::{Backend, Database};
 pub(crate) use haier::Haier;
-pub(crate) use world::{Client, Plan, World};
+pub(crate) use world::{Client, Plan, World, collect};
 
 /// How long anything may take; what takes longer will not come.
 const DEADLINE: Duration = Duration::from_secs(60);
