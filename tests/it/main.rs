@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod faults;
+mod layering;
 mod requests;
 mod runs;
 mod sandbox;
