@@ -116,3 +116,51 @@ async fn the_listing_pages_through_every_code_once_in_order(plan: Plan) {
     assert!(codes.windows(2).all(|pair| pair[0] < pair[1]));
     world.finish().await;
 }
+
+on_both_databases!(the_listing_filters_by_brand_category_is_sales_and_text);
+
+async fn the_listing_filters_by_brand_category_is_sales_and_text(plan: Plan) {
+    let world = plan.products(150).start().await;
+    let all = world.products().await;
+    let (brand, category) = (all[0].brand.clone(), all[0].category.clone());
+    let text = |query: &str| ListProductsRequest { query: query.to_owned(), ..Default::default() };
+    let model = all[3].product_model.to_lowercase();
+    let name = all[0].name.chars().skip(1).take(2).collect::<String>();
+    let code = all[5].product_code.to_lowercase();
+    let requests = [
+        ListProductsRequest { brand: brand.clone(), ..Default::default() },
+        ListProductsRequest { category: category.clone(), ..Default::default() },
+        ListProductsRequest { brand, category: category.clone(), ..Default::default() },
+        ListProductsRequest { is_sales: Some(true), ..Default::default() },
+        ListProductsRequest { is_sales: Some(false), ..Default::default() },
+        ListProductsRequest { category, is_sales: Some(true), query: "a".to_owned(), ..Default::default() },
+        text(&model[..4]),
+        text(&format!("  {} ", name)),
+        text(&code[1..6]),
+        text("%"),
+        text("_"),
+        text("\\"),
+        text("' OR 1=1 --"),
+    ];
+    let mut sizes = Vec::new();
+    for request in requests {
+        let query = request.query.trim().to_lowercase();
+        let matches = |product: &&Product| {
+            let in_text = [&product.product_code, &product.product_model, &product.name]
+                .iter()
+                .any(|text| text.to_lowercase().contains(&query));
+            (request.brand.is_empty() || product.brand == request.brand)
+                && (request.category.is_empty() || product.category == request.category)
+                && request.is_sales.is_none_or(|is_sales| product.is_sales == is_sales)
+                && in_text
+        };
+        let expected: Vec<_> = all.iter().filter(matches).cloned().collect();
+        sizes.push(expected.len());
+        let request = ListProductsRequest { page_size: 1_000, ..request };
+        let answer = world.client().list_products(request.clone()).await.unwrap().into_inner();
+        assert_eq!(answer.products, expected, "{request:?}");
+    }
+    assert!(sizes[..9].iter().all(|size| (1..150).contains(size)), "{sizes:?}");
+    assert!(sizes[11..].iter().all(|size| *size == 0), "{sizes:?}");
+    world.finish().await;
+}

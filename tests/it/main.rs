@@ -5,9 +5,13 @@
 mod catalogue;
 mod faults;
 mod layering;
+#[cfg(target_os = "linux")]
+mod processes;
 mod requests;
 mod runs;
 mod sandbox;
 mod serving;
+mod store;
 mod support;
+mod sync_logs;
 mod syncs;

@@ -18,6 +18,7 @@ on_both_databases!(
     a_bad_picture_is_left_out_and_noted,
     a_product_without_a_name_is_called_by_its_model,
     a_price_with_more_than_four_decimals_fails_that_code_alone,
+    a_haier_that_wraps_its_answers_is_read_alike,
 );
 
 fn by_codes(codes: &[String]) -> SyncProductsRequest {
@@ -266,5 +267,14 @@ async fn a_price_with_more_than_four_decimals_fails_that_code_alone(plan: Plan) 
     assert_eq!((failure.category, failure.brand), (before.category, before.brand));
     assert_eq!(world.product(&codes[0]).await.market_price, yuan(8, 880_000_000));
     assert_eq!(world.product(&codes[1]).await.market_price, before.market_price);
+    world.finish().await;
+}
+
+async fn a_haier_that_wraps_its_answers_is_read_alike(plan: Plan) {
+    let world = plan.sandbox(|options| options.envelope = true).start().await;
+    let codes = world.codes(21).await;
+    let end = world.sync(by_codes(&codes)).await;
+    assert_eq!((end.status(), end.success_count), (SyncStatus::Success, 21));
+    assert!(priced_product(&world).await.invoice_price.is_some());
     world.finish().await;
 }

@@ -10,10 +10,11 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-/// A stand-in that listens; it stops when dropped.
+/// A stand-in that listens. One of this process stops when dropped.
 pub(crate) struct Haier {
-    sandbox: Sandbox,
+    base_url: String,
     http: reqwest::Client,
+    _sandbox: Option<Sandbox>,
 }
 
 /// What the stand-in serves of one product, to the digit.
@@ -35,13 +36,20 @@ pub(crate) struct Price {
 
 impl Haier {
     pub(super) async fn start(options: Options) -> Self {
+        let sandbox = start(options).await.unwrap();
+        let haier = Self::at(sandbox.base_url());
+        Self { _sandbox: Some(sandbox), ..haier }
+    }
+
+    /// One that another process runs.
+    pub(crate) fn at(base_url: String) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
-        Self { sandbox: start(options).await.unwrap(), http }
+        Self { base_url, http, _sandbox: None }
     }
 
     pub(crate) fn base_url(&self) -> String {
-        self.sandbox.base_url()
+        self.base_url.clone()
     }
 
     /// The account that the stand-in knows.
