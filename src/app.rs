@@ -1,12 +1,17 @@
 //! The use cases: a method each on [`App`], one file per resource. Joins the store and the upstream, which never see
 //! each other.
 
+mod balances;
 mod clock;
 mod errors;
+mod flights;
 pub mod health;
+mod live;
+mod logistics;
 pub mod page_tokens;
 mod prices;
 mod products;
+mod stock;
 mod sync_logs;
 mod sync_run;
 mod sync_runs;
@@ -19,12 +24,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use clock::SystemClock;
 pub use prices::{LivePrices, PriceFailure};
+pub use products::FoundProducts;
 pub use sync_runs::{Progress, SyncWatch};
 
 use crate::{
     domain::{clock::Clock, ids::IdGenerator},
     store::Store,
-    upstream::{Call, Openplat, Priority},
+    upstream::Openplat,
 };
 
 /// Who calls, and until when.
@@ -34,13 +40,6 @@ pub struct Ctx {
     pub caller: String,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
-}
-
-impl Ctx {
-    /// How a call to Haier on behalf of this caller is made.
-    const fn live_call(&self) -> Call {
-        Call { priority: Priority::Live, deadline: self.deadline }
-    }
 }
 
 /// How runs work. All of it is settings.
@@ -65,7 +64,8 @@ pub struct App {
     store: Store,
     clock: Arc<dyn Clock>,
     ids: IdGenerator,
-    upstream: Option<Openplat>,
+    upstream: Option<Arc<Openplat>>,
+    live: live::Live,
     runs: RunSettings,
     /// Name of this process in leases.
     worker: String,
@@ -101,7 +101,8 @@ impl App {
             store,
             clock,
             ids: IdGenerator::new(process),
-            upstream,
+            upstream: upstream.map(Arc::new),
+            live: live::Live::default(),
             runs,
             worker: format!("{}-{process}", std::process::id()),
             committed: watch::Sender::new(0),

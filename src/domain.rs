@@ -1,13 +1,16 @@
 //! Plain values, legal by construction: what the rooms speak to each other. Knows no database, no wire, no transport.
 
 pub mod accounts;
+pub mod balances;
 pub mod clock;
 pub mod decimal;
 pub mod ids;
+pub mod logistics;
 pub mod messages;
 pub mod pages;
 pub mod products;
 pub mod reasons;
+pub mod stock;
 pub mod sync_logs;
 pub mod sync_runs;
 pub mod violations;

@@ -21,6 +21,12 @@ pub enum Error {
         /// Its key.
         key: String,
     },
+    /// Neither Haier nor we know the code.
+    #[error("neither Haier nor the stored catalogue knows the product code {code}")]
+    UnknownCode {
+        /// The code.
+        code: String,
+    },
     /// A run over everything is under way already.
     #[error(
         "a run over the whole catalogue is under way already (sync log {sync_log_id}); watch it, or wait for its end"
@@ -73,6 +79,7 @@ impl Error {
         match self {
             Self::Invalid(_) => Reason::ValidationError,
             Self::NotFound { .. } => Reason::NotFound,
+            Self::UnknownCode { .. } => Reason::UnknownCode,
             Self::RunInProgress { .. } => Reason::RunInProgress,
             Self::NotConfigured => Reason::NotConfigured,
             Self::Upstream { reason, .. } => *reason,

@@ -1,12 +1,15 @@
 //! The gRPC services: decode, call a use case, encode. The only room that knows tonic's server.
 
+mod balances;
 mod context;
 mod convert;
+mod logistics;
 mod metrics;
 mod prices;
 mod products;
 mod requests;
 mod status;
+mod stock;
 mod sync_logs;
 mod sync_runs;
 
@@ -52,6 +55,8 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, default_deadline: Durat
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // Error details, so that grpcurl shows them in words.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
             // Its descriptors are among the above, in both versions.
@@ -131,6 +136,27 @@ impl HaierIntegration for Api {
         request: Request<proto::GetPricesRequest>,
     ) -> Result<Response<proto::GetPricesResponse>, Status> {
         self.unary(request, async |ctx, request| prices::get(&self.app, &ctx, request).await).await
+    }
+
+    async fn check_stock(
+        &self,
+        request: Request<proto::CheckStockRequest>,
+    ) -> Result<Response<proto::CheckStockResponse>, Status> {
+        self.unary(request, async |ctx, request| stock::check(&self.app, &ctx, request).await).await
+    }
+
+    async fn get_balance(
+        &self,
+        request: Request<proto::GetBalanceRequest>,
+    ) -> Result<Response<proto::GetBalanceResponse>, Status> {
+        self.unary(request, async |ctx, _| balances::get(&self.app, &ctx).await).await
+    }
+
+    async fn get_logistics(
+        &self,
+        request: Request<proto::GetLogisticsRequest>,
+    ) -> Result<Response<proto::GetLogisticsResponse>, Status> {
+        self.unary(request, async |ctx, request| logistics::get(&self.app, &ctx, request).await).await
     }
 
     async fn sync_products(

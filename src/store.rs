@@ -16,6 +16,7 @@ mod sqlite;
 pub mod catalogue;
 pub mod prices;
 pub mod products;
+pub mod stock;
 pub mod sync_failures;
 pub mod sync_logs;
 pub mod sync_runs;

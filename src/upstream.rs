@@ -15,7 +15,7 @@ mod wire;
 use std::{sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret as _;
-use serde_json::json;
+use serde_json::{json, value::RawValue};
 
 pub use budget::{Budget, MemoryLedger, Priority, SlotLedger, Turn};
 pub use error::{Error, Result};
@@ -25,10 +25,15 @@ pub use record::BadRecord;
 
 use crate::domain::{
     accounts::Account,
+    balances::Balance,
     clock::Clock,
+    logistics::{Logistics, LogisticsQuery},
     products::{CatalogueRecord, PriceRecord, ProductCode},
+    stock::{CountyCode, StockRecord},
 };
+use envelope::Bare;
 use policy::{Caller, Endpoint};
+use wire::{logistics, stock};
 
 /// Time limits and sizes of the client.
 #[derive(Debug, Clone)]
@@ -82,7 +87,7 @@ impl Openplat {
         body["productCodes"] = json!(codes.iter().map(ProductCode::as_str).collect::<Vec<_>>());
         let asked_at = self.clock.now();
         let answer = self.caller.call(Endpoint::Products, &body, call).await?;
-        let records = envelope::records(&answer).map_err(|error| self.caller.redacted(&error))?;
+        let records = self.records(&answer, Bare::List)?;
         Ok(records.into_iter().map(|record| wire::catalogue_record(record, asked_at)).collect())
     }
 
@@ -111,8 +116,72 @@ impl Openplat {
         });
         let asked_at = self.clock.now();
         let answer = self.caller.call(Endpoint::Prices, &body, call).await?;
-        let records = envelope::records(&answer).map_err(|error| self.caller.redacted(&error))?;
+        let records = self.records(&answer, Bare::List)?;
         Ok(records.into_iter().map(|record| wire::price_record(record, asked_at)).collect())
+    }
+
+    /// H3 for one product in one county.
+    ///
+    /// # Errors
+    /// When the call fails, or its answer cannot be read.
+    pub async fn stock(&self, code: &ProductCode, county: &CountyCode, call: &Call) -> Result<StockRecord> {
+        let account = self.account();
+        let body = json!({
+            "salesCode": account.customer_code,
+            "senderCode": account.send_to_code,
+            "productCode": code.as_str(),
+            "countyCode": county.as_str(),
+            "source": "JSH-B",
+            "sellerPassword": account.seller_password.expose_secret(),
+        });
+        let asked_at = self.clock.now();
+        let answer = self.caller.call(Endpoint::Stock, &body, call).await?;
+        let records = self.records(&answer, Bare::Record)?;
+        let warehouses =
+            stock::warehouses(&records).map_err(|(reason, detail)| Error::new(reason, detail))?;
+        Ok(StockRecord { code: code.clone(), county: county.clone(), warehouses, asked_at })
+    }
+
+    /// H4.
+    ///
+    /// # Errors
+    /// When the call fails, or its answer cannot be read.
+    pub async fn logistics(&self, query: &LogisticsQuery, call: &Call) -> Result<Logistics> {
+        let account = self.account();
+        let mut body = json!({
+            "orderCode": query.order_code,
+            "sellerCode": account.customer_code,
+            "sellerPassword": account.seller_password.expose_secret(),
+        });
+        if let Some(record) = &query.delivery_record_code {
+            body["deliveryRecordCode"] = json!(record);
+        }
+        if let Some(member) = query.member_id {
+            body["memberId"] = json!(member);
+        }
+        let answer = self.caller.call(Endpoint::Logistics, &body, call).await?;
+        let records = self.records(&answer, Bare::Record)?;
+        logistics::of_records(&records).map_err(|(reason, detail)| Error::new(reason, detail))
+    }
+
+    /// H5.
+    ///
+    /// # Errors
+    /// When the call fails, or its answer cannot be read.
+    pub async fn balances(&self, call: &Call) -> Result<Vec<Balance>> {
+        let account = self.account();
+        let body = json!({
+            "customerCode": account.customer_code,
+            "customerPassword": account.customer_password.expose_secret(),
+        });
+        let answer = self.caller.call(Endpoint::Balance, &body, call).await?;
+        let records = self.records(&answer, Bare::Record)?;
+        let balances = records.into_iter().map(wire::balance).collect::<std::result::Result<_, _>>();
+        balances.map_err(|(reason, detail)| Error::new(reason, detail))
+    }
+
+    fn records<'a>(&self, answer: &'a [u8], bare: Bare) -> Result<Vec<&'a RawValue>> {
+        envelope::records(answer, bare).map_err(|error| self.caller.redacted(&error))
     }
 
     fn products_body(&self) -> serde_json::Value {

@@ -1,6 +1,6 @@
-//! Asking Haier for prices now.
+//! Prices now.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use futures_util::future::try_join_all;
 
@@ -10,7 +10,7 @@ use crate::{
         products::{PriceRecord, ProductCode},
         reasons::Reason,
     },
-    error::{Error, Result},
+    error::Result,
     upstream::BadRecord,
 };
 
@@ -37,16 +37,13 @@ pub struct LivePrices {
 }
 
 impl App {
-    /// Asks Haier for the prices of these codes now.
+    /// Asks Haier for the prices of these codes now, and stores those of stored products.
     ///
     /// # Errors
     /// Without an account, and when any call fails as a whole.
-    pub async fn prices_fetch(&self, ctx: &Ctx, codes: Vec<ProductCode>) -> Result<LivePrices> {
-        let openplat = self.upstream.as_ref().ok_or(Error::NotConfigured)?;
-        let call = ctx.live_call();
-        let answers =
-            try_join_all(codes.chunks(self.runs.batch_size).map(|batch| openplat.prices(batch, &call)))
-                .await?;
+    pub async fn prices_fetch(self: &Arc<Self>, ctx: &Ctx, codes: Vec<ProductCode>) -> Result<LivePrices> {
+        let batches = codes.chunks(self.runs.batch_size).map(<[ProductCode]>::to_vec);
+        let answers = try_join_all(batches.map(|batch| self.live_prices(ctx, batch))).await?;
         let mut by_code: HashMap<ProductCode, std::result::Result<PriceRecord, BadRecord>> = HashMap::new();
         for record in answers.into_iter().flatten() {
             match record {

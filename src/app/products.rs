@@ -1,6 +1,12 @@
-//! Reading the shop's copy of the catalogue.
+//! Reading the shop's copy of the catalogue, freshened first where the caller asks for it.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 
 use super::{App, Ctx};
 use crate::{
@@ -12,28 +18,75 @@ use crate::{
     store::products,
 };
 
+/// Stored products by code.
+#[derive(Debug, Default)]
+pub struct FoundProducts {
+    /// Those that are stored, in the order asked.
+    pub products: Vec<Product>,
+    /// Those that are not.
+    pub missing: Vec<ProductCode>,
+    /// Those that are older than asked for all the same.
+    pub stale: Vec<ProductCode>,
+}
+
 impl App {
-    /// The stored products among these codes, in their order, and the codes that are not stored.
+    /// The stored products among these codes. With `max_staleness`, those whose catalogue or prices are older are asked
+    /// of Haier first; a Haier that is down makes them stale, not an error.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database does not answer, or an age is asked for without an account.
     pub async fn products_get(
-        &self,
-        _: &Ctx,
+        self: &Arc<Self>,
+        ctx: &Ctx,
         codes: Vec<ProductCode>,
-    ) -> Result<(Vec<Product>, Vec<ProductCode>)> {
-        let mut conn = self.store.read().await?;
-        let stored = products::list_by_code(&mut conn, &codes).await?;
-        let mut by_code: HashMap<ProductCode, Product> =
-            stored.into_iter().map(|product| (product.code.clone(), product)).collect();
-        let (mut found, mut missing) = (Vec::with_capacity(by_code.len()), Vec::new());
-        for code in codes {
-            match by_code.remove(&code) {
-                Some(product) => found.push(product),
-                None => missing.push(code),
+        max_staleness: Option<TimeDelta>,
+    ) -> Result<FoundProducts> {
+        let mut by_code = self.stored(&codes).await?;
+        let mut stale = HashSet::new();
+        if let Some(max_staleness) = max_staleness {
+            let oldest = self.clock.now() - max_staleness;
+            let old: Vec<ProductCode> = codes
+                .iter()
+                .filter(|code| by_code.get(code).is_some_and(|product| product.is_older_than(oldest)))
+                .cloned()
+                .collect();
+            if !old.is_empty() {
+                self.openplat()?;
+                self.freshen(ctx, &old).await;
+                by_code.extend(self.stored(&old).await?);
+                stale = old.into_iter().filter(|code| is_older(by_code.get(code), oldest)).collect();
             }
         }
-        Ok((found, missing))
+        let mut found = FoundProducts::default();
+        for code in codes {
+            match by_code.remove(&code) {
+                Some(product) => found.products.push(product),
+                None => found.missing.push(code.clone()),
+            }
+            if stale.contains(&code) {
+                found.stale.push(code);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Asks Haier for catalogue and prices of these codes, at once; what fails stays as it was.
+    async fn freshen(self: &Arc<Self>, ctx: &Ctx, codes: &[ProductCode]) {
+        let ask = |batch: Vec<ProductCode>| async {
+            // Side by side: each is stored by itself as its answer comes.
+            let (catalogue, prices) =
+                tokio::join!(self.live_products(ctx, batch.clone()), self.live_prices(ctx, batch));
+            for error in [catalogue.err(), prices.err()].into_iter().flatten() {
+                tracing::debug!(%error, "products could not be freshened");
+            }
+        };
+        join_all(codes.chunks(self.runs.batch_size).map(<[ProductCode]>::to_vec).map(ask)).await;
+    }
+
+    async fn stored(&self, codes: &[ProductCode]) -> Result<HashMap<ProductCode, Product>> {
+        let mut conn = self.store.read().await?;
+        let stored = products::list_by_code(&mut conn, codes).await?;
+        Ok(stored.into_iter().map(|product| (product.code.clone(), product)).collect())
     }
 
     /// One page of the stored products that match, by code.
@@ -49,4 +102,8 @@ impl App {
         let mut conn = self.store.read().await?;
         Ok(products::list(&mut conn, filter, page).await?)
     }
+}
+
+fn is_older(product: Option<&Product>, oldest: DateTime<Utc>) -> bool {
+    product.is_some_and(|product| product.is_older_than(oldest))
 }

@@ -1,14 +1,17 @@
 //! One run of the catalogue sync: asks Haier, sorts the answers by code, and hands them to the run's one writer.
 //!
-//! Two shapes: by codes (batches of 20, catalogue then prices), and from the listing (the whole catalogue streams in,
-//! then prices by code). In both, codes are decided in their order, so that a resumed run goes on after the last one.
+//! Three shapes: by codes (batches of 20: catalogue, then what else is asked for), from the listing (the whole catalogue
+//! streams in, then what else is asked for by code), and over stored products (prices or stock only). In all of them
+//! codes are decided in their order, so that a resumed run goes on after the last one.
 
 mod batches;
 mod listing;
+mod stored;
 mod writer;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
@@ -16,7 +19,7 @@ use crate::{
     domain::{
         messages::EndMessage,
         reasons::Reason,
-        sync_logs::{Counts, SyncStatus},
+        sync_logs::{Counts, SyncStatus, SyncType},
         sync_runs::{Checkpoint, ClaimedRun},
     },
     error::{Error, Result},
@@ -33,11 +36,19 @@ enum End {
     Stopped,
     /// The writer is gone and knows why.
     WriterGone,
+    /// The store could not be read; the run goes on when its lease ends.
+    Failed(Error),
 }
 
 impl From<upstream::Error> for End {
     fn from(error: upstream::Error) -> Self {
         Self::Ended { reason: error.reason, detail: error.detail }
+    }
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -108,12 +119,17 @@ impl App {
     }
 
     async fn drive(self: &Arc<Self>, run: &ClaimedRun) -> Result<()> {
-        let openplat = self.upstream.as_ref().ok_or(Error::NotConfigured)?;
+        let openplat = self.openplat()?;
         let (counts, planned) = self.counts_so_far(run).await?;
         let (steps, writer) = Writer::start(Arc::clone(self), run.clone(), counts, planned);
         let fetching = async {
-            let fetcher = Fetcher { app: self, openplat, run, steps, stop: &self.stopping };
-            if run.request.codes.is_empty() { fetcher.by_listing().await } else { fetcher.by_codes().await }
+            let calls = Semaphore::new(self.runs.calls_in_flight);
+            let fetcher = Fetcher { app: self, openplat: &openplat, run, steps, calls, stop: &self.stopping };
+            match (run.sync_type, run.request.codes.is_empty()) {
+                (SyncType::Products, true) => fetcher.by_listing().await,
+                (SyncType::Products, false) => fetcher.by_codes().await,
+                _ => fetcher.by_store().await,
+            }
         };
         // The steps' sender is gone with the fetcher, so that the writer ends too.
         let end = fetching.await;
@@ -121,6 +137,7 @@ impl App {
         match end {
             End::Ended { reason, detail } => self.run_finish(run, written, reason, detail).await,
             End::Stopped => self.run_release(run).await,
+            End::Failed(error) => Err(error),
             End::WriterGone => Err(Error::Internal("the writer ended without a reason".into())),
         }
     }
@@ -198,6 +215,8 @@ struct Fetcher<'a> {
     openplat: &'a Openplat,
     run: &'a ClaimedRun,
     steps: tokio::sync::mpsc::Sender<Step>,
+    /// One permit per call in flight.
+    calls: Semaphore,
     stop: &'a CancellationToken,
 }
 

@@ -36,16 +36,21 @@ pub struct Progress {
 }
 
 impl App {
-    /// Stores a run of the catalogue and wakes the runner; returns the id of its log.
+    /// Stores a run and wakes the runner; returns the id of its log.
     ///
     /// # Errors
     /// Without an account, when a run over everything is under way already, or when the database does not answer.
-    pub async fn sync_start(self: &Arc<Self>, ctx: &Ctx, request: SyncRequest) -> Result<i64> {
+    pub async fn sync_start(
+        self: &Arc<Self>,
+        ctx: &Ctx,
+        kind: SyncType,
+        request: SyncRequest,
+    ) -> Result<i64> {
         let app = Arc::clone(self);
         let requested_by = ctx.caller.clone();
         // In a task of its own: a client that hangs up cannot stop it between two steps.
         let stored =
-            tokio::spawn(async move { app.run_insert(request, Trigger::Caller, requested_by).await });
+            tokio::spawn(async move { app.run_insert(kind, request, Trigger::Caller, requested_by).await });
         stored.await.map_err(|error| Error::Internal(Box::new(error)))?
     }
 
@@ -62,7 +67,7 @@ impl App {
             return Ok(None);
         }
         let request = SyncRequest { prices: true, ..SyncRequest::default() };
-        match self.run_insert(request, Trigger::FirstStart, String::new()).await {
+        match self.run_insert(SyncType::Products, request, Trigger::FirstStart, String::new()).await {
             Ok(id) => Ok(Some(id)),
             // Another replica was first, or the run of the last start goes on.
             Err(Error::RunInProgress { .. }) => Ok(None),
@@ -70,17 +75,16 @@ impl App {
         }
     }
 
-    async fn run_insert(&self, request: SyncRequest, trigger: Trigger, requested_by: String) -> Result<i64> {
-        let account = self.upstream.as_ref().ok_or(Error::NotConfigured)?.account().name.clone();
+    async fn run_insert(
+        &self,
+        sync_type: SyncType,
+        request: SyncRequest,
+        trigger: Trigger,
+        requested_by: String,
+    ) -> Result<i64> {
+        let account = self.openplat()?.account().name.clone();
         let now = self.clock.now();
-        let run = NewRun {
-            log_id: self.ids.next(now),
-            sync_type: SyncType::Products,
-            request,
-            trigger,
-            requested_by,
-            account,
-        };
+        let run = NewRun { log_id: self.ids.next(now), sync_type, request, trigger, requested_by, account };
         let mut tx = self.store.begin().await?;
         match sync_runs::insert(&mut tx, &run, now).await {
             Ok(()) => tx.commit().await?,

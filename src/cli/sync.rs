@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use clap::{ArgGroup, Args, builder::NonEmptyStringValueParser};
+use clap::{ArgGroup, Args, ValueEnum, builder::NonEmptyStringValueParser};
 
 use super::{
     client::{ClientArgs, OutputForm},
@@ -10,7 +10,7 @@ use super::{
     failure::Failure,
     json,
 };
-use crate::proto::{SyncProductsRequest, SyncProgress, SyncStatus};
+use crate::proto::{SyncProductsRequest, SyncProgress, SyncStatus, SyncType};
 
 mod failures;
 mod progress;
@@ -24,7 +24,7 @@ pub(super) use watch::failure_line;
 
 /// Sync products from Haier now, and watch it
 ///
-/// Without codes, category and brand: the whole catalogue. Prints one line per code that failed, with -v also per code
+/// Without codes, category and brand: the whole catalogue, or with --kind prices or stock all that is stored. Prints one line per code that failed, with -v also per code
 /// that succeeded, then the totals; steps and a progress bar go to standard error. The run belongs to the service: it
 /// goes on when this command is stopped. With --output json: every step and every failure as an object, the end last.
 /// Exit codes: 0 success, 1 failed, 2 wrong usage, 3 some codes failed.
@@ -35,7 +35,8 @@ Examples:
   haier-integration sync --sync-prices
   haier-integration sync --product-codes GA0SZC00U GA0SZD001 -v
   haier-integration sync --product-codes GA0SZC00U,GA0SZD001 --sync-prices=true --assign-category 热水器
-  haier-integration sync --category 电热水器 --brand 海尔 --output json")]
+  haier-integration sync --category 电热水器 --brand 海尔 --output json
+  haier-integration sync --kind stock --county-code 310101 --product-codes GA0SZC00U")]
 pub(super) struct SyncArgs {
     /// Only these products: up to 1000 codes, by blank, by comma or by repeating the option [default: all]
     #[arg(long, value_name = "CODE", num_args = 1.., conflicts_with_all = ["category", "brand"])]
@@ -57,11 +58,40 @@ pub(super) struct SyncArgs {
     #[arg(default_value = "false", default_missing_value = "true", hide_possible_values = true)]
     #[arg(action = clap::ArgAction::Set)]
     sync_prices: bool,
+    /// Ask for stock too, one call a code: bare, or with =true or =false
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "false", default_missing_value = "true", hide_possible_values = true)]
+    #[arg(action = clap::ArgAction::Set)]
+    sync_stock: bool,
+    /// County for stock: a national code of six digits [default: 110101]
+    #[arg(long, value_name = "CODE", value_parser = NonEmptyStringValueParser::new())]
+    county_code: Option<String>,
+    /// What to sync: products, or only prices or stock of stored products [default: products]
+    #[arg(long, value_name = "KIND", ignore_case = true, hide_possible_values = true)]
+    kind: Option<Kind>,
     /// Also print a line per code that succeeded [default: only failures]
     #[arg(short, long)]
     verbose: bool,
     #[command(flatten)]
     client: ClientArgs,
+}
+
+/// What can be synced.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    Products,
+    Prices,
+    Stock,
+}
+
+impl From<Kind> for SyncType {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Products => Self::Products,
+            Kind::Prices => Self::Prices,
+            Kind::Stock => Self::Stock,
+        }
+    }
 }
 
 impl SyncArgs {
@@ -82,6 +112,9 @@ impl SyncArgs {
             assign_category: self.assign_category.clone().unwrap_or_default(),
             assign_brand: self.assign_brand.clone().unwrap_or_default(),
             sync_prices: self.sync_prices,
+            sync_stock: self.sync_stock,
+            county_code: self.county_code.clone().unwrap_or_default(),
+            kind: self.kind.map_or(SyncType::Unspecified, Into::into).into(),
         })
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use super::decimal::Money;
+use super::{decimal::Money, stock::StockLevel};
 
 /// Longest product code in characters.
 const MAX_CODE_CHARS: usize = 64;
@@ -156,13 +156,31 @@ pub struct Product {
     pub no_sales_reason: Option<String>,
     /// Always `haier`.
     pub source: String,
-    /// When Haier was last asked about it and answered.
-    pub last_sync_at: Option<DateTime<Utc>>,
+    /// When the catalogue was asked for what is stored.
+    pub catalogue_at: Option<DateTime<Utc>>,
+    /// When the prices were.
+    pub price_at: Option<DateTime<Utc>>,
+    /// When stock was, in whichever county.
+    pub stock_at: Option<DateTime<Utc>>,
+    /// Stock in the default county, once asked for.
+    pub stock: Option<StockLevel>,
     /// Since when the catalogue no longer holds it.
     pub delisted_at: Option<DateTime<Utc>>,
 }
 
 impl Product {
+    /// When Haier was last asked about it and answered.
+    #[must_use]
+    pub fn last_sync_at(&self) -> Option<DateTime<Utc>> {
+        self.catalogue_at.max(self.price_at).max(self.stock_at)
+    }
+
+    /// Whether catalogue or prices were asked for before `oldest`, or never.
+    #[must_use]
+    pub fn is_older_than(&self, oldest: DateTime<Utc>) -> bool {
+        [self.catalogue_at, self.price_at].iter().any(|at| at.is_none_or(|at| at < oldest))
+    }
+
     /// The name, else the model, else the code.
     #[must_use]
     pub fn display_name(&self) -> &str {

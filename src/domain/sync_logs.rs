@@ -77,6 +77,7 @@ words! {
         Listing = "LISTING", "目录", "listing";
         Catalogue = "CATALOGUE", "商品", "catalogue";
         Prices = "PRICES", "价格", "prices";
+        Stock = "STOCK", "库存", "stock";
     }
 }
 

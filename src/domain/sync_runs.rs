@@ -2,6 +2,7 @@
 
 use super::{
     products::ProductCode,
+    stock::CountyCode,
     sync_logs::{Stage, SyncType, Trigger},
 };
 
@@ -10,16 +11,18 @@ use super::{
 pub struct SyncRequest {
     /// Exactly these, in order of code, each once. Empty: by `category` and `brand`, else everything.
     pub codes: Vec<ProductCode>,
-    /// Only this product group of Haier's.
+    /// Only this product group of Haier's; in a run over stored products, this category.
     pub category: Option<String>,
-    /// Only this brand of Haier's.
+    /// Only this brand of Haier's; in a run over stored products, this brand.
     pub brand: Option<String>,
     /// Category to set.
     pub assign_category: Option<String>,
     /// Brand to set.
     pub assign_brand: Option<String>,
-    /// Also ask for prices.
+    /// Ask for prices.
     pub prices: bool,
+    /// Ask for stock in this county.
+    pub stock: Option<CountyCode>,
 }
 
 impl SyncRequest {
@@ -65,6 +68,8 @@ pub struct ClaimedRun {
     pub log_id: i64,
     /// Raised by every claim.
     pub epoch: i64,
+    /// What it is about.
+    pub sync_type: SyncType,
     /// What to do.
     pub request: SyncRequest,
     /// Where the worker before stopped. `None`: nobody worked on it yet.

@@ -1,5 +1,7 @@
 //! Live prices on the wire.
 
+use std::sync::Arc;
+
 use super::{
     convert::{money, timestamp},
     requests::required_codes,
@@ -15,7 +17,7 @@ use crate::{
 };
 
 pub(super) async fn get(
-    app: &App,
+    app: &Arc<App>,
     ctx: &Ctx,
     request: proto::GetPricesRequest,
 ) -> Result<proto::GetPricesResponse> {

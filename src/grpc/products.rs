@@ -1,8 +1,10 @@
 //! Stored products on the wire.
 
+use std::sync::Arc;
+
 use super::{
     convert::{money, timestamp},
-    requests::{optional_text, page_size, required_codes},
+    requests::{optional_text, page_size, required_codes, span},
 };
 use crate::{
     app::{App, Ctx, page_tokens},
@@ -18,17 +20,20 @@ use crate::{
 const DEFAULT_PAGE_SIZE: i64 = 100;
 
 pub(super) async fn get(
-    app: &App,
+    app: &Arc<App>,
     ctx: &Ctx,
     request: proto::GetProductsRequest,
 ) -> Result<proto::GetProductsResponse> {
     let mut violations = Violations::default();
     let codes = required_codes(&request.product_codes, &mut violations);
+    let max_staleness = span("max_staleness", request.max_staleness.as_ref(), &mut violations);
     let codes = violations.into_result(codes).map_err(Error::Invalid)?;
-    let (products, missing) = app.products_get(ctx, codes).await?;
+    let found = app.products_get(ctx, codes, max_staleness).await?;
+    let texts = |codes: Vec<ProductCode>| codes.into_iter().map(ProductCode::into_string).collect();
     Ok(proto::GetProductsResponse {
-        products: products.into_iter().map(encode).collect(),
-        missing_codes: missing.into_iter().map(ProductCode::into_string).collect(),
+        products: found.products.into_iter().map(encode).collect(),
+        missing_codes: texts(found.missing),
+        stale_codes: texts(found.stale),
     })
 }
 
@@ -58,6 +63,12 @@ pub(super) async fn list(
 }
 
 fn encode(product: Product) -> proto::Product {
+    let last_sync_at = product.last_sync_at();
+    let fullest = product.stock.clone();
+    let (warehouse_code, warehouse_grade) =
+        fullest.map(|level| (level.warehouse_code, level.warehouse_grade)).unzip();
+    let warehouse_code = warehouse_code.flatten().unwrap_or_default();
+    let warehouse_grade = warehouse_grade.flatten().unwrap_or_default();
     proto::Product {
         name: product.display_name().to_owned(),
         display_price: product.display_price().map(money),
@@ -77,12 +88,12 @@ fn encode(product: Product) -> proto::Product {
         is_sales: product.is_sales,
         // What is stored may be older than a later "purchasable" that came without a reason.
         no_sales_reason: product.no_sales_reason.filter(|_| !product.is_sales).unwrap_or_default(),
-        stock: None,
-        stock_as_of: None,
-        warehouse_code: String::new(),
-        warehouse_grade: String::new(),
+        stock: product.stock.as_ref().map(|level| level.stock),
+        stock_as_of: product.stock.as_ref().map(|level| timestamp(level.as_of)),
+        warehouse_code,
+        warehouse_grade,
         source: product.source,
-        last_sync_at: product.last_sync_at.map(timestamp),
+        last_sync_at: last_sync_at.map(timestamp),
         delisted_at: product.delisted_at.map(timestamp),
     }
 }

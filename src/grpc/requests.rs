@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
-use prost_types::Timestamp;
+use chrono::{DateTime, TimeDelta, Utc};
+use prost_types::{Duration, Timestamp};
 
-use crate::domain::{pages::MAX_PAGE_SIZE, products::ProductCode, violations::Violations};
+use crate::domain::{pages::MAX_PAGE_SIZE, products::ProductCode, stock::CountyCode, violations::Violations};
 
 /// Most codes a request may name.
 const MAX_CODES: usize = 1_000;
@@ -65,6 +65,34 @@ pub(super) fn page_size(size: i32, default: i64, violations: &mut Violations) ->
         }
         size => size.min(MAX_PAGE_SIZE),
     }
+}
+
+/// A span of time, 0 or longer, that may be left out.
+pub(super) fn span(field: &str, span: Option<&Duration>, violations: &mut Violations) -> Option<TimeDelta> {
+    let span = span?;
+    let nanos = u32::try_from(span.nanos).ok();
+    let delta = nanos
+        .and_then(|nanos| TimeDelta::new(span.seconds, nanos))
+        .filter(|delta| *delta >= TimeDelta::zero());
+    // Longer than anything is old; also keeps instants before it representable.
+    let bounded = delta.map(|delta| delta.min(TimeDelta::days(36_500)));
+    if bounded.is_none() {
+        violations.add(field, "must be a valid Duration of 0 seconds or more");
+    }
+    bounded
+}
+
+/// A county code; empty is the default one.
+pub(super) fn county_code(text: &str, violations: &mut Violations) -> CountyCode {
+    CountyCode::parse_or_default(text).unwrap_or_else(|fault| {
+        violations.add("county_code", format!("{:?} {fault}", crate::domain::messages::cut(text, 20)));
+        CountyCode::default()
+    })
+}
+
+/// One code of a request that needs it.
+pub(super) fn product_code(text: &str, violations: &mut Violations) -> Option<ProductCode> {
+    ProductCode::parse(text).map_err(|fault| violations.add("product_code", fault)).ok()
 }
 
 /// An instant that may be left out.

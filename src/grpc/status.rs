@@ -25,7 +25,7 @@ pub(super) fn of(error: Error) -> Status {
             }
             (Code::InvalidArgument, None)
         }
-        Error::NotFound { .. } => (Code::NotFound, None),
+        Error::NotFound { .. } | Error::UnknownCode { .. } => (Code::NotFound, None),
         Error::RunInProgress { sync_log_id } => {
             metadata.insert("sync_log_id".to_owned(), sync_log_id.to_string());
             (Code::Aborted, None)

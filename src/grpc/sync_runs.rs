@@ -7,13 +7,13 @@ use tonic::Status;
 use super::{
     ProgressStream,
     convert::duration,
-    requests::{optional_text, product_codes},
+    requests::{county_code, optional_text, product_codes},
     status,
     sync_logs::encode_status,
 };
 use crate::{
     app::{App, Ctx, Progress, SyncWatch},
-    domain::{messages::Language, sync_runs::SyncRequest, violations::Violations},
+    domain::{messages::Language, sync_logs::SyncType, sync_runs::SyncRequest, violations::Violations},
     error::{Error, Result},
     proto,
 };
@@ -25,14 +25,17 @@ pub(super) async fn start(
     request: proto::SyncProductsRequest,
 ) -> std::result::Result<SyncWatch, Status> {
     let started = async {
-        let id = app.sync_start(ctx, decode(&request)?).await?;
+        let (kind, run) = decode(&request)?;
+        let id = app.sync_start(ctx, kind, run).await?;
         app.sync_watch(ctx, id).await
     };
     started.await.map_err(status::of)
 }
 
-fn decode(request: &proto::SyncProductsRequest) -> Result<SyncRequest> {
+fn decode(request: &proto::SyncProductsRequest) -> Result<(SyncType, SyncRequest)> {
     let mut violations = Violations::default();
+    let kind = kind(request.kind, &mut violations);
+    let county = county_code(&request.county_code, &mut violations);
     let mut codes = product_codes(&request.product_codes, &mut violations);
     codes.sort_unstable();
     let run = SyncRequest {
@@ -41,7 +44,8 @@ fn decode(request: &proto::SyncProductsRequest) -> Result<SyncRequest> {
         brand: optional_text("brand", &request.brand, &mut violations),
         assign_category: optional_text("assign_category", &request.assign_category, &mut violations),
         assign_brand: optional_text("assign_brand", &request.assign_brand, &mut violations),
-        prices: request.sync_prices,
+        prices: request.sync_prices || kind == SyncType::Prices,
+        stock: (request.sync_stock || kind == SyncType::Stock).then_some(county),
     };
     let selects = run.category.is_some() || run.brand.is_some();
     let by_code = !request.product_codes.is_empty();
@@ -55,7 +59,33 @@ fn decode(request: &proto::SyncProductsRequest) -> Result<SyncRequest> {
                 .add(field, "needs product_codes, category or brand: it is never set on the whole catalogue");
         }
     }
-    violations.into_result(run).map_err(Error::Invalid)
+    if kind != SyncType::Products {
+        for (field, given) in [
+            ("assign_category", run.assign_category.is_some()),
+            ("assign_brand", run.assign_brand.is_some()),
+            ("sync_prices", request.sync_prices && kind == SyncType::Stock),
+            ("sync_stock", request.sync_stock && kind == SyncType::Prices),
+        ] {
+            if given {
+                violations.add(field, "goes only with kind SYNC_TYPE_PRODUCTS");
+            }
+        }
+    }
+    violations.into_result((kind, run)).map_err(Error::Invalid)
+}
+
+/// What a run may be about: the catalogue, or only prices or stock of what is stored.
+fn kind(number: i32, violations: &mut Violations) -> SyncType {
+    match proto::SyncType::try_from(number) {
+        Ok(proto::SyncType::Unspecified | proto::SyncType::Products) => SyncType::Products,
+        Ok(proto::SyncType::Prices) => SyncType::Prices,
+        Ok(proto::SyncType::Stock) => SyncType::Stock,
+        _ => {
+            let allowed = "SYNC_TYPE_PRODUCTS (or nothing), SYNC_TYPE_PRICES and SYNC_TYPE_STOCK";
+            violations.add("kind", format!("{number} cannot be synced; allowed are {allowed}"));
+            SyncType::Products
+        }
+    }
 }
 
 /// The progress of a run as a stream that ends with the run.

@@ -12,12 +12,13 @@ use super::{
     Conn, Result,
     instant::At,
     on,
-    schema::{lower, product_sync, products},
+    schema::{lower, product_sync, products, stock_levels},
 };
 use crate::domain::{
     decimal::Money,
     pages::{Page, PageRequest},
     products::{Product, ProductCode, ProductFilter},
+    stock::{CountyCode, StockLevel},
 };
 
 #[derive(Queryable, Selectable)]
@@ -48,10 +49,44 @@ struct ProductRow {
 struct SyncedRow {
     catalogue_at: Option<At>,
     price_at: Option<At>,
+    stock_at: Option<At>,
 }
 
-impl From<(ProductRow, SyncedRow)> for Product {
-    fn from((row, synced): (ProductRow, SyncedRow)) -> Self {
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = stock_levels)]
+struct StockRow {
+    stock: i64,
+    warehouse_code: Option<String>,
+    warehouse_grade: Option<String>,
+    as_of: At,
+}
+
+impl From<StockRow> for StockLevel {
+    fn from(row: StockRow) -> Self {
+        let StockRow { stock, warehouse_code, warehouse_grade, as_of } = row;
+        Self { stock, warehouse_code, warehouse_grade, as_of: as_of.into() }
+    }
+}
+
+/// A product with what lies beside it.
+type Joined = (ProductRow, SyncedRow, Option<StockRow>);
+
+/// The wide row, its side table, and the stock of the default county.
+macro_rules! joined {
+    () => {
+        products::table
+            .inner_join(product_sync::table.on(product_sync::product_id.eq(products::id)))
+            .left_join(
+                stock_levels::table.on(stock_levels::product_id
+                    .eq(products::id)
+                    .and(stock_levels::county_code.eq(CountyCode::default().as_str().to_owned()))),
+            )
+            .select((ProductRow::as_select(), SyncedRow::as_select(), Option::<StockRow>::as_select()))
+    };
+}
+
+impl From<Joined> for Product {
+    fn from((row, synced, stock): Joined) -> Self {
         let money = |e4: Option<i64>| e4.map(|e4| Money { e4 });
         let page_urls = row
             .product_page_urls
@@ -75,7 +110,10 @@ impl From<(ProductRow, SyncedRow)> for Product {
             is_sales: row.is_sales,
             no_sales_reason: row.no_sales_reason,
             source: row.source,
-            last_sync_at: synced.catalogue_at.map(|at| at.0).max(synced.price_at.map(|at| at.0)),
+            catalogue_at: synced.catalogue_at.map(Into::into),
+            price_at: synced.price_at.map(Into::into),
+            stock_at: synced.stock_at.map(Into::into),
+            stock: stock.map(Into::into),
             delisted_at: row.delisted_at.map(Into::into),
         }
     }
@@ -87,12 +125,8 @@ impl From<(ProductRow, SyncedRow)> for Product {
 /// When the database does not answer.
 pub async fn list_by_code(conn: &mut Conn, codes: &[ProductCode]) -> Result<Vec<Product>> {
     let codes: Vec<&str> = codes.iter().map(ProductCode::as_str).collect();
-    let rows: Vec<(ProductRow, SyncedRow)> = on!(conn, |c| products::table
-        .inner_join(product_sync::table.on(product_sync::product_id.eq(products::id)))
-        .filter(products::product_code.eq_any(codes))
-        .select((ProductRow::as_select(), SyncedRow::as_select()))
-        .load(c)
-        .await)?;
+    let rows: Vec<Joined> =
+        on!(conn, |c| joined!().filter(products::product_code.eq_any(codes)).load(c).await)?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
@@ -105,11 +139,8 @@ pub async fn list(
     filter: &ProductFilter,
     page: &PageRequest<String>,
 ) -> Result<Page<Product, String>> {
-    let rows: Vec<(ProductRow, SyncedRow)> = on!(conn, |c| {
-        let mut query = products::table
-            .inner_join(product_sync::table.on(product_sync::product_id.eq(products::id)))
-            .select((ProductRow::as_select(), SyncedRow::as_select()))
-            .into_boxed();
+    let rows: Vec<Joined> = on!(conn, |c| {
+        let mut query = joined!().into_boxed();
         if let Some(brand) = &filter.brand {
             query = query.filter(products::brand.eq(brand));
         }
@@ -138,6 +169,65 @@ pub async fn list(
     })?;
     let items: Vec<Product> = rows.into_iter().map(Into::into).collect();
     Ok(Page::cut(items, page.size, |product| product.code.as_str().to_owned()))
+}
+
+/// How many stored products a run over these is about.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn count(conn: &mut Conn, category: Option<&str>, brand: Option<&str>) -> Result<i64> {
+    let count = on!(conn, |c| {
+        let mut query = products::table.count().into_boxed();
+        if let Some(category) = category {
+            query = query.filter(products::category.eq(category));
+        }
+        if let Some(brand) = brand {
+            query = query.filter(products::brand.eq(brand));
+        }
+        query.get_result(c).await
+    })?;
+    Ok(count)
+}
+
+/// Codes of stored products after one, in their order.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_codes(
+    conn: &mut Conn,
+    category: Option<&str>,
+    brand: Option<&str>,
+    after: Option<&ProductCode>,
+    limit: i64,
+) -> Result<Vec<ProductCode>> {
+    let codes: Vec<String> = on!(conn, |c| {
+        let mut query = products::table.select(products::product_code).into_boxed();
+        if let Some(category) = category {
+            query = query.filter(products::category.eq(category));
+        }
+        if let Some(brand) = brand {
+            query = query.filter(products::brand.eq(brand));
+        }
+        if let Some(after) = after {
+            query = query.filter(products::product_code.gt(after.as_str()));
+        }
+        query.order(products::product_code).limit(limit).load(c).await
+    })?;
+    Ok(codes.into_iter().map(ProductCode::from_stored).collect())
+}
+
+/// Those of some codes that are stored, in no particular order.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn known_codes(conn: &mut Conn, codes: &[ProductCode]) -> Result<Vec<ProductCode>> {
+    let codes: Vec<&str> = codes.iter().map(ProductCode::as_str).collect();
+    let known: Vec<String> = on!(conn, |c| products::table
+        .filter(products::product_code.eq_any(codes))
+        .select(products::product_code)
+        .load(c)
+        .await)?;
+    Ok(known.into_iter().map(ProductCode::from_stored).collect())
 }
 
 /// Whether nothing is stored yet.

@@ -41,6 +41,21 @@ diesel::table! {
         catalogue_hash -> Nullable<BigInt>,
         price_at -> Nullable<Instant>,
         price_hash -> Nullable<BigInt>,
+        stock_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use super::super::instant::Instant;
+
+    stock_levels (product_id, county_code) {
+        product_id -> BigInt,
+        county_code -> Text,
+        stock -> BigInt,
+        warehouse_code -> Nullable<Text>,
+        warehouse_grade -> Nullable<Text>,
+        as_of -> Instant,
     }
 }
 
@@ -108,7 +123,7 @@ diesel::table! {
 }
 
 diesel::joinable!(product_sync -> products (product_id));
-diesel::allow_tables_to_appear_in_same_query!(products, product_sync);
+diesel::allow_tables_to_appear_in_same_query!(products, product_sync, stock_levels);
 
 diesel::define_sql_function! {
     /// Lower case, for searches that ignore it.

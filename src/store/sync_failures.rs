@@ -16,6 +16,7 @@ use super::{
 use crate::domain::{
     pages::{Page, PageRequest},
     reasons::Reason,
+    stock::CountyCode,
     sync_logs::{Stage, SyncFailure},
 };
 
@@ -30,6 +31,8 @@ pub struct NewFailure {
     pub reason: Reason,
     /// In words.
     pub detail: String,
+    /// County asked for, where that matters.
+    pub county: Option<CountyCode>,
 }
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -102,7 +105,7 @@ pub async fn append(
                 reason: failure.reason.as_str().to_owned(),
                 detail: failure.detail,
                 attempt: 1,
-                county_code: String::new(),
+                county_code: failure.county.map(|county| county.as_str().to_owned()).unwrap_or_default(),
                 category: product.and_then(|(_, category, _)| category.clone()).unwrap_or_default(),
                 brand: product.and_then(|(_, _, brand)| brand.clone()).unwrap_or_default(),
                 product_code: failure.product_code,

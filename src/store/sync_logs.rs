@@ -16,7 +16,7 @@ use super::{
 };
 use crate::domain::{
     ids::first_id_at,
-    messages::EndMessage,
+    messages::{EndMessage, Language},
     pages::{Page, PageRequest},
     reasons::Reason,
     sync_logs::{Counts, SyncLog, SyncLogFilter, SyncStatus, SyncType, Trigger},
@@ -107,6 +107,33 @@ fn end_message(word: &str, row: &SyncLogRow) -> Result<EndMessage> {
         detail: parts.detail,
         bad_pictures: parts.bad_pictures,
     })
+}
+
+/// Stores the log of a piece of work that is over already.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn insert_ended(conn: &mut Conn, log: &SyncLog, end: &EndMessage) -> Result<()> {
+    let row = (
+        sync_logs::id.eq(log.id),
+        sync_logs::sync_type.eq(log.sync_type.as_str()),
+        sync_logs::status.eq(log.status.as_str()),
+        sync_logs::end_reason.eq(end.reason.as_str()),
+        sync_logs::message.eq(end.render(Language::Chinese)),
+        sync_logs::message_parts.eq(serde_json::json!(MessageParts::from(end))),
+        sync_logs::total_count.eq(log.counts.total),
+        sync_logs::success_count.eq(log.counts.success),
+        sync_logs::failed_count.eq(log.counts.failed),
+        sync_logs::planned_count.eq(log.planned_count),
+        sync_logs::trigger.eq(log.trigger.as_str()),
+        sync_logs::requested_by.eq(&log.requested_by),
+        sync_logs::account.eq(&log.account),
+        sync_logs::created_at.eq(At(log.created_at)),
+        sync_logs::started_at.eq(log.started_at.map(At)),
+        sync_logs::completed_at.eq(log.completed_at.map(At)),
+    );
+    on!(conn, |c| diesel::insert_into(sync_logs::table).values(row).execute(c).await)?;
+    Ok(())
 }
 
 /// One log, if it exists.

@@ -21,7 +21,8 @@ use super::{
 use crate::domain::{
     messages::{EndMessage, Language},
     products::ProductCode,
-    sync_logs::{Counts, Stage, SyncStatus},
+    stock::CountyCode,
+    sync_logs::{Counts, Stage, SyncStatus, SyncType},
     sync_runs::{Checkpoint, ClaimedRun, NewRun, SyncRequest},
 };
 
@@ -34,12 +35,14 @@ struct RequestJson {
     assign_category: Option<String>,
     assign_brand: Option<String>,
     prices: bool,
+    stock: Option<String>,
 }
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sync_runs)]
 struct RunRow {
     log_id: i64,
+    sync_type: String,
     request: serde_json::Value,
     account: String,
     epoch: i64,
@@ -61,6 +64,7 @@ pub async fn insert(conn: &mut Conn, run: &NewRun, now: DateTime<Utc>) -> Result
         assign_category: request.assign_category.clone(),
         assign_brand: request.assign_brand.clone(),
         prices: request.prices,
+        stock: request.stock.as_ref().map(|county| county.as_str().to_owned()),
     });
     let row = (
         sync_runs::log_id.eq(run.log_id),
@@ -166,6 +170,7 @@ fn claimed(row: RunRow, epoch: i64) -> Result<ClaimedRun> {
     Ok(ClaimedRun {
         log_id: row.log_id,
         epoch,
+        sync_type: SyncType::parse(&row.sync_type).ok_or_else(|| unknown("sync type", &row.sync_type))?,
         request: SyncRequest {
             codes: request.codes.into_iter().map(ProductCode::from_stored).collect(),
             category: request.category,
@@ -173,6 +178,7 @@ fn claimed(row: RunRow, epoch: i64) -> Result<ClaimedRun> {
             assign_category: request.assign_category,
             assign_brand: request.assign_brand,
             prices: request.prices,
+            stock: request.stock.map(CountyCode::from_stored),
         },
         checkpoint,
         account: row.account,

@@ -53,13 +53,21 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// The records of a batch answer: an array, bare or in `data`; a single object counts as one record.
-pub(super) fn records<'a>(body: &'a [u8]) -> Result<Vec<&'a RawValue>> {
+/// Whether an object that is no envelope may be the value itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bare {
+    /// Only a list may stand bare.
+    List,
+    /// A single record may stand bare too.
+    Record,
+}
+
+/// The records of an answer: an array, bare or in `data`; a single object counts as one record.
+pub(super) fn records(body: &[u8], bare: Bare) -> Result<Vec<&RawValue>> {
     let malformed = |_| Error::new(Reason::MalformedAnswer, describe(body));
-    let array = |raw: &'a RawValue| serde_json::from_str::<Vec<&RawValue>>(raw.get()).map_err(malformed);
     let raw: &RawValue = serde_json::from_slice(body).map_err(malformed)?;
     if raw.get().starts_with('[') {
-        return array(raw);
+        return serde_json::from_str(raw.get()).map_err(malformed);
     }
     if !raw.get().starts_with('{') {
         return Err(Error::new(Reason::MalformedAnswer, describe(body)));
@@ -69,10 +77,11 @@ pub(super) fn records<'a>(body: &'a [u8]) -> Result<Vec<&'a RawValue>> {
         return Err(refusal);
     }
     match envelope.data {
-        Some(data) if data.get().starts_with('[') => array(data),
+        Some(data) if data.get().starts_with('[') => serde_json::from_str(data.get()).map_err(malformed),
         Some(data) if data.get().starts_with('{') => Ok(vec![data]),
         Some(data) if data.get() == "null" => Ok(Vec::new()),
         None if envelope.success.is_some() || envelope.code.is_some() => Ok(Vec::new()),
+        None if bare == Bare::Record => Ok(vec![raw]),
         _ => Err(Error::new(Reason::MalformedAnswer, describe(body))),
     }
 }

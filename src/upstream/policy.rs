@@ -43,6 +43,9 @@ pub(super) enum Endpoint {
     Token,
     Products,
     Prices,
+    Stock,
+    Logistics,
+    Balance,
 }
 
 impl Endpoint {
@@ -52,6 +55,9 @@ impl Endpoint {
             Self::Token => "H0",
             Self::Products => "H1",
             Self::Prices => "H2",
+            Self::Stock => "H3",
+            Self::Logistics => "H4",
+            Self::Balance => "H5",
         }
     }
 
@@ -64,6 +70,15 @@ impl Endpoint {
             }
             Self::Prices => {
                 "/yilihuo/jsh-service-goods-price/api/goods-price/price-daily-sales/price-query/pt-out-list-price"
+            }
+            Self::Stock => "/yilihuo/jsh-service-stock-mall/api/page/stock/get-available-stock-open",
+            Self::Logistics => {
+                "/yilihuo/ylh-cloud-service-stock/api/page/stock/logistics/sass/\
+                 get-thirdparty-logistics-info-by-order-code-auth"
+            }
+            Self::Balance => {
+                "/yilihuo/jsh-service-finance-mall/api/page/account/account-balance-manager/\
+                 get-payer-account-balance-by-customer-code"
             }
         }
     }

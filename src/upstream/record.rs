@@ -117,6 +117,24 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// A whole number, as a JSON number or in a text; blank counts as absent.
+    pub(super) fn integer(&self, name: &'static str) -> Result<Option<i64>, FieldError> {
+        let Some(raw) = self.last(name) else { return Ok(None) };
+        let text = scalar(raw).ok_or_else(|| wrong(name, raw, "a whole number"))?;
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        // Through the exact decimal, so that 12.0 is 12 and 1.5 is refused.
+        let whole = canonical(&text).ok().and_then(|number| number.parse().ok());
+        whole.map(Some).ok_or_else(|| wrong(name, raw, "a whole number"))
+    }
+
+    /// The fields beside these, each value as JSON text.
+    pub(super) fn others(&self, known: &[&str]) -> Vec<(String, String)> {
+        let others = self.0.iter().filter(|(name, _)| !known.contains(&name.as_ref()));
+        others.map(|(name, value)| (name.clone().into_owned(), value.get().to_owned())).collect()
+    }
+
     /// Yes or no: `"1"`, `"0"`, the numbers, or JSON's own.
     pub(super) fn flag(&self, name: &'static str) -> Result<Option<bool>, FieldError> {
         let Some(raw) = self.last(name) else { return Ok(None) };

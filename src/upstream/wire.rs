@@ -1,11 +1,17 @@
 //! Haier's records and what they mean to us. Field names, misspellings included, are those of Haier's interface
 //! description 1.0.7.
 
+pub(super) mod logistics;
+pub(super) mod stock;
+
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 
 use super::record::{BadRecord, FieldError, Fields, scalar};
-use crate::domain::products::{CatalogueRecord, PriceRecord, ProductCode};
+use crate::domain::{
+    balances::Balance,
+    products::{CatalogueRecord, PriceRecord, ProductCode},
+};
 
 const MAX_NAME_CHARS: usize = 500;
 const MAX_GROUP_CHARS: usize = 200;
@@ -106,6 +112,18 @@ fn price_fields(
         is_sales: fields.flag("isSales")?,
         reason: fields.cut_text("reason", MAX_REASON_CHARS)?,
         asked_at,
+    })
+}
+
+/// One record of H5.
+pub(super) fn balance(raw: &RawValue) -> Result<Balance, FieldError> {
+    let fields = Fields::parse(raw).map_err(|bad| (bad.reason, bad.detail))?;
+    Ok(Balance {
+        sale_group_code: fields.text("saleGroupCode", MAX_GROUP_CHARS)?,
+        sale_group_name: fields.text("saleGroupName", MAX_NAME_CHARS)?,
+        payer_account_code: fields.text("payerAccountCode", MAX_GROUP_CHARS)?,
+        payer_account_name: fields.text("payerAccountName", MAX_NAME_CHARS)?,
+        payer_account_balance: fields.money("payerAccountBalance")?,
     })
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 mod catalogue;
+mod deploy;
 mod faults;
 mod layering;
 #[cfg(target_os = "linux")]

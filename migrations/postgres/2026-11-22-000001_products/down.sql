@@ -1,2 +1,3 @@
+DROP TABLE stock_levels;
 DROP TABLE product_sync;
 DROP TABLE products;

@@ -34,5 +34,17 @@ CREATE TABLE product_sync (
     catalogue_at    text,
     catalogue_hash  bigint,
     price_at        text,
-    price_hash      bigint
+    price_hash      bigint,
+    stock_at        text
 );
+
+-- Stock per product and county: the sum over Haier's warehouses, and which of them is the fullest.
+CREATE TABLE stock_levels (
+    product_id       bigint NOT NULL REFERENCES products (id) ON DELETE CASCADE,
+    county_code      text NOT NULL,
+    stock            bigint NOT NULL,
+    warehouse_code   text,
+    warehouse_grade  text,
+    as_of            text NOT NULL,
+    PRIMARY KEY (product_id, county_code)
+) WITHOUT ROWID;

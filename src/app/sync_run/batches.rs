@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use futures_util::{StreamExt as _, stream};
-use tokio::sync::Semaphore;
+use futures_util::{StreamExt as _, future::join_all, stream};
 
 use super::{
     End, Fetcher,
@@ -13,6 +12,7 @@ use crate::{
     domain::{
         products::{CatalogueRecord, PriceRecord, ProductCode},
         reasons::Reason,
+        stock::CountyCode,
         sync_logs::Stage,
     },
     store::sync_failures::NewFailure,
@@ -25,22 +25,19 @@ const AHEAD: usize = 4;
 /// What a batch asks for.
 #[derive(Clone, Copy)]
 enum Ask {
-    /// The catalogue, and prices if the run wants them.
+    /// The catalogue, then what else the run wants.
     Catalogue,
-    /// Prices only: the listing brought the rest.
-    Prices,
+    /// What else the run wants: the catalogue part is stored already.
+    Rest,
 }
 
 /// A call of a run.
 pub(super) const BULK: Call = Call { priority: Priority::Bulk, deadline: None };
 
 impl Fetcher<'_> {
-    /// A run over given codes.
+    /// A run over given codes of the catalogue.
     pub(super) async fn by_codes(&self) -> End {
-        let codes = &self.run.request.codes;
-        let done = self.run.checkpoint.as_ref().and_then(|checkpoint| checkpoint.after.as_ref());
-        let left: Vec<ProductCode> =
-            codes.iter().filter(|code| done.is_none_or(|done| *code > done)).cloned().collect();
+        let left = self.undecided(&self.run.request.codes);
         let begun = async {
             self.hand_over(Step::Enter(Stage::Catalogue)).await?;
             self.hand_over(Step::Left(left.len())).await
@@ -51,27 +48,31 @@ impl Fetcher<'_> {
         self.in_batches(&left, Ask::Catalogue).await
     }
 
-    /// Prices of codes that a listing brought, in their order.
-    pub(super) async fn prices_of(&self, codes: &[ProductCode]) -> End {
-        self.in_batches(codes, Ask::Prices).await
+    /// What else is asked for, of codes in their order.
+    pub(super) async fn rest_of(&self, codes: &[ProductCode]) -> End {
+        if let Err(end) = self.hand_over(Step::Enter(self.rest_stage())).await {
+            return end;
+        }
+        self.in_batches(codes, Ask::Rest).await
+    }
+
+    /// The stage that what else is asked for is shown as.
+    pub(super) const fn rest_stage(&self) -> Stage {
+        if self.run.request.prices { Stage::Prices } else { Stage::Stock }
+    }
+
+    /// Those of a run's codes that no worker before has decided.
+    pub(super) fn undecided(&self, codes: &[ProductCode]) -> Vec<ProductCode> {
+        let done = self.run.checkpoint.as_ref().and_then(|checkpoint| checkpoint.after.as_ref());
+        codes.iter().filter(|code| done.is_none_or(|done| *code > done)).cloned().collect()
     }
 
     /// Runs batches, several at a time; the first one that ends the run ends it.
     async fn in_batches(&self, codes: &[ProductCode], ask: Ask) -> End {
-        let in_flight = self.app.runs.calls_in_flight;
-        let permits = Semaphore::new(in_flight);
-        let permits = &permits;
         let batches = codes.chunks(self.app.runs.batch_size).map(<[ProductCode]>::to_vec);
-        let answers = stream::iter(batches).map(|batch| async move {
-            // Never closed, so this only waits.
-            let _permit = permits.acquire().await;
-            match ask {
-                Ask::Catalogue => self.catalogue_and_prices(batch).await,
-                Ask::Prices => self.prices_of_batch(batch).await,
-            }
-        });
+        let answers = stream::iter(batches).map(|batch| self.batch(batch, ask));
         // In order, so that the checkpoint is one code; finished batches wait for a slow one, within bounds.
-        let mut answers = std::pin::pin!(answers.buffered(in_flight * AHEAD));
+        let mut answers = std::pin::pin!(answers.buffered(self.app.runs.calls_in_flight * AHEAD));
         loop {
             let found = tokio::select! {
                 () = self.stop.cancelled() => return End::Stopped,
@@ -88,35 +89,66 @@ impl Fetcher<'_> {
         }
     }
 
-    async fn catalogue_and_prices(&self, codes: Vec<ProductCode>) -> Result<Found, End> {
-        let after = codes.last().cloned();
-        let answer = self.openplat.products(&codes, &BULK).await;
-        let sorted = sort(codes, Stage::Catalogue, answer, |record: &CatalogueRecord| &record.code)?;
-        let mut found =
-            Found { catalogue: sorted.records, failures: sorted.failures, after, ..Found::default() };
-        if self.run.request.prices && !found.catalogue.is_empty() {
-            let codes = found.catalogue.iter().map(|record| record.code.clone()).collect();
-            let priced = self.prices_of_batch(codes).await?;
-            found.prices = priced.prices;
-            found.failures.extend(priced.failures);
-            found.success = priced.success;
-        } else {
-            found.success = count(found.catalogue.len());
+    /// One batch through every stage asked for; a code goes on to the next stage only if it passed the one before.
+    async fn batch(&self, codes: Vec<ProductCode>, ask: Ask) -> Result<Found, End> {
+        let mut found = Found { after: codes.last().cloned(), ..Found::default() };
+        let mut passed = codes;
+        if matches!(ask, Ask::Catalogue) {
+            let answer = self.call(self.openplat.products(&passed, &BULK)).await;
+            let sorted = sort(passed, Stage::Catalogue, answer, |record: &CatalogueRecord| &record.code)?;
+            passed = sorted.records.iter().map(|record| record.code.clone()).collect();
+            found.catalogue = sorted.records;
+            found.failures.extend(sorted.failures);
         }
+        if self.run.request.prices && !passed.is_empty() {
+            let answer = self.call(self.openplat.prices(&passed, &BULK)).await;
+            let sorted = sort(passed, Stage::Prices, answer, |record: &PriceRecord| &record.code)?;
+            passed = sorted.records.iter().map(|record| record.code.clone()).collect();
+            found.prices = sorted.records;
+            found.failures.extend(sorted.failures);
+        }
+        if let Some(county) = &self.run.request.stock {
+            passed = self.stock_of(passed, county, &mut found).await?;
+        }
+        found.success = i64::try_from(passed.len()).unwrap_or(i64::MAX);
         Ok(found)
     }
 
-    async fn prices_of_batch(&self, codes: Vec<ProductCode>) -> Result<Found, End> {
-        let after = codes.last().cloned();
-        let answer = self.openplat.prices(&codes, &BULK).await;
-        let sorted = sort(codes, Stage::Prices, answer, |record: &PriceRecord| &record.code)?;
-        let success = count(sorted.records.len());
-        Ok(Found { prices: sorted.records, failures: sorted.failures, success, after, ..Found::default() })
+    /// Stock, one call a code; returns the codes whose stock came.
+    async fn stock_of(
+        &self,
+        codes: Vec<ProductCode>,
+        county: &CountyCode,
+        found: &mut Found,
+    ) -> Result<Vec<ProductCode>, End> {
+        let answers =
+            join_all(codes.iter().map(|code| self.call(self.openplat.stock(code, county, &BULK)))).await;
+        let mut passed = Vec::with_capacity(codes.len());
+        for (code, answer) in codes.into_iter().zip(answers) {
+            match answer {
+                Ok(record) => {
+                    found.stock.push(record);
+                    passed.push(code);
+                }
+                Err(error) if error.reason == Reason::AuthFailed => return Err(error.into()),
+                Err(error) => found.failures.push(NewFailure {
+                    product_code: code.into_string(),
+                    stage: Stage::Stock,
+                    reason: error.reason,
+                    detail: error.detail,
+                    county: Some(county.clone()),
+                }),
+            }
+        }
+        Ok(passed)
     }
-}
 
-fn count(len: usize) -> i64 {
-    i64::try_from(len).unwrap_or(i64::MAX)
+    /// A call, once one of the run's calls in flight is over.
+    async fn call<T>(&self, call: impl Future<Output = T>) -> T {
+        // Never closed, so this only waits.
+        let _permit = self.calls.acquire().await;
+        call.await
+    }
 }
 
 /// An answer by code: every code asked for is in one of the two, once.
@@ -137,6 +169,7 @@ fn sort<T>(
         stage,
         reason,
         detail,
+        county: None,
     };
     let answer = match answer {
         Ok(answer) => answer,

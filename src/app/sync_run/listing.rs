@@ -1,4 +1,4 @@
-//! A run from the listing: the whole catalogue streams in and is stored as it comes, then prices follow by code.
+//! A run from the listing: the whole catalogue streams in and is stored as it comes, then prices and stock by code.
 
 use std::collections::HashSet;
 
@@ -25,21 +25,21 @@ struct Listed {
     records: usize,
     /// Codes met, each once.
     seen: HashSet<ProductCode>,
-    /// Codes still to be priced.
-    to_price: Vec<ProductCode>,
+    /// Codes of which more than the listing is asked for.
+    left: Vec<ProductCode>,
 }
 
 impl Fetcher<'_> {
     /// A run over the whole catalogue, or over those of a category or brand in it.
     pub(super) async fn by_listing(&self) -> End {
-        // A run that had begun its prices goes on with them; the listing is asked for again either way.
-        let resumed = self.run.checkpoint.clone().filter(|checkpoint| checkpoint.stage == Stage::Prices);
-        match self.list_then_price(resumed).await {
+        // A run that was past its listing goes on where it was; the listing is asked for again either way.
+        let resumed = self.run.checkpoint.clone().filter(|checkpoint| checkpoint.stage != Stage::Listing);
+        match self.list_then_rest(resumed).await {
             Ok(end) | Err(end) => end,
         }
     }
 
-    async fn list_then_price(&self, resumed: Option<Checkpoint>) -> Result<End, End> {
+    async fn list_then_rest(&self, resumed: Option<Checkpoint>) -> Result<End, End> {
         if resumed.is_none() {
             self.hand_over(Step::StartOver).await?;
         }
@@ -48,19 +48,18 @@ impl Fetcher<'_> {
             let detail = "Haier's catalogue holds nothing; check the customer code".to_owned();
             return Ok(End::Ended { reason: Reason::EmptyListing, detail });
         }
-        if !self.run.request.prices {
+        if !self.wants_more() {
             self.hand_over(Step::Left(0)).await?;
             return Ok(End::completed());
         }
         if let Some(after) = resumed.and_then(|checkpoint| checkpoint.after) {
-            listed.to_price.retain(|code| *code > after);
+            listed.left.retain(|code| *code > after);
         }
-        listed.to_price.sort_unstable();
-        let codes = std::mem::take(&mut listed.to_price);
+        listed.left.sort_unstable();
+        let codes = std::mem::take(&mut listed.left);
         drop(listed);
         self.hand_over(Step::Left(codes.len())).await?;
-        self.hand_over(Step::Enter(Stage::Prices)).await?;
-        Ok(self.prices_of(&codes).await)
+        Ok(self.rest_of(&codes).await)
     }
 
     /// Reads the listing to its end and hands its records over as they come.
@@ -102,7 +101,13 @@ impl Fetcher<'_> {
                 if listed.seen.insert(code) {
                     found.known += 1;
                     let BadRecord { reason, detail, .. } = bad;
-                    found.failures.push(NewFailure { product_code, stage: Stage::Listing, reason, detail });
+                    found.failures.push(NewFailure {
+                        product_code,
+                        stage: Stage::Listing,
+                        reason,
+                        detail,
+                        county: None,
+                    });
                 }
                 return;
             }
@@ -111,8 +116,8 @@ impl Fetcher<'_> {
         if !listed.seen.insert(record.code.clone()) {
             return;
         }
-        if self.run.request.prices {
-            listed.to_price.push(record.code.clone());
+        if self.wants_more() {
+            listed.left.push(record.code.clone());
         } else {
             found.success += 1;
         }
@@ -120,6 +125,11 @@ impl Fetcher<'_> {
             found.known += 1;
         }
         found.catalogue.push(record);
+    }
+
+    /// Whether something is asked for that the listing does not bring.
+    fn wants_more(&self) -> bool {
+        self.run.request.prices || self.run.request.stock.is_some()
     }
 
     /// Whether the run is about this record: Haier's own group and brand, both where both are asked for.

@@ -9,6 +9,7 @@ use super::{super::App, Written};
 use crate::{
     domain::{
         products::{CatalogueRecord, PriceRecord, ProductCode},
+        stock::StockRecord,
         sync_logs::{Counts, Stage},
         sync_runs::{Checkpoint, ClaimedRun},
     },
@@ -16,6 +17,7 @@ use crate::{
     store::{
         catalogue::{self, CatalogueBatch},
         prices::{self, PriceBatch},
+        stock,
         sync_failures::{self, NewFailure},
         sync_runs,
     },
@@ -42,6 +44,7 @@ pub(super) enum Step {
 pub(super) struct Found {
     pub(super) catalogue: Vec<CatalogueRecord>,
     pub(super) prices: Vec<PriceRecord>,
+    pub(super) stock: Vec<StockRecord>,
     pub(super) failures: Vec<NewFailure>,
     /// Codes that have succeeded in everything asked for.
     pub(super) success: i64,
@@ -53,12 +56,13 @@ pub(super) struct Found {
 
 impl Found {
     fn rows(&self) -> usize {
-        self.catalogue.len() + self.prices.len() + self.failures.len()
+        self.catalogue.len() + self.prices.len() + self.stock.len() + self.failures.len()
     }
 
     fn absorb(&mut self, other: Self) {
         self.catalogue.extend(other.catalogue);
         self.prices.extend(other.prices);
+        self.stock.extend(other.stock);
         self.failures.extend(other.failures);
         self.success += other.success;
         self.known += other.known;
@@ -162,7 +166,11 @@ impl Writer {
         if std::mem::take(&mut self.start_over) {
             sync_failures::clear(&mut tx, self.run.log_id).await?;
         }
-        let rows = (found.catalogue.len(), found.prices.len());
+        let rows = [
+            ("catalogue", found.catalogue.len()),
+            ("prices", found.prices.len()),
+            ("stock", found.stock.len()),
+        ];
         let request = &self.run.request;
         let batch = CatalogueBatch {
             records: found.catalogue,
@@ -172,6 +180,7 @@ impl Writer {
         };
         catalogue::upsert(&mut tx, batch).await?;
         prices::upsert(&mut tx, PriceBatch { records: found.prices, now }).await?;
+        stock::upsert(&mut tx, found.stock).await?;
         if !found.failures.is_empty() {
             let added =
                 sync_failures::append(&mut tx, self.run.log_id, self.counts.failed, found.failures, now)
@@ -182,8 +191,9 @@ impl Writer {
         self.counts.total = self.planned.unwrap_or(self.counts.total + found.known);
         sync_runs::record_counts(&mut tx, &self.run, self.counts, self.planned).await?;
         tx.commit().await?;
-        metrics::counter!("haier_sync_rows_total", "kind" => "catalogue").increment(rows.0 as u64);
-        metrics::counter!("haier_sync_rows_total", "kind" => "prices").increment(rows.1 as u64);
+        for (kind, rows) in rows {
+            metrics::counter!("haier_sync_rows_total", "kind" => kind).increment(rows as u64);
+        }
         self.dirty_since = None;
         self.app.announce_commit();
         Ok(())

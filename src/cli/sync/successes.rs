@@ -49,7 +49,8 @@ impl Successes {
     /// The next products; which of them count is for [`Self::includes`] to say.
     pub(super) async fn page(&mut self, client: &mut Client) -> Result<Option<Vec<Product>>, Failure> {
         if let Some(product_codes) = self.codes.take() {
-            let response = client.get_products(unary(GetProductsRequest { product_codes })).await?;
+            let response =
+                client.get_products(unary(GetProductsRequest { product_codes, max_staleness: None })).await?;
             return Ok(Some(response.into_inner().products));
         }
         let Some(page_token) = self.page_token.take() else { return Ok(None) };

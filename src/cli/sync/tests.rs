@@ -16,7 +16,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use super::*;
 use crate::proto::haier_integration_server::{HaierIntegration, HaierIntegrationServer};
 use crate::proto::{
-    GetPricesRequest, GetPricesResponse, GetProductsRequest, GetProductsResponse, GetSyncLogRequest,
+    self, GetPricesRequest, GetPricesResponse, GetProductsRequest, GetProductsResponse, GetSyncLogRequest,
     ListProductsRequest, ListProductsResponse, ListSyncFailuresRequest, ListSyncFailuresResponse,
     ListSyncLogsRequest, ListSyncLogsResponse, Product, SyncFailure, SyncLog, WatchSyncRequest,
 };
@@ -113,6 +113,27 @@ impl HaierIntegration for Fake {
     type SyncProductsStream = Progresses;
     type WatchSyncStream = Progresses;
 
+    async fn check_stock(
+        &self,
+        _: Request<proto::CheckStockRequest>,
+    ) -> Result<Response<proto::CheckStockResponse>, Status> {
+        Err(Status::unimplemented("not asked for by `sync`"))
+    }
+
+    async fn get_balance(
+        &self,
+        _: Request<proto::GetBalanceRequest>,
+    ) -> Result<Response<proto::GetBalanceResponse>, Status> {
+        Err(Status::unimplemented("not asked for by `sync`"))
+    }
+
+    async fn get_logistics(
+        &self,
+        _: Request<proto::GetLogisticsRequest>,
+    ) -> Result<Response<proto::GetLogisticsResponse>, Status> {
+        Err(Status::unimplemented("not asked for by `sync`"))
+    }
+
     async fn sync_products(
         &self,
         request: Request<SyncProductsRequest>,
@@ -159,7 +180,7 @@ impl HaierIntegration for Fake {
         let product =
             |code: String| Product { name: format!("名 {code}"), product_code: code, ..Product::default() };
         let products = request.into_inner().product_codes.into_iter().map(product).collect();
-        Ok(Response::new(GetProductsResponse { products, missing_codes: Vec::new() }))
+        Ok(Response::new(GetProductsResponse { products, ..GetProductsResponse::default() }))
     }
 
     async fn list_products(

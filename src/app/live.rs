@@ -1,0 +1,121 @@
+//! Asking Haier now: identical calls share one flight, and what they learn is stored.
+
+use std::sync::Arc;
+
+use super::{App, Ctx, flights::Flights};
+use crate::{
+    domain::{
+        balances::Balance,
+        logistics::{Logistics, LogisticsQuery},
+        products::{CatalogueRecord, PriceRecord, ProductCode},
+        stock::{CountyCode, StockRecord},
+    },
+    error::{Error, Result},
+    store::{
+        self, Tx,
+        catalogue::{self, CatalogueBatch},
+        prices::{self, PriceBatch},
+        stock,
+    },
+    upstream::{self, Answer, Call, Openplat, Priority},
+};
+
+/// How a flight calls: before bulk, and without a deadline of its own, since callers with other deadlines may join it.
+const LIVE: Call = Call { priority: Priority::Live, deadline: None };
+
+/// Live calls in the air, by what they ask for.
+#[derive(Default)]
+pub(super) struct Live {
+    products: Flights<Vec<ProductCode>, upstream::Result<Answer<CatalogueRecord>>>,
+    prices: Flights<Vec<ProductCode>, upstream::Result<Answer<PriceRecord>>>,
+    stock: Flights<(ProductCode, CountyCode), upstream::Result<StockRecord>>,
+    logistics: Flights<LogisticsQuery, upstream::Result<Logistics>>,
+    balances: Flights<(), upstream::Result<Vec<Balance>>>,
+}
+
+impl App {
+    /// The client, if there is an account.
+    pub(super) fn openplat(&self) -> Result<Arc<Openplat>> {
+        self.upstream.clone().ok_or(Error::NotConfigured)
+    }
+
+    pub(super) async fn live_products(
+        self: &Arc<Self>,
+        ctx: &Ctx,
+        codes: Vec<ProductCode>,
+    ) -> Result<Answer<CatalogueRecord>> {
+        let (app, openplat, asked) = (Arc::clone(self), self.openplat()?, codes.clone());
+        let flight = async move {
+            let answer = openplat.products(&asked, &LIVE).await?;
+            let records =
+                answer.iter().flatten().filter(|record| asked.contains(&record.code)).cloned().collect();
+            app.learn(async |tx| {
+                let now = app.clock.now();
+                let batch = CatalogueBatch { records, assign_category: None, assign_brand: None, now };
+                catalogue::upsert(tx, batch).await.map(drop)
+            })
+            .await;
+            Ok(answer)
+        };
+        Ok(self.live.products.join(ctx, codes, flight).await??)
+    }
+
+    pub(super) async fn live_prices(
+        self: &Arc<Self>,
+        ctx: &Ctx,
+        codes: Vec<ProductCode>,
+    ) -> Result<Answer<PriceRecord>> {
+        let (app, openplat, asked) = (Arc::clone(self), self.openplat()?, codes.clone());
+        let flight = async move {
+            let answer = openplat.prices(&asked, &LIVE).await?;
+            let records =
+                answer.iter().flatten().filter(|record| asked.contains(&record.code)).cloned().collect();
+            app.learn(async |tx| {
+                prices::upsert(tx, PriceBatch { records, now: app.clock.now() }).await.map(drop)
+            })
+            .await;
+            Ok(answer)
+        };
+        Ok(self.live.prices.join(ctx, codes, flight).await??)
+    }
+
+    pub(super) async fn live_stock(
+        self: &Arc<Self>,
+        ctx: &Ctx,
+        code: ProductCode,
+        county: CountyCode,
+    ) -> Result<StockRecord> {
+        let (app, openplat, asked) = (Arc::clone(self), self.openplat()?, (code.clone(), county.clone()));
+        let flight = async move {
+            let record = openplat.stock(&asked.0, &asked.1, &LIVE).await?;
+            let learnt = vec![record.clone()];
+            app.learn(async |tx| stock::upsert(tx, learnt).await).await;
+            Ok(record)
+        };
+        Ok(self.live.stock.join(ctx, (code, county), flight).await??)
+    }
+
+    pub(super) async fn live_logistics(&self, ctx: &Ctx, query: LogisticsQuery) -> Result<Logistics> {
+        let (openplat, asked) = (self.openplat()?, query.clone());
+        let flight = async move { openplat.logistics(&asked, &LIVE).await };
+        Ok(self.live.logistics.join(ctx, query, flight).await??)
+    }
+
+    pub(super) async fn live_balances(&self, ctx: &Ctx) -> Result<Vec<Balance>> {
+        let openplat = self.openplat()?;
+        let flight = async move { openplat.balances(&LIVE).await };
+        Ok(self.live.balances.join(ctx, (), flight).await??)
+    }
+
+    /// Stores what a live call learnt. The caller has its answer either way.
+    async fn learn(&self, write: impl AsyncFnOnce(&mut Tx) -> store::Result<()>) {
+        let stored = async {
+            let mut tx = self.store.begin().await?;
+            write(&mut tx).await?;
+            tx.commit().await
+        };
+        if let Err(error) = stored.await {
+            tracing::warn!(%error, "what a live call learnt could not be stored");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Where an order's parcels are now. The one live read that leaves a log.
+
+use std::sync::Arc;
+
+use super::{App, Ctx};
+use crate::{
+    domain::{
+        logistics::{Logistics, LogisticsQuery},
+        messages::EndMessage,
+        reasons::Reason,
+        sync_logs::{Counts, SyncLog, SyncStatus, SyncType, Trigger},
+    },
+    error::{Error, Result},
+    store::sync_logs,
+};
+
+impl App {
+    /// Asks Haier where an order's parcels are, and logs the query.
+    ///
+    /// # Errors
+    /// Without an account, and when the call fails.
+    pub async fn logistics_fetch(self: &Arc<Self>, ctx: &Ctx, query: LogisticsQuery) -> Result<Logistics> {
+        let openplat = self.openplat()?;
+        let asked_at = self.clock.now();
+        let order_code = query.order_code.clone();
+        let answer = self.live_logistics(ctx, query).await;
+        let (reason, counts, detail) = match &answer {
+            Ok(_) => (Reason::Completed, Counts { total: 1, success: 1, failed: 0 }, order_code),
+            Err(error) => {
+                (error.reason(), Counts { total: 1, success: 0, failed: 1 }, format!("{order_code}: {error}"))
+            }
+        };
+        let end = EndMessage {
+            reason,
+            success: counts.success,
+            failed: counts.failed,
+            failures: Vec::new(),
+            detail,
+            bad_pictures: 0,
+        };
+        let log = SyncLog {
+            id: self.ids.next(asked_at),
+            sync_type: SyncType::Logistics,
+            status: SyncStatus::at_end(reason, counts),
+            end: None,
+            counts,
+            planned_count: Some(1),
+            started_at: Some(asked_at),
+            completed_at: Some(self.clock.now()),
+            created_at: asked_at,
+            trigger: Trigger::Caller,
+            requested_by: ctx.caller.clone(),
+            parent_id: None,
+            account: openplat.account().name.clone(),
+        };
+        let app = Arc::clone(self);
+        // In a task of its own: a client that hangs up leaves its log all the same.
+        let logged = tokio::spawn(async move {
+            let mut tx = app.store.begin().await?;
+            sync_logs::insert_ended(&mut tx, &log, &end).await?;
+            tx.commit().await
+        });
+        match logged.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "a logistics query could not be logged"),
+            Err(error) => return Err(Error::Internal(Box::new(error))),
+        }
+        answer
+    }
+}

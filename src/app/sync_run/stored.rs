@@ -1,0 +1,67 @@
+//! A run over stored products: prices or stock only, page by page in the order of the codes.
+
+use std::collections::HashSet;
+
+use super::{
+    End, Fetcher,
+    writer::{Found, Step},
+};
+use crate::{
+    domain::{products::ProductCode, reasons::Reason},
+    error::Error,
+    store::{products, sync_failures::NewFailure},
+};
+
+/// Codes read at a time.
+const PAGE: i64 = 5_000;
+
+impl Fetcher<'_> {
+    /// Prices or stock of stored products: given codes, or all of a category and brand, or all.
+    pub(super) async fn by_store(&self) -> End {
+        let swept = if self.run.request.codes.is_empty() { self.sweep().await } else { self.given().await };
+        swept.unwrap_or_else(|end| end)
+    }
+
+    async fn given(&self) -> Result<End, End> {
+        let codes = self.undecided(&self.run.request.codes);
+        let stored: HashSet<ProductCode> = {
+            let mut conn = self.app.store.read().await.map_err(Error::from)?;
+            products::known_codes(&mut conn, &codes).await.map_err(Error::from)?.into_iter().collect()
+        };
+        self.hand_over(Step::Left(codes.len())).await?;
+        let (known, unknown): (Vec<_>, Vec<_>) = codes.into_iter().partition(|code| stored.contains(code));
+        let stage = self.rest_stage();
+        let failures = unknown.into_iter().map(|code| NewFailure {
+            product_code: code.into_string(),
+            stage,
+            reason: Reason::UnknownCode,
+            detail: "no such product is stored; sync it first".to_owned(),
+            county: self.run.request.stock.clone(),
+        });
+        self.hand_over(Step::Store(Found { failures: failures.collect(), ..Found::default() })).await?;
+        Ok(self.rest_of(&known).await)
+    }
+
+    async fn sweep(&self) -> Result<End, End> {
+        let (category, brand) = (self.run.request.category.as_deref(), self.run.request.brand.as_deref());
+        let mut after = self.run.checkpoint.as_ref().and_then(|checkpoint| checkpoint.after.clone());
+        if after.is_none() {
+            let mut conn = self.app.store.read().await.map_err(Error::from)?;
+            let count = products::count(&mut conn, category, brand).await.map_err(Error::from)?;
+            drop(conn);
+            self.hand_over(Step::Left(usize::try_from(count).unwrap_or(usize::MAX))).await?;
+        }
+        loop {
+            let mut conn = self.app.store.read().await.map_err(Error::from)?;
+            let page = products::list_codes(&mut conn, category, brand, after.as_ref(), PAGE).await;
+            drop(conn);
+            let codes = page.map_err(Error::from)?;
+            let Some(last) = codes.last() else { return Ok(End::completed()) };
+            after = Some(last.clone());
+            match self.rest_of(&codes).await {
+                End::Ended { reason: Reason::Completed, .. } => {}
+                end => return Ok(end),
+            }
+        }
+    }
+}

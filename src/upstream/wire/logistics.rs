@@ -1,0 +1,85 @@
+//! H4's three records, with whatever else Haier sends kept beside.
+
+use chrono::{DateTime, FixedOffset, NaiveDateTime, Utc};
+use serde_json::value::RawValue;
+
+use crate::{
+    domain::{
+        logistics::{Logistics, Shipment, ShipmentTrace},
+        reasons::Reason,
+    },
+    upstream::record::{FieldError, Fields, scalar},
+};
+
+const MAX_WORDS_CHARS: usize = 1_000;
+/// China has had one time zone without summer time since 1992.
+const CHINA_OFFSET_SECONDS: i32 = 8 * 3_600;
+
+/// The answer: one object with three arrays, each of which may be absent.
+pub(in crate::upstream) fn of_records(records: &[&RawValue]) -> Result<Logistics, FieldError> {
+    let Some(raw) = records.first() else { return Ok(Logistics::default()) };
+    let fields = Fields::parse(raw).map_err(|bad| (bad.reason, bad.detail))?;
+    Ok(Logistics {
+        central_warehouse: shipments(&fields, "getAllLogisticsInfoByOrderCode")?,
+        zhihuibao: shipments(&fields, "getStockDeliveryLogisticsRecord")?,
+        third_party: shipments(&fields, "getStockDeliveryLogisticsRecordThirdparty")?,
+    })
+}
+
+fn shipments(fields: &Fields<'_>, name: &'static str) -> Result<Vec<Shipment>, FieldError> {
+    list(fields, name)?.into_iter().map(shipment).collect()
+}
+
+fn list<'a>(fields: &Fields<'a>, name: &'static str) -> Result<Vec<&'a RawValue>, FieldError> {
+    let Some(raw) = fields.all(name).last() else { return Ok(Vec::new()) };
+    serde_json::from_str(raw.get()).map_err(|_| (Reason::MalformedAnswer, format!("{name} is no list")))
+}
+
+fn shipment(raw: &RawValue) -> Result<Shipment, FieldError> {
+    let fields = Fields::parse(raw).map_err(|bad| (bad.reason, bad.detail))?;
+    let traces = list(&fields, "traces")?.into_iter().map(trace).collect::<Result<_, _>>()?;
+    Ok(Shipment {
+        logistics_company: fields.text("logisticsCompany", MAX_WORDS_CHARS)?,
+        logistics_no: fields.text("logisticsNo", MAX_WORDS_CHARS)?,
+        status: fields.text("status", MAX_WORDS_CHARS)?,
+        traces,
+        extra: fields.others(&["logisticsCompany", "logisticsNo", "status", "traces"]),
+    })
+}
+
+fn trace(raw: &RawValue) -> Result<ShipmentTrace, FieldError> {
+    let fields = Fields::parse(raw).map_err(|bad| (bad.reason, bad.detail))?;
+    let time_text = fields.all("time").last().and_then(scalar).unwrap_or_default();
+    Ok(ShipmentTrace {
+        time: china_time(&time_text),
+        time_text,
+        status: fields.text("status", MAX_WORDS_CHARS)?.unwrap_or_default(),
+    })
+}
+
+/// `yyyy-MM-dd HH:mm:ss`, local time in China.
+fn china_time(text: &str) -> Option<DateTime<Utc>> {
+    let local = NaiveDateTime::parse_from_str(text.trim(), "%Y-%m-%d %H:%M:%S").ok()?;
+    Some(local.and_local_timezone(FixedOffset::east_opt(CHINA_OFFSET_SECONDS)?).single()?.to_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::of_records;
+
+    #[test]
+    fn times_are_chinas_and_unknown_fields_are_kept() {
+        let json = r#"{"getAllLogisticsInfoByOrderCode":[{"logisticsCompany":"日日顺","logisticsNo":"SB1",
+            "weight":1.50,"traces":[{"time":"2026-01-01 08:00:00","status":"已出库"},{"time":"soon"}]}],
+            "getStockDeliveryLogisticsRecord":null}"#;
+        let raw = RawValue::from_string(json.to_owned()).unwrap();
+        let logistics = of_records(&[&raw]).unwrap();
+        let parcel = &logistics.central_warehouse[0];
+        assert_eq!(parcel.traces[0].time.unwrap().to_rfc3339(), "2026-01-01T00:00:00+00:00");
+        assert_eq!((parcel.traces[1].time, parcel.traces[1].time_text.as_str()), (None, "soon"));
+        assert_eq!(parcel.extra, [("weight".to_owned(), "1.50".to_owned())]);
+        assert!(logistics.zhihuibao.is_empty() && logistics.third_party.is_empty());
+    }
+}

@@ -1,0 +1,364 @@
+//! What `deploy/` says about the program is true of the program: variables, flags, ports, probes, times. Nobody else
+//! notices a manifest that has fallen behind before it is rolled out.
+
+use std::{cell::RefCell, collections::BTreeSet, process::Command, time::Duration};
+
+use haier_integration::{
+    config::{self, SETTINGS, Settings, Sources, account_from_env},
+    service::Service,
+};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+mod manifests;
+
+use manifests::{
+    Variables, compose_variables, container, env_file, instructions, list, literal_variables, number, object,
+    objects, root, secret_variables, text, word, words, yaml,
+};
+
+/// What Haier allows in a second.
+const HAIERS_RATE: u64 = 100;
+
+/// Every variable of the account, by asking the reader for what it looks up.
+fn account_variables() -> BTreeSet<String> {
+    let asked = RefCell::new(BTreeSet::new());
+    let account = account_from_env(
+        |name| {
+            asked.borrow_mut().insert(name.to_owned());
+            None
+        },
+        false,
+    );
+    assert!(account.unwrap().is_none());
+    asked.into_inner()
+}
+
+/// Those that must be there once any is.
+fn required_variables() -> BTreeSet<String> {
+    let only_one = |name: &str| (name == "HAIER_SUPPLIER_CODE").then(|| "1001".to_owned());
+    account_from_env(only_one, false).unwrap_err().into_iter().map(|problem| problem.name).collect()
+}
+
+fn image_variables() -> Variables {
+    let pairs = instructions("ENV").join(" ");
+    pairs
+        .split(' ')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .collect()
+}
+
+/// Settings as the service reads them from these variables, with some account and the database that is committed.
+fn settings(variables: &Variables) -> Settings {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("database-url");
+    std::fs::write(&file, text("compose.database-url")).unwrap();
+    let mut environment = variables.clone();
+    if let Some(path) = environment.get_mut("HAIER_INTEGRATION_DATABASE_URL_FILE") {
+        *path = file.to_str().unwrap().to_owned();
+    }
+    for name in required_variables() {
+        environment.insert(name, "https://openplat.example.com".to_owned());
+    }
+    config::read(&Sources { environment, ..Sources::default() }).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Settings of the replicas on Kubernetes.
+fn replica_settings() -> Settings {
+    let mut variables = env_file("kustomize/base/settings.env");
+    variables.extend(literal_variables(container(&object("Deployment"))));
+    settings(&variables)
+}
+
+fn understands(arguments: &[String]) {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_haier-integration"));
+    let output = program.args(arguments).arg("--help").output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn every_variable_in_the_manifests_is_one_that_the_service_reads() {
+    let compose = yaml("compose.yaml");
+    let mut named: BTreeSet<String> = image_variables().into_keys().collect();
+    for kind in ["Deployment", "Job"] {
+        let owner = object(kind);
+        named.extend(literal_variables(container(&owner)).into_keys());
+        named.extend(secret_variables(container(&owner)).into_keys());
+    }
+    for service in ["migrate", "haier-integration"] {
+        named.extend(compose_variables(&compose, service).into_keys());
+    }
+    named.extend(env_file("kustomize/base/settings.env").into_keys());
+    // This one is compose.yaml's own.
+    named.extend(env_file(".env.example").into_keys().filter(|name| name != "DATABASE_URL_FILE"));
+    assert!(text("compose.yaml").contains("${DATABASE_URL_FILE:-"));
+
+    let mut known = account_variables();
+    known.extend(SETTINGS.iter().map(|setting| setting.env.to_owned()));
+    let unknown: Vec<_> = named.difference(&known).collect();
+    assert!(unknown.is_empty(), "the service does not read {unknown:?}");
+}
+
+#[test]
+fn the_account_is_taken_whole_from_one_secret_by_reference() {
+    let deployment = object("Deployment");
+    let secrets = secret_variables(container(&deployment));
+    assert_eq!(secrets.keys().cloned().collect::<BTreeSet<_>>(), account_variables());
+    let required = required_variables();
+    for (name, reference) in &secrets {
+        assert_eq!(
+            (&reference["name"], &reference["key"]),
+            (&"haier-integration-account".into(), &name.as_str().into())
+        );
+        assert_eq!(reference["optional"] == true, !required.contains(name), "{name}");
+    }
+    let example = env_file(".env.example");
+    let unnamed: Vec<_> = secrets.keys().filter(|name| !example.contains_key(*name)).collect();
+    assert!(unnamed.is_empty(), ".env.example lacks {unnamed:?}");
+    assert!(secrets.keys().all(|name| example[name].is_empty()), ".env.example holds a value of an account");
+}
+
+#[test]
+fn no_secret_is_committed() {
+    assert!(objects().iter().all(|object| object["kind"] != "Secret"));
+    let url = url::Url::parse(text("compose.database-url").trim()).unwrap();
+    assert_eq!(url.password(), None);
+}
+
+#[test]
+fn the_database_is_read_from_the_file_that_its_secret_is_mounted_as() {
+    for kind in ["Deployment", "Job"] {
+        let owner = object(kind);
+        let (container, pod) = (container(&owner), owner.pointer("/spec/template/spec").unwrap());
+        let mount = word(&list(container, "/volumeMounts")[0]["mountPath"]);
+        let item = word(&list(pod, "/volumes/0/secret/items")[0]["path"]);
+        let file = &literal_variables(container)["HAIER_INTEGRATION_DATABASE_URL_FILE"];
+        assert_eq!(*file, format!("{mount}/{item}"), "{kind}");
+        assert_eq!(pod.pointer("/volumes/0/secret/secretName").unwrap(), "haier-integration-database");
+    }
+    let compose = yaml("compose.yaml");
+    for service in ["migrate", "haier-integration"] {
+        let secret = word(&compose["services"][service]["secrets"][0]);
+        let file = &compose_variables(&compose, service)["HAIER_INTEGRATION_DATABASE_URL_FILE"];
+        assert_eq!(*file, format!("/run/secrets/{secret}"), "{service}");
+        assert!(compose["secrets"].get(&secret).is_some());
+    }
+}
+
+#[test]
+fn every_command_in_the_manifests_is_understood() {
+    for kind in ["Deployment", "Job"] {
+        let owner = object(kind);
+        assert!(container(&owner).get("command").is_none(), "{kind}: the image names the program");
+        understands(&words(&container(&owner)["args"]));
+    }
+    for (file, service) in [
+        ("compose.yaml", "migrate"),
+        ("compose.yaml", "haier-integration"),
+        ("compose.account.yaml", "haier-integration"),
+    ] {
+        understands(&words(&yaml(file)["services"][service]["command"]));
+    }
+    let command: Vec<String> = serde_json::from_str(&instructions("CMD")[0]).unwrap();
+    understands(&command);
+}
+
+#[test]
+fn every_port_in_the_manifests_is_one_that_the_service_listens_at() {
+    let settings = replica_settings();
+    let (grpc, http) = (settings.grpc_addr.port(), settings.http_addr.port());
+    assert!(settings.grpc_addr.ip().is_unspecified() && settings.http_addr.ip().is_unspecified());
+
+    let deployment = object("Deployment");
+    let ports: Vec<_> = list(container(&deployment), "/ports")
+        .iter()
+        .map(|port| (word(&port["name"]), number(port, "/containerPort")))
+        .collect();
+    assert_eq!(ports, [("grpc".to_owned(), grpc.into()), ("metrics".to_owned(), http.into())]);
+    let annotations = deployment.pointer("/spec/template/metadata/annotations").unwrap();
+    assert_eq!(word(&annotations["prometheus.io/port"]), http.to_string());
+
+    let named = |port: &Value, key: &str| ports.iter().any(|(name, _)| port[key] == name.as_str());
+    for service in objects().iter().filter(|object| object["kind"] == "Service") {
+        for port in list(service, "/spec/ports") {
+            assert!(named(port, "targetPort"), "{port}");
+            let (_, number) = ports.iter().find(|(name, _)| port["name"] == name.as_str()).unwrap();
+            assert_eq!(port["port"], *number);
+        }
+    }
+    for rule in list(&object("NetworkPolicy"), "/spec/ingress") {
+        assert!(list(rule, "/ports").iter().all(|port| named(port, "port")), "{rule}");
+    }
+
+    let image = self::settings(&image_variables());
+    assert_eq!((image.grpc_addr, image.http_addr), (settings.grpc_addr, settings.http_addr));
+    assert_eq!(instructions("EXPOSE"), [format!("{grpc} {http}")]);
+    let compose = yaml("compose.yaml");
+    let composed = self::settings(&compose_variables(&compose, "haier-integration"));
+    assert_eq!((composed.grpc_addr, composed.http_addr), (settings.grpc_addr, settings.http_addr));
+    let published = words(&compose["services"]["haier-integration"]["ports"]);
+    assert_eq!(published, [grpc, http].map(|port| format!("127.0.0.1:{port}:{port}")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_and_prometheus_ask_for_what_the_service_answers() {
+    let directory = tempfile::tempdir().unwrap();
+    let free = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let path = directory.path().join("haier.db");
+    let service = Service::start(Settings {
+        grpc_addr: free,
+        http_addr: free,
+        database_url: config::DatabaseUrl::Sqlite { path },
+        ..Settings::default()
+    })
+    .await
+    .unwrap();
+    let address = format!("http://{}", service.grpc_addr());
+    let channel = tonic::transport::Endpoint::from_shared(address).unwrap().connect().await.unwrap();
+    let mut health = HealthClient::new(channel);
+
+    let deployment = object("Deployment");
+    let container = container(&deployment);
+    let port = replica_settings().grpc_addr.port();
+    for (probe, expected) in
+        [("startupProbe", "liveness"), ("readinessProbe", "readiness"), ("livenessProbe", "liveness")]
+    {
+        let grpc = &container[probe]["grpc"];
+        assert_eq!(
+            (number(grpc, "/port"), word(&grpc["service"])),
+            (port.into(), expected.to_owned()),
+            "{probe}"
+        );
+        let request = HealthCheckRequest { service: expected.to_owned() };
+        let answer = health.check(request).await.unwrap_or_else(|status| panic!("{probe}: {status}"));
+        assert_eq!(answer.into_inner().status(), ServingStatus::Serving, "{probe}");
+    }
+
+    let page =
+        deployment.pointer("/spec/template/metadata/annotations/prometheus.io~1path").map(word).unwrap();
+    let mut http = tokio::net::TcpStream::connect(service.http_addr()).await.unwrap();
+    http.write_all(format!("GET {page} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    http.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+    drop(health);
+    service.stop().await;
+}
+
+#[test]
+fn a_replica_has_time_to_drain_before_it_is_killed() {
+    let deployment = object("Deployment");
+    let sleep = number(container(&deployment), "/lifecycle/preStop/sleep/seconds");
+    let grace = number(&deployment, "/spec/template/spec/terminationGracePeriodSeconds");
+    let drain = replica_settings().drain_timeout;
+    assert!(Duration::from_secs(grace) > drain + Duration::from_secs(sleep));
+    // Else a rollout has more of them at a time than the rate is made for.
+    assert!(number(&deployment, "/spec/minReadySeconds") > grace);
+
+    let compose = yaml("compose.yaml");
+    let grace = word(&compose["services"]["haier-integration"]["stop_grace_period"]);
+    let drain = settings(&compose_variables(&compose, "haier-integration")).drain_timeout;
+    assert!(config::parse_duration(&grace).unwrap() > drain);
+}
+
+#[test]
+fn all_replicas_together_stay_within_the_rate_that_haier_allows() {
+    let deployment = object("Deployment");
+    let rollout = deployment.pointer("/spec/strategy/rollingUpdate").unwrap();
+    assert_eq!(number(rollout, "/maxUnavailable"), 0);
+    // One more may be going while the next is starting.
+    let replicas = number(&deployment, "/spec/replicas") + number(rollout, "/maxSurge") + 1;
+    let rate = u64::from(replica_settings().upstream_rate);
+    assert!(rate > 0 && rate * replicas <= HAIERS_RATE, "{replicas} replicas at {rate} calls a second");
+}
+
+#[test]
+fn selectors_match_the_replicas_and_not_the_migration() {
+    let [replicas, migration] = ["Deployment", "Job"]
+        .map(|kind| object(kind).pointer("/spec/template/metadata/labels").unwrap().clone());
+    for object in objects() {
+        let pointer = match object["kind"].as_str().unwrap() {
+            "Service" => "/spec/selector",
+            "NetworkPolicy" => "/spec/podSelector/matchLabels",
+            "Deployment" | "PodDisruptionBudget" => "/spec/selector/matchLabels",
+            _ => continue,
+        };
+        let selector = object.pointer(pointer).and_then(Value::as_object).unwrap();
+        assert!(selector.iter().all(|(label, value)| replicas[label] == *value), "{selector:?}");
+        assert!(selector.iter().any(|(label, value)| migration[label] != *value), "{selector:?}");
+    }
+}
+
+#[test]
+fn the_migration_can_be_applied_before_all_the_rest() {
+    let job = object("Job");
+    assert!(job.pointer("/spec/template/spec/serviceAccountName").is_none());
+    assert!(container(&job).get("envFrom").is_none());
+}
+
+#[test]
+fn pods_run_without_rights_as_the_user_of_the_image() {
+    let user = instructions("USER").remove(0);
+    for kind in ["Deployment", "Job"] {
+        let owner = object(kind);
+        let pod = owner.pointer("/spec/template/spec").unwrap();
+        assert_eq!(
+            (&pod["automountServiceAccountToken"], &pod["enableServiceLinks"]),
+            (&false.into(), &false.into())
+        );
+        let context = &pod["securityContext"];
+        let ids = format!("{}:{}", context["runAsUser"], context["runAsGroup"]);
+        assert_eq!((&context["runAsNonRoot"], ids), (&true.into(), user.clone()));
+        assert_eq!(context.pointer("/seccompProfile/type").unwrap(), "RuntimeDefault");
+        let context = &container(&owner)["securityContext"];
+        assert_eq!(context["readOnlyRootFilesystem"], true);
+        assert_eq!(context["allowPrivilegeEscalation"], false);
+        assert_eq!(words(&context["capabilities"]["drop"]), ["ALL"]);
+    }
+}
+
+#[test]
+fn the_manifests_name_this_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    let image = format!("haier-integration:{version}");
+    for kind in ["Deployment", "Job"] {
+        assert_eq!(word(&container(&object(kind))["image"]), image, "{kind}");
+    }
+    for service in ["migrate", "haier-integration"] {
+        assert_eq!(word(&yaml("compose.yaml")["services"][service]["image"]), image, "{service}");
+    }
+    let job = format!("haier-integration-migrate-{}", version.replace('.', "-"));
+    assert_eq!(object("Job").pointer("/metadata/name").map(word), Some(job.clone()));
+    let base = "kustomize/base/kustomization.yaml";
+    assert!(text(base).contains(&format!("job/{job}\n")), "the instructions name another job");
+    assert_eq!(
+        yaml(base).pointer("/labels/0/pairs/app.kubernetes.io~1version").map(word).as_deref(),
+        Some(version)
+    );
+}
+
+#[test]
+fn the_image_is_built_from_what_is_there() {
+    assert_eq!(
+        instructions("FROM")[0],
+        format!("rust:{}-slim-bookworm AS build", env!("CARGO_PKG_RUST_VERSION"))
+    );
+    let ignored = text("Dockerfile.dockerignore");
+    let let_through: Vec<_> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    for path in ["Cargo.toml", "Cargo.lock", "build.rs", "migrations", "proto", "src"] {
+        assert!(let_through.contains(&path), "{path} does not reach the image");
+    }
+    for path in let_through.iter().filter(|path| **path != "benches") {
+        assert!(root().join(path).exists(), "{path} is let through and does not exist");
+    }
+    let program: Vec<String> = serde_json::from_str(&instructions("ENTRYPOINT")[0]).unwrap();
+    assert!(instructions("COPY").iter().any(|copy| copy.ends_with(&format!(" {}", program[0]))));
+    assert!(text("Dockerfile").contains("target/release/haier-integration "));
+    let build = &yaml("compose.yaml")["services"]["haier-integration"]["build"];
+    assert!(root().join("deploy").join(word(&build["context"])).join(word(&build["dockerfile"])).exists());
+    assert_eq!(words(&build["args"]), instructions("ARG"));
+}
