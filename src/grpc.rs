@@ -89,14 +89,23 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, default_deadline: Durat
 }
 
 /// Passes changes of health on to the health service: readiness turns, everything else serves while it lives.
-async fn report_health(reporter: HealthReporter, mut health: watch::Receiver<Health>) {
+async fn report_health(mut reporter: HealthReporter, mut health: watch::Receiver<Health>) {
     for name in ["", SERVICE_NAME, LIVENESS] {
         reporter.set_service_status(name, ServingStatus::Serving).await;
     }
     loop {
-        let ready = health.borrow_and_update().is_ready();
-        let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+        let now = *health.borrow_and_update();
+        let status = if now.is_ready() { ServingStatus::Serving } else { ServingStatus::NotServing };
         reporter.set_service_status(READINESS, status).await;
+        if now.draining {
+            // Forgotten and set anew: whoever watches has heard it, and their streams end, which the drain waits for.
+            let alive = ["", SERVICE_NAME, LIVENESS].map(|name| (name, ServingStatus::Serving));
+            for (name, status) in alive.into_iter().chain([(READINESS, status)]) {
+                reporter.clear_service_status(name).await;
+                reporter.set_service_status(name, status).await;
+            }
+            return;
+        }
         if health.changed().await.is_err() {
             return;
         }

@@ -46,6 +46,6 @@ async fn readyz(State(shared): State<Shared>) -> (StatusCode, Json<Value>) {
 }
 
 async fn render(State(shared): State<Shared>) -> String {
-    crate::workers::housekeeping::record_pool(&shared.app);
+    shared.app.record_pool();
     shared.metrics.render()
 }

@@ -128,14 +128,14 @@ impl Service {
     }
 
     /// Drains: readiness turns, streams and running calls end, runs are checkpointed and given back.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.app.stop();
         let drained = async {
-            for worker in self.workers {
+            for worker in &mut self.workers {
                 // A worker that panicked has said so in the log.
                 let _ = worker.await;
             }
-            match self.grpc.await {
+            match (&mut self.grpc).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "the gRPC server failed"),
                 Err(error) => tracing::error!(%error, "the gRPC server failed"),
@@ -144,9 +144,13 @@ impl Service {
         if tokio::time::timeout(self.settings.drain_timeout, drained).await.is_err() {
             let limit = self.settings.drain_timeout;
             tracing::warn!(?limit, "some calls did not end in time and are cut");
+            self.workers.iter().for_each(JoinHandle::abort);
+            self.grpc.abort();
         }
         let _ = self.http_stop.send(());
         self.http.abort();
+        // Awaited, so that nothing holds the database any more when this returns; that it was cut is no news.
+        let _ = self.http.await;
         if let Some(sandbox) = self.sandbox {
             sandbox.stop().await;
         }

@@ -33,6 +33,15 @@ impl App {
         self.health.subscribe()
     }
 
+    /// Shows how full the pool of connections is.
+    pub fn record_pool(&self) {
+        let pool = self.store.pool_use();
+        #[expect(clippy::cast_precision_loss, reason = "a handful of connections")]
+        let (in_use, max) = (pool.in_use as f64, pool.max as f64);
+        metrics::gauge!("haier_db_connections_in_use").set(in_use);
+        metrics::gauge!("haier_db_connections_max").set(max);
+    }
+
     /// Asks the database for a sign of life; a change is logged once.
     pub async fn check_database(&self, limit: Duration) {
         let outcome = tokio::time::timeout(limit, self.store.ping()).await;

@@ -1,3 +1,5 @@
+//! The command line as it is typed.
+
 use clap::{CommandFactory, Parser};
 
 use super::*;

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status, metadata::MetadataMap};
 use super::{Api, status};
 use crate::{
     app::Ctx,
-    domain::messages::Language,
+    domain::{messages::Language, reasons::Reason},
     error::{Error, Result},
 };
 
@@ -25,7 +25,15 @@ impl Api {
         let deadline = Instant::now() + limit.saturating_sub(HEAD_START);
         let ctx = Ctx { caller: peer(&request), deadline: Some(deadline) };
         let answer = tokio::time::timeout_at(deadline.into(), call(ctx, request.into_inner())).await;
-        answer.unwrap_or(Err(Error::DeadlineExceeded)).map(Response::new).map_err(status::of)
+        let answer = match answer {
+            // A call to Haier ends at the same deadline, and may notice it first.
+            Ok(Err(Error::Upstream { reason: Reason::RequestTimeout, .. })) if Instant::now() >= deadline => {
+                Err(Error::DeadlineExceeded)
+            }
+            Ok(answer) => answer,
+            Err(_) => Err(Error::DeadlineExceeded),
+        };
+        answer.map(Response::new).map_err(status::of)
     }
 }
 

@@ -27,7 +27,7 @@ pub async fn run(app: Arc<App>, clock: Arc<SystemClock>) {
                 }
             }
         }
-        record_pool(&app);
+        app.record_pool();
         tokio::select! {
             () = app.stopping.cancelled() => return,
             () = app.clock().sleep_until(now + CLOCK_PERIOD) => {}
@@ -44,13 +44,4 @@ pub async fn set_clock(app: &App, clock: &SystemClock) {
         Ok(_) => {}
         Err(error) => tracing::debug!(%error, "the database's time could not be asked"),
     }
-}
-
-/// Shows how full the pool of connections is.
-pub fn record_pool(app: &App) {
-    let pool = app.store().pool_use();
-    #[expect(clippy::cast_precision_loss, reason = "a handful of connections")]
-    let (in_use, max) = (pool.in_use as f64, pool.max as f64);
-    metrics::gauge!("haier_db_connections_in_use").set(in_use);
-    metrics::gauge!("haier_db_connections_max").set(max);
 }

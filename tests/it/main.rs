@@ -2,5 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
+mod catalogue;
 mod deploy;
+mod faults;
+mod layering;
+#[cfg(target_os = "linux")]
+mod processes;
+mod requests;
+mod runs;
 mod sandbox;
+mod serving;
+mod store;
+mod support;
+mod sync_logs;
+mod syncs;

@@ -1,3 +1,5 @@
+//! A run followed over a stream that is lost, and failures that keep coming.
+
 use std::{
     io::{self, Write},
     sync::{

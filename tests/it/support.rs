@@ -1,0 +1,53 @@
+//! The harness: every test of the suite runs on SQLite and on PostgreSQL, against a stand-in for Haier and a service of its
+//! own in this process.
+
+mod answers;
+mod cluster;
+mod database;
+mod haier;
+mod world;
+
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+
+use futures_util::FutureExt as _;
+
+pub(crate) use answers::{refusal, violated};
+pub(crate) use database::{Backend, Database};
+pub(crate) use haier::Haier;
+pub(crate) use world::{Client, Plan, World, collect};
+
+/// How long anything may take; what takes longer will not come.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Makes two tests of each named function: `name::sqlite` and `name::postgres`.
+macro_rules! on_both_databases {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                $crate::support::run($crate::support::Backend::Sqlite, super::$name).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                $crate::support::run($crate::support::Backend::Postgres, super::$name).await;
+            }
+        }
+    )+};
+}
+pub(crate) use on_both_databases;
+
+/// Runs a test on a database of its own, which goes whatever the outcome.
+pub(crate) async fn run<F: Future<Output = ()>>(backend: Backend, test: impl FnOnce(Plan) -> F) {
+    let Some(database) = Database::create(backend).await else { return };
+    let outcome = AssertUnwindSafe(test(Plan::new(database.clone()))).catch_unwind().await;
+    database.remove().await;
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Waits for something that must happen.
+pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, what).await.expect("it did not happen in time")
+}

@@ -1,0 +1,126 @@
+//! The stand-in for Haier and its controls.
+
+use std::time::Duration;
+
+use haier_integration::{
+    domain::accounts::{Account, AuthorizationScheme},
+    sandbox::{CLIENT_ID, CLIENT_SECRET, CUSTOMER_CODES, Options, PASSWORD, Sandbox, start},
+};
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+
+/// A stand-in that listens. One of this process stops when dropped.
+pub(crate) struct Haier {
+    base_url: String,
+    http: reqwest::Client,
+    _sandbox: Option<Sandbox>,
+}
+
+/// What the stand-in serves of one product, to the digit.
+#[derive(Deserialize)]
+pub(crate) struct Shown {
+    pub(crate) product: Value,
+    pub(crate) price: Price,
+}
+
+/// Prices with the text they have on the wire.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Price {
+    pub(crate) supply_price: Option<Box<RawValue>>,
+    pub(crate) invoice_price: Option<Box<RawValue>>,
+    pub(crate) market_price: Option<Box<RawValue>>,
+    pub(crate) rebate_money: Option<Box<RawValue>>,
+}
+
+impl Haier {
+    pub(super) async fn start(options: Options) -> Self {
+        let sandbox = start(options).await.unwrap();
+        let haier = Self::at(sandbox.base_url());
+        Self { _sandbox: Some(sandbox), ..haier }
+    }
+
+    /// One that another process runs.
+    pub(crate) fn at(base_url: String) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
+        Self { base_url, http, _sandbox: None }
+    }
+
+    pub(crate) fn base_url(&self) -> String {
+        self.base_url.clone()
+    }
+
+    /// The account that the stand-in knows.
+    pub(crate) fn account(&self) -> Account {
+        let base_url = self.base_url();
+        Account {
+            name: "environment".to_owned(),
+            client_id: CLIENT_ID.to_owned(),
+            client_secret: CLIENT_SECRET.into(),
+            token_url: format!("{base_url}/oauth2/auth"),
+            token_url_is_default: true,
+            base_url,
+            customer_code: CUSTOMER_CODES[0].to_owned(),
+            send_to_code: CUSTOMER_CODES[0].to_owned(),
+            supplier_code: "1001".to_owned(),
+            password: PASSWORD.into(),
+            seller_password: PASSWORD.into(),
+            customer_password: PASSWORD.into(),
+            authorization_scheme: AuthorizationScheme::Bare,
+        }
+    }
+
+    async fn control(&self, method: Method, path: &str, body: &Value) -> String {
+        let url = format!("{}/_sandbox/{path}", self.base_url());
+        let response = self.http.request(method, url).json(body).send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        assert!(status.is_success(), "{path}: {text}");
+        text
+    }
+
+    /// Switches faults on, beside those that are on.
+    pub(crate) async fn fault(&self, fault: Value) {
+        self.control(Method::POST, "faults", &json!([fault])).await;
+    }
+
+    pub(crate) async fn clear_faults(&self) {
+        self.control(Method::DELETE, "faults", &json!(null)).await;
+    }
+
+    /// Waits until the fault switched on first has struck so many calls.
+    pub(crate) async fn struck(&self, times: u64) {
+        let arrived = async {
+            loop {
+                let faults = self.control(Method::GET, "faults", &json!(null)).await;
+                let faults: Value = serde_json::from_str(&faults).unwrap();
+                if faults[0]["hits"].as_u64().unwrap() >= times {
+                    return;
+                }
+            }
+        };
+        super::within(arrived).await;
+    }
+
+    /// Changes the catalogue.
+    pub(crate) async fn change(&self, change: Value) -> Value {
+        let answer = self.control(Method::POST, "catalogue", &change).await;
+        serde_json::from_str(&answer).unwrap()
+    }
+
+    pub(crate) async fn show(&self, code: &str) -> Shown {
+        let path = format!("catalogue?productCode={code}");
+        serde_json::from_str(&self.control(Method::GET, &path, &json!(null)).await).unwrap()
+    }
+
+    pub(crate) async fn stats(&self) -> Value {
+        serde_json::from_str(&self.control(Method::GET, "stats", &json!(null)).await).unwrap()
+    }
+
+    /// How often an endpoint was called.
+    pub(crate) async fn calls(&self, endpoint: &str) -> u64 {
+        self.stats().await["endpoints"][endpoint]["calls"].as_u64().unwrap()
+    }
+}
