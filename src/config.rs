@@ -147,7 +147,7 @@ impl Default for SyncSettings {
     fn default() -> Self {
         Self {
             batch_size: 20,
-            calls_in_flight: 8,
+            calls_in_flight: 64,
             flush_rows: 500,
             flush_interval: Duration::from_millis(200),
             lease: Duration::from_secs(15),

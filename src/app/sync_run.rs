@@ -87,6 +87,8 @@ impl App {
             "sync run begins"
         );
         let outcome = tokio::select! {
+            // A run that has just ended holds no lease any more, which is no loss.
+            biased;
             outcome = self.drive(&run) => outcome,
             () = self.keep_lease(&run) => Err(store::Error::LeaseLost.into()),
         };

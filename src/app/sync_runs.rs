@@ -164,8 +164,10 @@ impl SyncWatch {
 
     async fn look(&mut self) -> Result<Progress> {
         let mut conn = self.app.store.read().await?;
-        let log = sync_logs::find(&mut conn, self.log_id).await?.ok_or_else(|| not_found(self.log_id))?;
+        // The stage first: a run that ends in between then shows its end, not a stage gone missing.
         let stage = sync_runs::find_stage(&mut conn, self.log_id).await?;
+        let log = sync_logs::find(&mut conn, self.log_id).await?.ok_or_else(|| not_found(self.log_id))?;
+        let stage = stage.filter(|_| !log.status.is_end());
         drop(conn);
         let now = self.app.clock.now();
         let done = log.counts.success + log.counts.failed;
