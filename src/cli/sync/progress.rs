@@ -5,6 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
+use super::watch::is_end;
 use crate::{
     cli::{
         console::{Console, printable},
@@ -15,6 +16,8 @@ use crate::{
 
 /// A plain line at most this often, unless the step changes.
 const LINE_EVERY: Duration = Duration::from_secs(1);
+/// The step of a run that has not begun.
+const WAITING: &str = "WAITING";
 
 /// The steps of one run.
 pub(super) struct View {
@@ -34,12 +37,19 @@ impl View {
     }
 
     pub(super) fn show(&mut self, progress: &SyncProgress, console: &mut Console) {
-        let is_new_stage = self.shown_at.is_none() || self.stage != progress.stage;
-        self.stage.clone_from(&progress.stage);
+        let ended = is_end(progress);
+        // An ended run names no step: the one it ended in stays.
+        let is_new_stage =
+            self.shown_at.is_none() || (!progress.stage.is_empty() && self.stage != progress.stage);
+        if is_new_stage && !ended {
+            self.stage =
+                if progress.stage.is_empty() { WAITING.to_owned() } else { printable(&progress.stage) };
+        }
         if let Some(bar) = &self.bar {
-            draw(bar, progress);
-        } else if is_new_stage || self.shown_at.is_none_or(|at| at.elapsed() >= LINE_EVERY) {
-            console.complain(&format!("{} {} {}", stage(progress), counts(progress), pace(progress)));
+            draw(bar, &self.stage, progress);
+        } else if !ended && (is_new_stage || self.shown_at.is_none_or(|at| at.elapsed() >= LINE_EVERY)) {
+            let line = format!("{} {} {}", self.stage, counts(progress), pace(progress));
+            console.complain(line.trim_end());
         } else {
             return;
         }
@@ -67,7 +77,7 @@ impl Drop for View {
     }
 }
 
-fn draw(bar: &ProgressBar, progress: &SyncProgress) {
+fn draw(bar: &ProgressBar, stage: &str, progress: &SyncProgress) {
     let done = u64::try_from(progress.success_count + progress.failed_count).unwrap_or(0);
     let planned = progress.planned_count.and_then(|planned| u64::try_from(planned).ok());
     let template = match planned {
@@ -83,13 +93,9 @@ fn draw(bar: &ProgressBar, progress: &SyncProgress) {
         Some(planned) => bar.set_length(planned),
         None => bar.unset_length(),
     }
-    bar.set_prefix(stage(progress));
+    bar.set_prefix(stage.to_owned());
     bar.set_position(done);
     bar.set_message(format!("{} {}", counts(progress), pace(progress)));
-}
-
-fn stage(progress: &SyncProgress) -> String {
-    if progress.stage.is_empty() { "WAITING".to_owned() } else { printable(&progress.stage) }
 }
 
 fn counts(progress: &SyncProgress) -> String {
