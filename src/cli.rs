@@ -5,9 +5,11 @@ use std::{future::Future, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 mod client;
+mod codes;
 mod console;
 mod failure;
 mod json;
+mod lines;
 mod logs;
 mod migrate;
 mod moment;
@@ -15,6 +17,7 @@ mod sandbox;
 mod serve;
 mod status;
 mod sync;
+mod table;
 #[cfg(test)]
 mod tests;
 
