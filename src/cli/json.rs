@@ -1,16 +1,22 @@
 //! Messages as JSON: proto field names, enums by their proto names, int64 as numbers, times in RFC 3339, durations as
 //! "1.5s", and what is absent left out.
 
-use prost_types::{Duration, Timestamp};
+use prost_types::{Duration, Struct, Timestamp, value::Kind};
 use serde_json::{Map, Value, json};
 
 use super::moment;
 use crate::proto::Money;
 
+mod balance;
+mod logistics;
 mod products;
+mod stock;
 mod sync;
 
+pub(super) use balance::balance;
+pub(super) use logistics::logistics;
 pub(super) use products::product;
+pub(super) use stock::stock;
 pub(super) use sync::{sync_failure, sync_log, sync_progress};
 
 fn money(money: &Money) -> Value {
@@ -35,5 +41,27 @@ fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(object) => object,
         _ => Map::new(),
+    }
+}
+
+/// Largest whole number up to which a double names every one.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+pub(super) fn of_struct(fields: &Struct) -> Value {
+    fields.fields.iter().map(|(name, value)| (name.clone(), of_value(value))).collect()
+}
+
+fn of_value(value: &prost_types::Value) -> Value {
+    match &value.kind {
+        None | Some(Kind::NullValue(_)) => Value::Null,
+        Some(Kind::BoolValue(yes)) => json!(yes),
+        // A count came as 3 and is not to leave as 3.0.
+        Some(Kind::NumberValue(number)) if number.fract() == 0.0 && number.abs() <= MAX_EXACT => {
+            json!(*number as i64)
+        }
+        Some(Kind::NumberValue(number)) => json!(number),
+        Some(Kind::StringValue(text)) => json!(text),
+        Some(Kind::ListValue(list)) => list.values.iter().map(of_value).collect(),
+        Some(Kind::StructValue(fields)) => of_struct(fields),
     }
 }

@@ -8,3 +8,7 @@ pub(super) fn of(fields: &[(&str, String)]) -> Vec<String> {
     let filled = fields.iter().filter(|(_, value)| !value.is_empty());
     filled.map(|(name, value)| format!("{name:<width$}  {}", printable(value))).collect()
 }
+
+pub(super) fn yes_no(yes: bool) -> String {
+    if yes { "yes" } else { "no" }.to_owned()
+}
