@@ -80,7 +80,8 @@ async fn products_come_in_the_order_asked_for_and_missing_codes_are_named(plan: 
     let world = plan.start().await;
     let codes = world.codes(3).await;
     let asked = [&codes[2], "ZZ9999999", &codes[0], &format!("  {} ", codes[2]), "ZZ0000000", "ZZ9999999"];
-    let request = GetProductsRequest { product_codes: asked.map(str::to_owned).to_vec() };
+    let request =
+        GetProductsRequest { product_codes: asked.map(str::to_owned).to_vec(), ..Default::default() };
     let answer = world.client().get_products(request).await.unwrap().into_inner();
     let found: Vec<_> = answer.products.iter().map(|product| product.product_code.as_str()).collect();
     assert_eq!(found, [codes[2].as_str(), &codes[0]]);

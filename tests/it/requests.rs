@@ -30,7 +30,7 @@ async fn every_fault_of_the_codes_is_named_at_once(plan: Plan) {
     for (product_codes, fields) in
         [(bad, &fields[..]), (too_many, &["product_codes"]), (Vec::new(), &["product_codes"])]
     {
-        let request = GetProductsRequest { product_codes: product_codes.clone() };
+        let request = GetProductsRequest { product_codes: product_codes.clone(), ..Default::default() };
         assert_eq!(violated(&world.client().get_products(request).await.unwrap_err()), fields);
         let request = GetPricesRequest { product_codes: product_codes.clone() };
         assert_eq!(violated(&world.client().get_prices(request).await.unwrap_err()), fields);
@@ -50,8 +50,12 @@ async fn codes_are_trimmed_counted_once_and_measured_in_characters(plan: Plan) {
     let mut product_codes: Vec<String> = (0..999).map(|n| format!("C{n}")).collect();
     product_codes.push(chinese.clone());
     product_codes.extend((0..500).map(|n| format!(" C{n}\t")));
-    let answer =
-        world.client().get_products(GetProductsRequest { product_codes }).await.unwrap().into_inner();
+    let answer = world
+        .client()
+        .get_products(GetProductsRequest { product_codes, ..Default::default() })
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!((answer.products.len(), answer.missing_codes.len()), (0, 1_000));
     assert_eq!(answer.missing_codes[999], chinese);
     world.finish().await;

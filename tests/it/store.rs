@@ -167,7 +167,7 @@ async fn an_old_answer_never_overwrites_a_newer_one(plan: Plan) {
     write_price(&store, priced(10, 1)).await;
     let product = stored(&store).await.remove(0);
     assert_eq!((product.name.as_deref(), product.supply_price), (Some("second"), Some(Money { e4: 20 })));
-    assert_eq!(product.last_sync_at, Some(at(2)));
+    assert_eq!(product.last_sync_at(), Some(at(2)));
 
     // In one batch too, whatever the order; and what did not change is not rewritten.
     assert_eq!(write(&store, vec![named("fourth", 4), named("third", 3)]).await.updated, 1);
@@ -175,7 +175,7 @@ async fn an_old_answer_never_overwrites_a_newer_one(plan: Plan) {
     write_price(&store, priced(30, 6)).await;
     let product = stored(&store).await.remove(0);
     assert_eq!((product.name.as_deref(), product.supply_price), (Some("fourth"), Some(Money { e4: 30 })));
-    assert_eq!(product.last_sync_at, Some(at(6)));
+    assert_eq!(product.last_sync_at(), Some(at(6)));
 }
 
 async fn claim(store: &Store, worker: &str, now: DateTime<Utc>) -> Option<ClaimedRun> {

@@ -150,7 +150,7 @@ impl World {
 
     /// One stored product.
     pub(crate) async fn product(&self, code: &str) -> Product {
-        let request = GetProductsRequest { product_codes: vec![code.to_owned()] };
+        let request = GetProductsRequest { product_codes: vec![code.to_owned()], ..Default::default() };
         let mut answer = self.client().get_products(request).await.unwrap().into_inner();
         answer.products.pop().unwrap_or_else(|| panic!("{code} is not stored"))
     }
