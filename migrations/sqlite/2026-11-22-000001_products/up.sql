@@ -28,9 +28,10 @@ CREATE INDEX products_category ON products (category, product_code);
 CREATE INDEX products_brand ON products (brand, product_code);
 
 -- What every sync touches, apart from the wide row.
--- Each *_at is when the request was sent; a write applies only where its own is newer.
+-- Each *_at is when the request was sent; a write applies only where its own is newer. No foreign key: products are
+-- never deleted, and its check would lock and look up a wide row for every narrow one.
 CREATE TABLE product_sync (
-    product_id      bigint PRIMARY KEY REFERENCES products (id) ON DELETE CASCADE,
+    product_id      bigint PRIMARY KEY,
     catalogue_at    text,
     catalogue_hash  bigint,
     price_at        text,
@@ -40,7 +41,7 @@ CREATE TABLE product_sync (
 
 -- Stock per product and county: the sum over Haier's warehouses, and which of them is the fullest.
 CREATE TABLE stock_levels (
-    product_id       bigint NOT NULL REFERENCES products (id) ON DELETE CASCADE,
+    product_id       bigint NOT NULL,
     county_code      text NOT NULL,
     stock            bigint NOT NULL,
     warehouse_code   text,

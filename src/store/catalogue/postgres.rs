@@ -30,10 +30,11 @@ struct Stored {
 }
 
 #[derive(QueryableByName)]
-struct InsertedId {
+struct Inserted {
     #[diesel(sql_type = BigInt)]
-    #[expect(dead_code, reason = "only counted")]
-    product_id: i64,
+    id: i64,
+    #[diesel(sql_type = Text)]
+    product_code: String,
 }
 
 pub(super) async fn upsert(conn: &mut AsyncPgConnection, batch: &CatalogueBatch) -> Result<Written> {
@@ -87,6 +88,7 @@ async fn lock(conn: &mut AsyncPgConnection, records: &[CatalogueRecord]) -> Resu
     Ok(rows.into_iter().map(|row| (row.product_code.clone(), row)).collect())
 }
 
+/// Inserts rows that were not there a moment ago; returns how many really were not.
 async fn insert(
     conn: &mut AsyncPgConnection,
     batch: &CatalogueBatch,
@@ -94,23 +96,15 @@ async fn insert(
 ) -> Result<usize> {
     let columns = Columns::of(new.iter().map(|(record, _)| *record));
     let codes: Vec<&str> = new.iter().map(|(record, _)| record.code.as_str()).collect();
-    let hashes: Vec<i64> = new.iter().map(|(_, hash)| *hash).collect();
-    let instants: Vec<At> = new.iter().map(|(record, _)| At(record.asked_at)).collect();
-    let inserted: Vec<InsertedId> = diesel::sql_query(
-        "WITH input AS ( \
-             SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $14) \
-             AS u(code, model, name, grp, brand, image, pages, is_sales, reason, hash, at) \
-         ), inserted AS ( \
-             INSERT INTO products (product_code, product_model, name, product_group, category, category_assigned, \
-                 brand, brand_assigned, product_image_url, product_page_urls, is_sales, no_sales_reason, \
-                 created_at, updated_at) \
-             SELECT code, model, name, grp, coalesce($11, grp), $11 IS NOT NULL, coalesce($12, brand), \
-                 $12 IS NOT NULL, image, coalesce(pages, '[]')::json, coalesce(is_sales, true), reason, $13, $13 \
-             FROM input ON CONFLICT (product_code) DO NOTHING RETURNING id, product_code \
-         ) \
-         INSERT INTO product_sync (product_id, catalogue_at, catalogue_hash) \
-         SELECT inserted.id, input.at, input.hash FROM inserted JOIN input ON input.code = inserted.product_code \
-         RETURNING product_id",
+    let inserted: Vec<Inserted> = diesel::sql_query(
+        "INSERT INTO products (product_code, product_model, name, product_group, category, category_assigned, \
+             brand, brand_assigned, product_image_url, product_page_urls, is_sales, no_sales_reason, \
+             created_at, updated_at) \
+         SELECT code, model, name, grp, coalesce($10, grp), $10 IS NOT NULL, coalesce($11, brand), \
+             $11 IS NOT NULL, image, coalesce(pages, '[]')::json, coalesce(is_sales, true), reason, $12, $12 \
+         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+             AS u(code, model, name, grp, brand, image, pages, is_sales, reason) \
+         ON CONFLICT (product_code) DO NOTHING RETURNING id, product_code",
     )
     .bind::<Array<Text>, _>(codes)
     .bind::<Array<Nullable<Text>>, _>(columns.models)
@@ -121,12 +115,24 @@ async fn insert(
     .bind::<Array<Nullable<Text>>, _>(columns.pages)
     .bind::<Array<Nullable<Bool>>, _>(columns.is_sales)
     .bind::<Array<Nullable<Text>>, _>(columns.reasons)
-    .bind::<Array<BigInt>, _>(hashes)
     .bind::<Nullable<Text>, _>(batch.assign_category.as_deref())
     .bind::<Nullable<Text>, _>(batch.assign_brand.as_deref())
     .bind::<Instant, _>(At(batch.now))
-    .bind::<Array<Instant>, _>(instants)
     .load(conn)
+    .await?;
+    let by_code: HashMap<&str, _> =
+        new.iter().map(|(record, hash)| (record.code.as_str(), (*hash, At(record.asked_at)))).collect();
+    let beside = inserted.iter().filter_map(|row| {
+        by_code.get(row.product_code.as_str()).map(|(hash, asked_at)| (row.id, *hash, *asked_at))
+    });
+    let (ids, hashes, instants): (Vec<i64>, Vec<i64>, Vec<At>) = beside.collect();
+    diesel::sql_query(
+        "INSERT INTO product_sync (product_id, catalogue_hash, catalogue_at) SELECT * FROM unnest($1, $2, $3)",
+    )
+    .bind::<Array<BigInt>, _>(ids)
+    .bind::<Array<BigInt>, _>(hashes)
+    .bind::<Array<Instant>, _>(instants)
+    .execute(conn)
     .await?;
     Ok(inserted.len())
 }
