@@ -4,18 +4,26 @@ use std::{future::Future, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+mod balance;
 mod client;
+mod codes;
 mod console;
 mod failure;
 mod json;
+mod lines;
 mod log_level;
+mod logistics;
 mod logs;
 mod migrate;
 mod moment;
+mod money;
+mod products;
 mod sandbox;
 mod serve;
 mod status;
+mod stock;
 mod sync;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +41,7 @@ Examples:
   haier-integration serve --sandbox        a working service with a stand-in for Haier
   haier-integration sync --sync-prices     the whole catalogue with prices, now
   haier-integration logs                   what ran lately
+  haier-integration products list          what the shop's copy holds
   haier-integration help sync              more about one command")]
 struct Cli {
     #[command(subcommand)]
@@ -46,6 +55,10 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     Sync(sync::SyncArgs),
     Logs(logs::LogsArgs),
+    Products(products::ProductsArgs),
+    Stock(stock::StockArgs),
+    Balance(balance::BalanceArgs),
+    Logistics(logistics::LogisticsArgs),
 }
 
 /// Reads the command line, runs the command, and tells an error as one line.
@@ -73,6 +86,10 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Migrate(args) => block_on(&mut service, migrate::run(args, console)),
         Command::Sync(args) => block_on(&mut client, sync::run(args, console)),
         Command::Logs(args) => block_on(&mut client, logs::run(args, console)),
+        Command::Products(args) => block_on(&mut client, products::run(args, console)),
+        Command::Stock(args) => block_on(&mut client, stock::run(args, console)),
+        Command::Balance(args) => block_on(&mut client, balance::run(args, console)),
+        Command::Logistics(args) => block_on(&mut client, logistics::run(args, console)),
     }
 }
 

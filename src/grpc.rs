@@ -16,8 +16,12 @@ mod sync_runs;
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch};
-use tokio_stream::{Stream, wrappers::TcpListenerStream};
-use tonic::{Request, Response, Status, codec::CompressionEncoding, transport::Server};
+use tokio_stream::Stream;
+use tonic::{
+    Request, Response, Status,
+    codec::CompressionEncoding,
+    transport::{Server, server::TcpIncoming},
+};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
@@ -69,6 +73,8 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, default_deadline: Durat
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
     let stopping = app.stopping.clone();
+    // Without it small answers wait some 40 ms for the peer's delayed acknowledgement.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let served = Server::builder()
         // Finds peers that are gone without a word, so that their streams end.
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
@@ -79,10 +85,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, default_deadline: Durat
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .add_service(api)
-        .serve_with_incoming_shutdown(
-            TcpListenerStream::new(listener),
-            async move { stopping.cancelled().await },
-        )
+        .serve_with_incoming_shutdown(incoming, async move { stopping.cancelled().await })
         .await;
     reporting.abort();
     Ok(served?)

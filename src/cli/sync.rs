@@ -6,6 +6,7 @@ use clap::{ArgGroup, Args, ValueEnum, builder::NonEmptyStringValueParser};
 
 use super::{
     client::{ClientArgs, OutputForm},
+    codes,
     console::Console,
     failure::Failure,
     json,
@@ -96,9 +97,7 @@ impl From<Kind> for SyncType {
 
 impl SyncArgs {
     fn request(&self) -> Result<SyncProductsRequest, Failure> {
-        let parts =
-            self.product_codes.iter().flat_map(|text| text.split(|c: char| c == ',' || c.is_whitespace()));
-        let product_codes: Vec<String> = parts.filter(|code| !code.is_empty()).map(str::to_owned).collect();
+        let product_codes = codes::split(&self.product_codes);
         // An empty variable in a script must not become a sync of everything.
         if product_codes.is_empty() && !self.product_codes.is_empty() {
             return Err(Failure::Usage(

@@ -27,7 +27,7 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
     let with_prefix = sandbox.replace("--", "--sandbox-");
     let serve = "--grpc-addr --http-addr --database-url --migrate --upstream-rate --sandbox --config --log-format --log-level ";
     let client = "--server --token --output ";
-    let commands: [(&[&str], String); 6] = [
+    let commands: [(&[&str], String); 12] = [
         (&["serve"], format!("{serve}{with_prefix}")),
         (&["sandbox"], sandbox.to_owned()),
         (&["migrate"], "--database-url --config".to_owned()),
@@ -39,6 +39,12 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         ),
         (&["logs"], format!("{client}--type --status --after --before --query --limit --page-token")),
         (&["logs", "show"], "--limit".to_owned()),
+        (&["products"], client.to_owned()),
+        (&["products", "list"], "--brand --category --is-sales --query --limit --page-token".to_owned()),
+        (&["products", "show"], "--max-staleness".to_owned()),
+        (&["stock"], format!("{client}--county-code")),
+        (&["balance"], client.to_owned()),
+        (&["logistics"], format!("{client}--delivery-record-code --member-id")),
     ];
     for (command, flags) in commands {
         let text = help(command);

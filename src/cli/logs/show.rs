@@ -6,9 +6,9 @@ use super::{Tail, fetch};
 use crate::{
     cli::{
         client::{Client, OutputForm},
-        console::{Console, printable},
+        console::Console,
         failure::Failure,
-        json, moment,
+        json, lines, moment,
         sync::failure_line,
     },
     proto::SyncLog,
@@ -41,7 +41,7 @@ pub(super) async fn run(
     let log = fetch(client, args.id).await?;
     match form {
         OutputForm::Json => console.say_json(&json::sync_log(&log))?,
-        OutputForm::Table => lines(&log).iter().try_for_each(|line| console.say(line))?,
+        OutputForm::Table => told(&log).iter().try_for_each(|line| console.say(line))?,
     }
     let mut tail = Tail::default();
     let mut left = args.limit.unwrap_or(u64::MAX);
@@ -66,7 +66,7 @@ pub(super) async fn run(
     Ok(())
 }
 
-fn lines(log: &SyncLog) -> Vec<String> {
+fn told(log: &SyncLog) -> Vec<String> {
     let planned = log.planned_count.map_or_else(|| "unknown".to_owned(), |planned| planned.to_string());
     let duration = log.duration.as_ref().map(|duration| format!("{:.1} s", moment::seconds(duration)));
     let parent = log.parent_id.map(|id| id.to_string());
@@ -89,6 +89,5 @@ fn lines(log: &SyncLog) -> Vec<String> {
         ("parent_id", parent.unwrap_or_default()),
         ("account", log.account.clone()),
     ];
-    let filled = fields.into_iter().filter(|(_, value)| !value.is_empty());
-    filled.map(|(name, value)| format!("{name:<13} {}", printable(&value))).collect()
+    lines::of(&fields)
 }

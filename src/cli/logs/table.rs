@@ -1,38 +1,40 @@
-//! Logs as a table. Chinese characters are two columns wide, which the library knows.
-
-use comfy_table::{CellAlignment, ContentArrangement, Row, Table, presets};
+//! Logs as a table.
 
 use crate::{
-    cli::{console::printable, moment},
+    cli::{
+        moment,
+        table::{
+            self,
+            Column::{self, Number, Text},
+        },
+    },
     proto::SyncLog,
 };
 
-const COLUMNS: [&str; 7] = ["id", "sync_type", "status", "total", "success", "failed", "created_at"];
-const NUMBERS: [usize; 3] = [3, 4, 5];
-
 /// The admin's six columns, and the id by which a log is shown whole.
+const COLUMNS: [Column; 7] = [
+    Text("id"),
+    Text("sync_type"),
+    Text("status"),
+    Number("total"),
+    Number("success"),
+    Number("failed"),
+    Text("created_at"),
+];
+
 pub(super) fn of(logs: &[SyncLog]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(COLUMNS);
-    for log in logs {
-        table.add_row(Row::from([
+    let row = |log: &SyncLog| {
+        [
             log.id.to_string(),
-            printable(&log.sync_type_display),
-            printable(&log.status_display),
+            log.sync_type_display.clone(),
+            log.status_display.clone(),
             log.total_count.to_string(),
             log.success_count.to_string(),
             log.failed_count.to_string(),
             moment::local(log.created_at.as_ref()),
-        ]));
-    }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if NUMBERS.contains(&index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+        ]
+    };
+    table::of(&COLUMNS, logs.iter().map(row))
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
+use super::watch::is_end;
 use crate::{
     cli::{
         console::{Console, printable},
         moment,
     },
-    proto::{SyncProgress, SyncStatus},
+    proto::SyncProgress,
 };
 
 /// A plain line at most this often, unless the step changes.
@@ -40,6 +41,9 @@ impl View {
         self.stage = stage;
         if let Some(bar) = &self.bar {
             draw(bar, &self.stage, progress);
+        } else if is_end(progress) {
+            // Its totals are told as the result.
+            return;
         } else if is_new_stage || self.shown_at.is_none_or(|at| at.elapsed() >= LINE_EVERY) {
             let line = format!("{} {} {}", self.stage, counts(progress), pace(progress));
             console.complain(line.trim_end());
@@ -49,13 +53,12 @@ impl View {
         self.shown_at = Some(Instant::now());
     }
 
-    /// A run that has just ended may already have no stage and not yet its end: then the last one holds.
+    /// A run that has ended names no stage: the one it ended in stays.
     fn stage(&self, progress: &SyncProgress) -> String {
-        match progress.status() {
-            _ if !progress.stage.is_empty() => printable(&progress.stage),
-            SyncStatus::Success | SyncStatus::Failed | SyncStatus::Partial => "ENDED".to_owned(),
-            _ if self.stage.is_empty() => "WAITING".to_owned(),
-            _ => self.stage.clone(),
+        match (progress.stage.as_str(), self.stage.as_str()) {
+            ("", "") => "WAITING".to_owned(),
+            ("", last) => last.to_owned(),
+            (stage, _) => printable(stage),
         }
     }
 

@@ -1,12 +1,6 @@
 //! A run followed over a stream that is lost, and failures that keep coming.
 
-use std::{
-    io::{self, Write},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::Parser;
 use tokio_stream::{Stream, wrappers::TcpListenerStream};
@@ -14,6 +8,7 @@ use tonic::{Code, Request, Response, Status, transport::Server};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::*;
+use crate::cli::console::Sink;
 use crate::proto::haier_integration_server::{HaierIntegration, HaierIntegrationServer};
 use crate::proto::{
     self, GetPricesRequest, GetPricesResponse, GetProductsRequest, GetProductsResponse, GetSyncLogRequest,
@@ -59,25 +54,6 @@ fn what_would_sync_everything_by_accident_is_wrong_usage() {
     for line in refused {
         let error = Line::try_parse_from(std::iter::once("sync").chain(line.split('|'))).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{line}");
-    }
-}
-
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Sink {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
@@ -204,6 +180,23 @@ impl HaierIntegration for Fake {
     async fn get_sync_log(&self, _: Request<GetSyncLogRequest>) -> Result<Response<SyncLog>, Status> {
         Err(Status::unimplemented("not asked for"))
     }
+}
+
+#[test]
+fn steps_are_told_as_they_come_and_an_ended_run_has_none() {
+    let sink = Sink::default();
+    let mut console = Console::of(Box::new(Sink::default()), Box::new(sink.clone()));
+    let mut view = progress::View::new(false);
+    let prices = SyncProgress {
+        stage: "PRICES".to_owned(),
+        planned_count: Some(4),
+        ..progress(SyncStatus::Processing, 1, 0)
+    };
+    view.show(&progress(SyncStatus::Pending, 0, 0), &mut console);
+    view.show(&prices, &mut console);
+    view.show(&SyncProgress { stage: String::new(), ..prices }, &mut console);
+    view.show(&progress(SyncStatus::Success, 4, 0), &mut console);
+    assert_eq!(sink.text(), "WAITING 0/?\nPRICES 1/4\n");
 }
 
 async fn sync(line: &str) -> (Result<u8, Failure>, String, String) {

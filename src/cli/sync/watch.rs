@@ -203,6 +203,6 @@ pub(in crate::cli) fn failure_line(failure: &SyncFailure) -> String {
     line
 }
 
-fn is_end(progress: &SyncProgress) -> bool {
+pub(super) fn is_end(progress: &SyncProgress) -> bool {
     matches!(progress.status(), SyncStatus::Success | SyncStatus::Failed | SyncStatus::Partial)
 }

@@ -1,0 +1,49 @@
+//! Resident memory of the service: idle, and at most over a run of a large catalogue.
+
+use std::time::Duration;
+
+use super::{
+    cluster::Cluster,
+    database::Database,
+    options::Options,
+    report::Line,
+    say,
+    service::{Sandbox, Service},
+};
+
+/// Past the first checks of health, by which everything idle has been used once.
+const SETTLED: Duration = Duration::from_secs(12);
+
+pub(crate) async fn measure(options: &Options, server: Option<&Cluster>) -> anyhow::Result<Vec<Line>> {
+    let database = Database::create(server).await?;
+    let service = Service::start(&database, None, 0, &options.settings).await?;
+    tokio::time::sleep(SETTLED).await;
+    let idle = service.process.resident()?;
+    drop(service);
+
+    let sandbox = Sandbox::start(options.memory_products, "0ms", 0)?;
+    let mut service = Service::start(&database, Some(&sandbox), 0, &options.settings).await?;
+    let run = service.first_start().await?;
+    let peak = service.process.peak()?;
+    let engine = database.engine();
+    say(&format!(
+        "{engine}: idle {} MB, peak {} MB at {:.0} codes/s",
+        megabytes(idle),
+        megabytes(peak),
+        run.rate
+    ));
+    Ok(vec![
+        Line::new(format!("resident, idle, {engine}"), format!("{} MB", megabytes(idle))),
+        Line::new(
+            format!("peak resident over the first sync of {} products with prices, {engine}", run.codes),
+            format!("{} MB ({:.0} codes/s)", megabytes(peak), run.rate),
+        ),
+    ])
+}
+
+/// Of 1,000,000 bytes.
+fn megabytes(kib: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "printed with one digit")]
+    let megabytes = kib as f64 * 1_024.0 / 1_000_000.0;
+    format!("{megabytes:.1}")
+}
