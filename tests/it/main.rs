@@ -6,6 +6,7 @@ mod catalogue;
 mod deploy;
 mod faults;
 mod layering;
+mod live;
 #[cfg(target_os = "linux")]
 mod processes;
 mod requests;
@@ -13,6 +14,7 @@ mod runs;
 mod sandbox;
 mod serving;
 mod store;
+mod stored_runs;
 mod support;
 mod sync_logs;
 mod syncs;
