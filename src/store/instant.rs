@@ -23,6 +23,13 @@ pub struct At(pub DateTime<Utc>);
 
 const FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.6fZ";
 
+impl At {
+    /// The text that SQLite keeps.
+    pub(super) fn to_text(self) -> String {
+        self.0.format(FORMAT).to_string()
+    }
+}
+
 impl ToSql<Instant, Pg> for At {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
         ToSql::<Timestamptz, Pg>::to_sql(&self.0, out)
@@ -37,7 +44,7 @@ impl FromSql<Instant, Pg> for At {
 
 impl ToSql<Instant, Sqlite> for At {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-        out.set_value(self.0.format(FORMAT).to_string());
+        out.set_value(self.to_text());
         Ok(IsNull::No)
     }
 }

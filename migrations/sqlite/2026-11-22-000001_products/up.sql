@@ -31,7 +31,7 @@ CREATE INDEX products_brand ON products (brand, product_code);
 -- Each *_at is when the request was sent; a write applies only where its own is newer. No foreign key: products are
 -- never deleted, and its check would lock and look up a wide row for every narrow one.
 CREATE TABLE product_sync (
-    product_id      bigint PRIMARY KEY,
+    product_id      integer PRIMARY KEY NOT NULL,
     catalogue_at    text,
     catalogue_hash  bigint,
     price_at        text,

@@ -1,156 +1,154 @@
-//! Catalogue records on SQLite: single rows in a loop, inside one trip to the blocking thread and one transaction.
+//! Catalogue records on SQLite: whole batches as one JSON array, a handful of statements whatever their size, since every
+//! statement of diesel's that writes is parsed anew.
+
+use std::collections::HashMap;
 
 use diesel::{
-    AsChangeset, ExpressionMethods as _, Insertable, JoinOnDsl as _, OptionalExtension as _, QueryDsl as _,
-    RunQueryDsl as _, SqliteConnection,
+    QueryableByName, RunQueryDsl as _, SqliteConnection,
+    sql_types::{BigInt, Nullable, Text},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{CatalogueBatch, Written, content_hash};
 use crate::{
     domain::products::CatalogueRecord,
-    store::{
-        instant::At,
-        schema::{product_sync, products},
-    },
+    store::instant::{At, Instant},
 };
 
-#[derive(Insertable)]
-#[diesel(table_name = products)]
-struct NewProduct<'a> {
-    product_code: &'a str,
-    product_model: Option<&'a str>,
-    name: Option<&'a str>,
-    product_group: Option<&'a str>,
-    category: Option<&'a str>,
-    category_assigned: bool,
-    brand: Option<&'a str>,
-    brand_assigned: bool,
-    product_image_url: Option<&'a str>,
-    product_page_urls: Value,
-    is_sales: bool,
-    no_sales_reason: Option<&'a str>,
-    created_at: At,
-    updated_at: At,
+#[derive(QueryableByName)]
+struct Stored {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    product_code: String,
+    #[diesel(sql_type = Nullable<Instant>)]
+    catalogue_at: Option<At>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    catalogue_hash: Option<i64>,
 }
-
-/// `None` leaves a column as it is.
-#[derive(AsChangeset)]
-#[diesel(table_name = products)]
-struct Changes<'a> {
-    product_model: Option<&'a str>,
-    name: Option<&'a str>,
-    product_group: Option<&'a str>,
-    category: Option<&'a str>,
-    category_assigned: bool,
-    brand: Option<&'a str>,
-    brand_assigned: bool,
-    product_image_url: Option<&'a str>,
-    product_page_urls: Option<Value>,
-    is_sales: Option<bool>,
-    no_sales_reason: Option<&'a str>,
-    updated_at: At,
-}
-
-type Stored = (i64, bool, bool, Option<At>, Option<i64>);
 
 pub(super) fn upsert(conn: &mut SqliteConnection, batch: &CatalogueBatch) -> diesel::QueryResult<Written> {
-    let mut written = Written::default();
+    let stored = find(conn, &batch.records)?;
+    let (mut new, mut changed, mut touched) = (Vec::new(), Vec::new(), Vec::new());
     for record in &batch.records {
         let hash = content_hash(record);
-        let stored: Option<Stored> = products::table
-            .inner_join(product_sync::table.on(product_sync::product_id.eq(products::id)))
-            .filter(products::product_code.eq(record.code.as_str()))
-            .select((
-                products::id,
-                products::category_assigned,
-                products::brand_assigned,
-                product_sync::catalogue_at,
-                product_sync::catalogue_hash,
-            ))
-            .first(conn)
-            .optional()?;
-        let Some((id, category_assigned, brand_assigned, catalogue_at, stored_hash)) = stored else {
-            insert(conn, batch, record, hash)?;
-            written.inserted += 1;
+        let Some(row) = stored.get(record.code.as_str()) else {
+            new.push(with_content(json!(record.code.as_str()), record, &[json!(hash), at(record)]));
             continue;
         };
-        if catalogue_at.is_some_and(|at| at.0 >= record.asked_at) {
-            written.unchanged += 1;
+        if row.catalogue_at.is_some_and(|at| at.0 >= record.asked_at) {
             continue;
         }
-        if batch.assigns() || stored_hash != Some(hash) {
-            let changes = changes(batch, record, category_assigned, brand_assigned);
-            diesel::update(products::table.find(id)).set(changes).execute(conn)?;
-            written.updated += 1;
-        } else {
-            written.unchanged += 1;
+        touched.push(json!([row.id, hash, at(record)]));
+        if batch.assigns() || row.catalogue_hash != Some(hash) {
+            changed.push(with_content(json!(row.id), record, &[]));
         }
-        diesel::update(product_sync::table.find(id))
-            .set((product_sync::catalogue_at.eq(At(record.asked_at)), product_sync::catalogue_hash.eq(hash)))
-            .execute(conn)?;
     }
-    Ok(written)
+    let (inserted, updated) = (new.len(), changed.len());
+    if !new.is_empty() {
+        insert(conn, batch, &Value::from(new).to_string())?;
+    }
+    if !changed.is_empty() {
+        update(conn, batch, &Value::from(changed).to_string())?;
+    }
+    if !touched.is_empty() {
+        touch(conn, &Value::from(touched).to_string())?;
+    }
+    Ok(Written { inserted, updated, unchanged: batch.records.len() - inserted - updated })
 }
 
-fn insert(
+fn at(record: &CatalogueRecord) -> Value {
+    json!(At(record.asked_at).to_text())
+}
+
+/// A row of a statement's input: its key, the record's content, and what comes behind.
+fn with_content(key: Value, record: &CatalogueRecord, rest: &[Value]) -> Value {
+    let mut row = vec![
+        key,
+        json!(record.model),
+        json!(record.name),
+        json!(record.group),
+        json!(record.brand),
+        json!(record.image_url),
+        // As a text: the column keeps the list as JSON.
+        json!(record.page_urls.as_ref().map(|urls| json!(urls).to_string())),
+        json!(record.is_sales.map(i32::from)),
+        json!(record.no_sales_reason),
+    ];
+    row.extend_from_slice(rest);
+    Value::from(row)
+}
+
+fn find(
     conn: &mut SqliteConnection,
-    batch: &CatalogueBatch,
-    record: &CatalogueRecord,
-    hash: i64,
-) -> diesel::QueryResult<()> {
-    let product = NewProduct {
-        product_code: record.code.as_str(),
-        product_model: record.model.as_deref(),
-        name: record.name.as_deref(),
-        product_group: record.group.as_deref(),
-        category: batch.assign_category.as_deref().or(record.group.as_deref()),
-        category_assigned: batch.assign_category.is_some(),
-        brand: batch.assign_brand.as_deref().or(record.brand.as_deref()),
-        brand_assigned: batch.assign_brand.is_some(),
-        product_image_url: record.image_url.as_deref(),
-        product_page_urls: record.page_urls.clone().unwrap_or_default().into(),
-        is_sales: record.is_sales.unwrap_or(true),
-        no_sales_reason: record.no_sales_reason.as_deref(),
-        created_at: At(batch.now),
-        updated_at: At(batch.now),
-    };
-    let id: i64 =
-        diesel::insert_into(products::table).values(product).returning(products::id).get_result(conn)?;
-    diesel::insert_into(product_sync::table)
-        .values((
-            product_sync::product_id.eq(id),
-            product_sync::catalogue_at.eq(At(record.asked_at)),
-            product_sync::catalogue_hash.eq(hash),
-        ))
-        .execute(conn)?;
+    records: &[CatalogueRecord],
+) -> diesel::QueryResult<HashMap<String, Stored>> {
+    let codes: Vec<&str> = records.iter().map(|record| record.code.as_str()).collect();
+    let rows: Vec<Stored> = diesel::sql_query(
+        "SELECT p.id, p.product_code, s.catalogue_at, s.catalogue_hash FROM json_each(?) AS j \
+         JOIN products p ON p.product_code = j.value JOIN product_sync s ON s.product_id = p.id",
+    )
+    .bind::<Text, _>(json!(codes).to_string())
+    .load(conn)?;
+    Ok(rows.into_iter().map(|row| (row.product_code.clone(), row)).collect())
+}
+
+fn insert(conn: &mut SqliteConnection, batch: &CatalogueBatch, rows: &str) -> diesel::QueryResult<()> {
+    diesel::sql_query(
+        "INSERT INTO products (product_code, product_model, name, product_group, category, category_assigned, \
+             brand, brand_assigned, product_image_url, product_page_urls, is_sales, no_sales_reason, \
+             created_at, updated_at) \
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, coalesce(?2, value ->> 3), ?2 IS NOT NULL, \
+             coalesce(?3, value ->> 4), ?3 IS NOT NULL, value ->> 5, coalesce(value ->> 6, '[]'), \
+             coalesce(value ->> 7, 1), value ->> 8, ?4, ?4 \
+         FROM json_each(?1)",
+    )
+    .bind::<Text, _>(rows)
+    .bind::<Nullable<Text>, _>(batch.assign_category.as_deref())
+    .bind::<Nullable<Text>, _>(batch.assign_brand.as_deref())
+    .bind::<Instant, _>(At(batch.now))
+    .execute(conn)?;
+    diesel::sql_query(
+        "INSERT INTO product_sync (product_id, catalogue_hash, catalogue_at) \
+         SELECT p.id, j.value ->> 9, j.value ->> 10 FROM json_each(?1) AS j \
+         JOIN products p ON p.product_code = j.value ->> 0",
+    )
+    .bind::<Text, _>(rows)
+    .execute(conn)?;
     Ok(())
 }
 
-fn changes<'a>(
-    batch: &'a CatalogueBatch,
-    record: &'a CatalogueRecord,
-    category_assigned: bool,
-    brand_assigned: bool,
-) -> Changes<'a> {
-    // An assigned word survives; only another assignment replaces it.
-    let kept = |assign: Option<&'a str>, assigned: bool, haiers: Option<&'a str>| match assign {
-        Some(word) => Some(word),
-        None if assigned => None,
-        None => haiers,
-    };
-    Changes {
-        product_model: record.model.as_deref(),
-        name: record.name.as_deref(),
-        product_group: record.group.as_deref(),
-        category: kept(batch.assign_category.as_deref(), category_assigned, record.group.as_deref()),
-        category_assigned: category_assigned || batch.assign_category.is_some(),
-        brand: kept(batch.assign_brand.as_deref(), brand_assigned, record.brand.as_deref()),
-        brand_assigned: brand_assigned || batch.assign_brand.is_some(),
-        product_image_url: record.image_url.as_deref(),
-        product_page_urls: record.page_urls.clone().map(Into::into),
-        is_sales: record.is_sales,
-        no_sales_reason: record.no_sales_reason.as_deref(),
-        updated_at: At(batch.now),
-    }
+fn update(conn: &mut SqliteConnection, batch: &CatalogueBatch, rows: &str) -> diesel::QueryResult<()> {
+    diesel::sql_query(
+        "UPDATE products SET product_model = coalesce(j.value ->> 1, products.product_model), \
+             name = coalesce(j.value ->> 2, products.name), \
+             product_group = coalesce(j.value ->> 3, products.product_group), \
+             category = CASE WHEN ?2 IS NOT NULL THEN ?2 WHEN products.category_assigned THEN products.category \
+                 ELSE coalesce(j.value ->> 3, products.category) END, \
+             category_assigned = products.category_assigned OR ?2 IS NOT NULL, \
+             brand = CASE WHEN ?3 IS NOT NULL THEN ?3 WHEN products.brand_assigned THEN products.brand \
+                 ELSE coalesce(j.value ->> 4, products.brand) END, \
+             brand_assigned = products.brand_assigned OR ?3 IS NOT NULL, \
+             product_image_url = coalesce(j.value ->> 5, products.product_image_url), \
+             product_page_urls = coalesce(j.value ->> 6, products.product_page_urls), \
+             is_sales = coalesce(j.value ->> 7, products.is_sales), \
+             no_sales_reason = coalesce(j.value ->> 8, products.no_sales_reason), updated_at = ?4 \
+         FROM json_each(?1) AS j WHERE products.id = j.value ->> 0",
+    )
+    .bind::<Text, _>(rows)
+    .bind::<Nullable<Text>, _>(batch.assign_category.as_deref())
+    .bind::<Nullable<Text>, _>(batch.assign_brand.as_deref())
+    .bind::<Instant, _>(At(batch.now))
+    .execute(conn)?;
+    Ok(())
+}
+
+fn touch(conn: &mut SqliteConnection, rows: &str) -> diesel::QueryResult<()> {
+    diesel::sql_query(
+        "UPDATE product_sync SET catalogue_hash = j.value ->> 1, catalogue_at = j.value ->> 2 \
+         FROM json_each(?) AS j WHERE product_sync.product_id = j.value ->> 0",
+    )
+    .bind::<Text, _>(rows)
+    .execute(conn)?;
+    Ok(())
 }
