@@ -148,7 +148,7 @@ impl Default for SyncSettings {
         Self {
             batch_size: 20,
             calls_in_flight: 64,
-            flush_rows: 500,
+            flush_rows: 2_000,
             flush_interval: Duration::from_millis(200),
             lease: Duration::from_secs(15),
             heartbeat: Duration::from_secs(5),

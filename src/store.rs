@@ -4,6 +4,7 @@
 //! read. Whoever holds one never asks for a second, and never holds one across a call to Haier.
 
 mod conn;
+mod content;
 mod error;
 mod instant;
 pub mod migrations;

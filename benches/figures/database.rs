@@ -62,7 +62,7 @@ impl Database {
     /// Takes all products out, under the running service, and leaves the tables as small as new ones.
     pub(crate) async fn empty_products(&self) -> anyhow::Result<()> {
         if let Some(client) = self.client().await? {
-            client.batch_execute("TRUNCATE products, product_sync, stock_levels").await?;
+            client.batch_execute("TRUNCATE products, product_sync, product_prices, stock_levels").await?;
             return checkpoint(&client).await;
         }
         let file = self.file();
@@ -70,7 +70,7 @@ impl Database {
             let mut conn = SqliteConnection::establish(&file.display().to_string())?;
             conn.batch_execute("PRAGMA busy_timeout = 30000")?;
             conn.batch_execute(
-                "BEGIN IMMEDIATE; DELETE FROM stock_levels; DELETE FROM product_sync; DELETE FROM products; COMMIT",
+                "BEGIN IMMEDIATE; DELETE FROM stock_levels; DELETE FROM product_prices; DELETE FROM product_sync; DELETE FROM products; COMMIT",
             )?;
             conn.batch_execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?;
             Ok(())

@@ -14,8 +14,7 @@ use crate::{
     store::{
         self, Tx,
         catalogue::{self, CatalogueBatch},
-        prices::{self, PriceBatch},
-        stock,
+        prices, stock,
     },
     upstream::{self, Answer, Call, Openplat, Priority},
 };
@@ -70,10 +69,7 @@ impl App {
             let answer = openplat.prices(&asked, &LIVE).await?;
             let records =
                 answer.iter().flatten().filter(|record| asked.contains(&record.code)).cloned().collect();
-            app.learn(async |tx| {
-                prices::upsert(tx, PriceBatch { records, now: app.clock.now() }).await.map(drop)
-            })
-            .await;
+            app.learn(async |tx| prices::upsert(tx, records).await.map(drop)).await;
             Ok(answer)
         };
         Ok(self.live.prices.join(ctx, codes, flight).await??)

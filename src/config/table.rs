@@ -37,7 +37,7 @@ pub const SETTINGS: &[Setting] = settings![
     "upstream.listing_timeout" "UPSTREAM_LISTING_TIMEOUT" "1h" "Longest time of the whole-catalogue answer, 1s to 1day"
     "sync.batch_size" "SYNC_BATCH_SIZE" "20" "Codes a call, 1 to 20"
     "sync.calls_in_flight" "SYNC_CALLS_IN_FLIGHT" "64" "Calls of one run at the same time, 1 to 256"
-    "sync.flush_rows" "SYNC_FLUSH_ROWS" "500" "Rows after which a run is written down, 1 to 10000"
+    "sync.flush_rows" "SYNC_FLUSH_ROWS" "2000" "Rows after which a run is written down, 1 to 10000"
     "sync.flush_interval" "SYNC_FLUSH_INTERVAL" "200ms" "Time after which a run is written down, 10ms to 1m"
     "sync.lease" "SYNC_LEASE" "15s" "Silence after which another replica takes a run over, 100ms to 10m"
     "sync.heartbeat" "SYNC_HEARTBEAT" "5s" "Time between two signs of life of a run, less than half of `sync.lease`"

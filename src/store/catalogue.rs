@@ -7,10 +7,12 @@ mod postgres;
 mod sqlite;
 
 use chrono::{DateTime, Utc};
-use xxhash_rust::xxh3::Xxh3;
 
-use super::{Conn, Result};
-use crate::domain::products::CatalogueRecord;
+use super::{
+    Conn, Result,
+    content::{self, ContentHash},
+};
+use crate::domain::products::{CatalogueRecord, ProductCode};
 
 /// Records of some answers, with what to set beside them.
 #[derive(Debug, Clone)]
@@ -44,9 +46,7 @@ pub async fn upsert(conn: &mut Conn, mut batch: CatalogueBatch) -> Result<Writte
     if batch.records.is_empty() {
         return Ok(Written::default());
     }
-    // One order for all writers, so that two of them never wait for each other's rows. Of doubles the newest counts.
-    batch.records.sort_by(|a, b| a.code.cmp(&b.code).then(b.asked_at.cmp(&a.asked_at)));
-    batch.records.dedup_by(|older, newer| older.code == newer.code);
+    content::in_order(&mut batch.records);
     match conn {
         Conn::Pg(conn) => postgres::upsert(conn, &batch).await,
         Conn::Lite(conn) => {
@@ -61,44 +61,27 @@ impl CatalogueBatch {
     }
 }
 
-/// Hash of what an answer carried: the same bytes whichever version of this program computes it.
-fn content_hash(record: &CatalogueRecord) -> i64 {
-    let mut hash = ContentHash::default();
-    for text in [
-        &record.model,
-        &record.name,
-        &record.group,
-        &record.brand,
-        &record.image_url,
-        &record.no_sales_reason,
-    ] {
-        hash.text(text.as_deref());
+impl content::Record for CatalogueRecord {
+    fn code(&self) -> &ProductCode {
+        &self.code
     }
-    hash.text(record.is_sales.map(|yes| if yes { "1" } else { "0" }));
-    for url in record.page_urls.iter().flatten() {
-        hash.text(Some(url));
+
+    fn asked_at(&self) -> DateTime<Utc> {
+        self.asked_at
     }
-    hash.text(record.page_urls.as_ref().map(|_| ""));
-    hash.finish()
-}
 
-/// Feeds optional texts to xxh3 without ambiguity.
-#[derive(Default)]
-pub(super) struct ContentHash(Xxh3);
-
-impl ContentHash {
-    pub(super) fn text(&mut self, text: Option<&str>) {
-        match text {
-            None => self.0.update(&[0]),
-            Some(text) => {
-                self.0.update(&[1]);
-                self.0.update(&(text.len() as u64).to_le_bytes());
-                self.0.update(text.as_bytes());
-            }
+    fn content_hash(&self) -> i64 {
+        let mut hash = ContentHash::default();
+        for text in
+            [&self.model, &self.name, &self.group, &self.brand, &self.image_url, &self.no_sales_reason]
+        {
+            hash.text(text.as_deref());
         }
-    }
-
-    pub(super) fn finish(&self) -> i64 {
-        i64::from_le_bytes(self.0.digest().to_le_bytes())
+        hash.text(self.is_sales.map(|yes| if yes { "1" } else { "0" }));
+        for url in self.page_urls.iter().flatten() {
+            hash.text(Some(url));
+        }
+        hash.text(self.page_urls.as_ref().map(|_| ""));
+        hash.finish()
     }
 }

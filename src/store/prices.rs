@@ -7,46 +7,46 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Conn, Result,
-    catalogue::{ContentHash, Written},
+    catalogue::Written,
+    content::{self, ContentHash},
 };
-use crate::domain::products::PriceRecord;
-
-/// Price records of some answers.
-#[derive(Debug, Clone)]
-pub struct PriceBatch {
-    /// The records.
-    pub records: Vec<PriceRecord>,
-    /// Now.
-    pub now: DateTime<Utc>,
-}
+use crate::domain::products::{PriceRecord, ProductCode};
 
 /// Stores the price records of some answers. Codes that are not stored are passed over.
 ///
 /// # Errors
 /// When the database does not answer or refuses a value.
-pub async fn upsert(conn: &mut Conn, mut batch: PriceBatch) -> Result<Written> {
-    if batch.records.is_empty() {
+pub async fn upsert(conn: &mut Conn, mut records: Vec<PriceRecord>) -> Result<Written> {
+    if records.is_empty() {
         return Ok(Written::default());
     }
-    // One order for all writers, so that two of them never wait for each other's rows. Of doubles the newest counts.
-    batch.records.sort_by(|a, b| a.code.cmp(&b.code).then(b.asked_at.cmp(&a.asked_at)));
-    batch.records.dedup_by(|older, newer| older.code == newer.code);
+    content::in_order(&mut records);
     match conn {
-        Conn::Pg(conn) => postgres::upsert(conn, &batch).await,
+        Conn::Pg(conn) => postgres::upsert(conn, &records).await,
         Conn::Lite(conn) => {
-            conn.spawn_blocking(move |conn| sqlite::upsert(conn, &batch)).await.map_err(Into::into)
+            conn.spawn_blocking(move |conn| sqlite::upsert(conn, &records)).await.map_err(Into::into)
         }
     }
 }
 
-fn content_hash(record: &PriceRecord) -> i64 {
-    let mut hash = ContentHash::default();
-    for money in [record.supply_price, record.invoice_price, record.market_price, record.rebate_money] {
-        hash.text(money.map(|money| money.e4.to_string()).as_deref());
+impl content::Record for PriceRecord {
+    fn code(&self) -> &ProductCode {
+        &self.code
     }
-    for text in [&record.stock_rebate, &record.rebate_policy] {
-        hash.text(text.as_deref());
+
+    fn asked_at(&self) -> DateTime<Utc> {
+        self.asked_at
     }
-    hash.text(record.withdraws_prices().then_some("withdrawn"));
-    hash.finish()
+
+    fn content_hash(&self) -> i64 {
+        let mut hash = ContentHash::default();
+        for money in [self.supply_price, self.invoice_price, self.market_price, self.rebate_money] {
+            hash.number(money.map(|money| money.e4));
+        }
+        for text in [&self.stock_rebate, &self.rebate_policy] {
+            hash.text(text.as_deref());
+        }
+        hash.text(self.withdraws_prices().then_some("withdrawn"));
+        hash.finish()
+    }
 }

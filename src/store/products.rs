@@ -12,7 +12,7 @@ use super::{
     Conn, Result,
     instant::At,
     on,
-    schema::{lower, product_sync, products, stock_levels},
+    schema::{lower, product_prices, product_sync, products, stock_levels},
 };
 use crate::domain::{
     decimal::Money,
@@ -32,12 +32,6 @@ struct ProductRow {
     brand: Option<String>,
     product_image_url: Option<String>,
     product_page_urls: Value,
-    supply_price_e4: Option<i64>,
-    invoice_price_e4: Option<i64>,
-    market_price_e4: Option<i64>,
-    stock_rebate: Option<String>,
-    rebate_policy: Option<String>,
-    rebate_money_e4: Option<i64>,
     is_sales: bool,
     no_sales_reason: Option<String>,
     source: String,
@@ -48,8 +42,19 @@ struct ProductRow {
 #[diesel(table_name = product_sync)]
 struct SyncedRow {
     catalogue_at: Option<At>,
-    price_at: Option<At>,
     stock_at: Option<At>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = product_prices)]
+struct PriceRow {
+    price_at: At,
+    supply_price_e4: Option<i64>,
+    invoice_price_e4: Option<i64>,
+    market_price_e4: Option<i64>,
+    stock_rebate: Option<String>,
+    rebate_policy: Option<String>,
+    rebate_money_e4: Option<i64>,
 }
 
 #[derive(Queryable, Selectable)]
@@ -69,25 +74,32 @@ impl From<StockRow> for StockLevel {
 }
 
 /// A product with what lies beside it.
-type Joined = (ProductRow, SyncedRow, Option<StockRow>);
+type Joined = (ProductRow, SyncedRow, Option<PriceRow>, Option<StockRow>);
 
-/// The wide row, its side table, and the stock of the default county.
+/// The wide row, its side tables, and the stock of the default county.
 macro_rules! joined {
     () => {
         products::table
             .inner_join(product_sync::table.on(product_sync::product_id.eq(products::id)))
+            .left_join(product_prices::table.on(product_prices::product_id.eq(products::id)))
             .left_join(
                 stock_levels::table.on(stock_levels::product_id
                     .eq(products::id)
                     .and(stock_levels::county_code.eq(CountyCode::default().as_str().to_owned()))),
             )
-            .select((ProductRow::as_select(), SyncedRow::as_select(), Option::<StockRow>::as_select()))
+            .select((
+                ProductRow::as_select(),
+                SyncedRow::as_select(),
+                Option::<PriceRow>::as_select(),
+                Option::<StockRow>::as_select(),
+            ))
     };
 }
 
 impl From<Joined> for Product {
-    fn from((row, synced, stock): Joined) -> Self {
-        let money = |e4: Option<i64>| e4.map(|e4| Money { e4 });
+    fn from((row, synced, price, stock): Joined) -> Self {
+        let price = price.as_ref();
+        let money = |e4: fn(&PriceRow) -> Option<i64>| price.and_then(e4).map(|e4| Money { e4 });
         let page_urls = row
             .product_page_urls
             .as_array()
@@ -101,17 +113,17 @@ impl From<Joined> for Product {
             brand: row.brand,
             image_url: row.product_image_url,
             page_urls: page_urls.unwrap_or_default(),
-            supply_price: money(row.supply_price_e4),
-            invoice_price: money(row.invoice_price_e4),
-            market_price: money(row.market_price_e4),
-            stock_rebate: row.stock_rebate,
-            rebate_policy: row.rebate_policy,
-            rebate_money: money(row.rebate_money_e4),
+            supply_price: money(|price| price.supply_price_e4),
+            invoice_price: money(|price| price.invoice_price_e4),
+            market_price: money(|price| price.market_price_e4),
+            stock_rebate: price.and_then(|price| price.stock_rebate.clone()),
+            rebate_policy: price.and_then(|price| price.rebate_policy.clone()),
+            rebate_money: money(|price| price.rebate_money_e4),
             is_sales: row.is_sales,
             no_sales_reason: row.no_sales_reason,
             source: row.source,
             catalogue_at: synced.catalogue_at.map(Into::into),
-            price_at: synced.price_at.map(Into::into),
+            price_at: price.map(|price| price.price_at.into()),
             stock_at: synced.stock_at.map(Into::into),
             stock: stock.map(Into::into),
             delisted_at: row.delisted_at.map(Into::into),

@@ -16,12 +16,6 @@ diesel::table! {
         brand_assigned -> Bool,
         product_image_url -> Nullable<Text>,
         product_page_urls -> Json,
-        supply_price_e4 -> Nullable<BigInt>,
-        invoice_price_e4 -> Nullable<BigInt>,
-        market_price_e4 -> Nullable<BigInt>,
-        stock_rebate -> Nullable<Text>,
-        rebate_policy -> Nullable<Text>,
-        rebate_money_e4 -> Nullable<BigInt>,
         is_sales -> Bool,
         no_sales_reason -> Nullable<Text>,
         source -> Text,
@@ -39,9 +33,24 @@ diesel::table! {
         product_id -> BigInt,
         catalogue_at -> Nullable<Instant>,
         catalogue_hash -> Nullable<BigInt>,
-        price_at -> Nullable<Instant>,
-        price_hash -> Nullable<BigInt>,
         stock_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use super::super::instant::Instant;
+
+    product_prices (product_id) {
+        product_id -> BigInt,
+        price_at -> Instant,
+        price_hash -> BigInt,
+        supply_price_e4 -> Nullable<BigInt>,
+        invoice_price_e4 -> Nullable<BigInt>,
+        market_price_e4 -> Nullable<BigInt>,
+        stock_rebate -> Nullable<Text>,
+        rebate_policy -> Nullable<Text>,
+        rebate_money_e4 -> Nullable<BigInt>,
     }
 }
 
@@ -123,7 +132,7 @@ diesel::table! {
 }
 
 diesel::joinable!(product_sync -> products (product_id));
-diesel::allow_tables_to_appear_in_same_query!(products, product_sync, stock_levels);
+diesel::allow_tables_to_appear_in_same_query!(products, product_sync, product_prices, stock_levels);
 
 diesel::define_sql_function! {
     /// Lower case, for searches that ignore it.

@@ -21,7 +21,7 @@ use super::{
 use crate::domain::{products::CatalogueRecord, reasons::Reason};
 
 /// Records handed over at a time.
-const CHUNK: usize = 250;
+const CHUNK: usize = 50;
 /// Chunks that wait for a slow reader.
 const CHUNKS_AHEAD: usize = 4;
 

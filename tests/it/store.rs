@@ -13,9 +13,7 @@ use haier_integration::{
     store::{
         Error, Store,
         catalogue::{self, CatalogueBatch},
-        migrations,
-        prices::{self, PriceBatch},
-        products, sync_runs,
+        migrations, prices, products, sync_runs,
     },
 };
 
@@ -148,7 +146,7 @@ async fn write(store: &Store, records: Vec<CatalogueRecord>) -> catalogue::Writt
 
 async fn write_price(store: &Store, record: PriceRecord) {
     let mut tx = store.begin().await.unwrap();
-    prices::upsert(&mut tx, PriceBatch { records: vec![record], now: at(99) }).await.unwrap();
+    prices::upsert(&mut tx, vec![record]).await.unwrap();
     tx.commit().await.unwrap();
 }
 

@@ -1,4 +1,4 @@
--- The shop's copy of the catalogue. Money in 1/10,000 yuan, instants as fixed-width RFC 3339 UTC text.
+-- The shop's copy of the catalogue. Instants are fixed-width RFC 3339 UTC text.
 CREATE TABLE products (
     id                 integer PRIMARY KEY AUTOINCREMENT,
     product_code       text NOT NULL UNIQUE,
@@ -11,12 +11,6 @@ CREATE TABLE products (
     brand_assigned     boolean NOT NULL DEFAULT false,
     product_image_url  text,
     product_page_urls  json NOT NULL DEFAULT '[]',
-    supply_price_e4    bigint,
-    invoice_price_e4   bigint,
-    market_price_e4    bigint,
-    stock_rebate       text,
-    rebate_policy      text,
-    rebate_money_e4    bigint,
     is_sales           boolean NOT NULL DEFAULT true,
     no_sales_reason    text,
     source             text NOT NULL DEFAULT 'haier',
@@ -34,9 +28,20 @@ CREATE TABLE product_sync (
     product_id      integer PRIMARY KEY NOT NULL,
     catalogue_at    text,
     catalogue_hash  bigint,
-    price_at        text,
-    price_hash      bigint,
     stock_at        text
+);
+
+-- Prices, in 1/10,000 yuan: they change by themselves and far more often than the wide row.
+CREATE TABLE product_prices (
+    product_id        integer PRIMARY KEY NOT NULL,
+    price_at          text NOT NULL,
+    price_hash        bigint NOT NULL,
+    supply_price_e4   bigint,
+    invoice_price_e4  bigint,
+    market_price_e4   bigint,
+    stock_rebate      text,
+    rebate_policy     text,
+    rebate_money_e4   bigint
 );
 
 -- Stock per product and county: the sum over Haier's warehouses, and which of them is the fullest.

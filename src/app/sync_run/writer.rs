@@ -16,15 +16,14 @@ use crate::{
     error::Result,
     store::{
         catalogue::{self, CatalogueBatch},
-        prices::{self, PriceBatch},
-        stock,
+        prices, stock,
         sync_failures::{self, NewFailure},
         sync_runs,
     },
 };
 
-/// Steps that wait while the writer commits.
-const STEPS_AHEAD: usize = 8;
+/// Steps of 20 to 50 rows that wait while the writer commits: enough for its next transaction.
+const STEPS_AHEAD: usize = 128;
 
 /// What the fetching side found out.
 #[derive(Debug)]
@@ -179,7 +178,7 @@ impl Writer {
             now,
         };
         catalogue::upsert(&mut tx, batch).await?;
-        prices::upsert(&mut tx, PriceBatch { records: found.prices, now }).await?;
+        prices::upsert(&mut tx, found.prices).await?;
         stock::upsert(&mut tx, found.stock).await?;
         if !found.failures.is_empty() {
             let added =

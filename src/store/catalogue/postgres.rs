@@ -1,33 +1,20 @@
 //! Catalogue records on PostgreSQL: whole batches by UNNEST, a handful of statements whatever their size.
 
-use std::collections::HashMap;
-
 use diesel::{
     QueryableByName,
     sql_types::{Array, BigInt, Bool, Nullable, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 
-use super::{CatalogueBatch, Written, content_hash};
+use super::{CatalogueBatch, Written};
 use crate::{
     domain::products::CatalogueRecord,
     store::{
         Result,
+        content::{self, Known, Record as _, StoredByCode},
         instant::{At, Instant},
     },
 };
-
-#[derive(QueryableByName)]
-struct Stored {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
-    #[diesel(sql_type = Text)]
-    product_code: String,
-    #[diesel(sql_type = Nullable<Instant>)]
-    catalogue_at: Option<At>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    catalogue_hash: Option<i64>,
-}
 
 #[derive(QueryableByName)]
 struct Inserted {
@@ -38,64 +25,48 @@ struct Inserted {
 }
 
 pub(super) async fn upsert(conn: &mut AsyncPgConnection, batch: &CatalogueBatch) -> Result<Written> {
-    let mut written = Written::default();
-    let hashed: Vec<_> = batch.records.iter().map(|record| (record, content_hash(record))).collect();
-    let mut stored = lock(conn, &batch.records).await?;
-    let new: Vec<_> =
-        hashed.iter().filter(|(record, _)| !stored.contains_key(record.code.as_str())).copied().collect();
-    if !new.is_empty() {
-        written.inserted = insert(conn, batch, &new).await?;
-        if written.inserted < new.len() {
-            // Another writer inserted some of them meanwhile: they are stored now, so look again and compare.
-            let late: Vec<_> = new.iter().map(|(record, _)| (*record).clone()).collect();
-            stored.extend(lock(conn, &late).await?);
-        }
+    let CatalogueBatch { records, .. } = batch;
+    let mut stored = lock(conn, records.iter()).await?;
+    let new = content::decide(records, &stored, batch.assigns()).new;
+    let inserted = if new.is_empty() { 0 } else { insert(conn, batch, &new).await? };
+    if inserted < new.len() {
+        // Another writer inserted some of them meanwhile: they are stored now, so look again and compare.
+        stored.extend(lock(conn, new.iter().copied()).await?);
     }
-    let mut touched = Vec::new();
-    let mut changed = Vec::new();
-    for (record, hash) in &hashed {
-        let Some(row) = stored.get(record.code.as_str()) else { continue };
-        let newer = row.catalogue_at.is_none_or(|at| at.0 < record.asked_at);
-        if newer {
-            touched.push((row.id, *hash, At(record.asked_at)));
-            if batch.assigns() || row.catalogue_hash != Some(*hash) {
-                changed.push((row.id, *record));
-            }
-        }
+    let decision = content::decide(records, &stored, batch.assigns());
+    if !decision.changed.is_empty() {
+        update(conn, batch, &decision.changed).await?;
     }
-    if !changed.is_empty() {
-        update(conn, batch, &changed).await?;
+    if !decision.changed.is_empty() || !decision.same.is_empty() {
+        touch(conn, decision.changed.iter().chain(&decision.same)).await?;
     }
-    if !touched.is_empty() {
-        touch(conn, touched).await?;
-    }
-    written.updated = changed.len();
-    written.unchanged = batch.records.len() - written.inserted - written.updated;
-    Ok(written)
+    let updated = decision.changed.len();
+    Ok(Written { inserted, updated, unchanged: records.len() - inserted - updated })
 }
 
 /// Reads what is stored of these codes and locks it, in the order of the codes.
-async fn lock(conn: &mut AsyncPgConnection, records: &[CatalogueRecord]) -> Result<HashMap<String, Stored>> {
-    let codes: Vec<&str> = records.iter().map(|record| record.code.as_str()).collect();
-    let rows: Vec<Stored> = diesel::sql_query(
-        "SELECT p.id, p.product_code, s.catalogue_at, s.catalogue_hash \
+async fn lock(
+    conn: &mut AsyncPgConnection,
+    records: impl Iterator<Item = &CatalogueRecord>,
+) -> Result<StoredByCode> {
+    let rows = diesel::sql_query(
+        "SELECT p.id, p.product_code, s.catalogue_at AS asked_at, s.catalogue_hash AS hash \
          FROM products p JOIN product_sync s ON s.product_id = p.id \
          WHERE p.product_code = ANY($1) ORDER BY p.product_code FOR UPDATE OF s",
     )
-    .bind::<Array<Text>, _>(codes)
+    .bind::<Array<Text>, _>(records.map(|record| record.code.as_str()).collect::<Vec<_>>())
     .load(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.product_code.clone(), row)).collect())
+    Ok(content::by_code(rows))
 }
 
-/// Inserts rows that were not there a moment ago; returns how many really were not.
+/// Inserts rows that were not there a moment ago, each with its side row; returns how many really were not.
 async fn insert(
     conn: &mut AsyncPgConnection,
     batch: &CatalogueBatch,
-    new: &[(&CatalogueRecord, i64)],
+    new: &[&CatalogueRecord],
 ) -> Result<usize> {
-    let columns = Columns::of(new.iter().map(|(record, _)| *record));
-    let codes: Vec<&str> = new.iter().map(|(record, _)| record.code.as_str()).collect();
+    let columns = Columns::of(new);
     let inserted: Vec<Inserted> = diesel::sql_query(
         "INSERT INTO products (product_code, product_model, name, product_group, category, category_assigned, \
              brand, brand_assigned, product_image_url, product_page_urls, is_sales, no_sales_reason, \
@@ -106,7 +77,7 @@ async fn insert(
              AS u(code, model, name, grp, brand, image, pages, is_sales, reason) \
          ON CONFLICT (product_code) DO NOTHING RETURNING id, product_code",
     )
-    .bind::<Array<Text>, _>(codes)
+    .bind::<Array<Text>, _>(new.iter().map(|record| record.code.as_str()).collect::<Vec<_>>())
     .bind::<Array<Nullable<Text>>, _>(columns.models)
     .bind::<Array<Nullable<Text>>, _>(columns.names)
     .bind::<Array<Nullable<Text>>, _>(columns.groups)
@@ -120,10 +91,11 @@ async fn insert(
     .bind::<Instant, _>(At(batch.now))
     .load(conn)
     .await?;
-    let by_code: HashMap<&str, _> =
-        new.iter().map(|(record, hash)| (record.code.as_str(), (*hash, At(record.asked_at)))).collect();
+    // In the order of the records but for the gaps that other writers' rows leave.
+    let mut records = new.iter();
     let beside = inserted.iter().filter_map(|row| {
-        by_code.get(row.product_code.as_str()).map(|(hash, asked_at)| (row.id, *hash, *asked_at))
+        let record = records.find(|record| record.code.as_str() == row.product_code)?;
+        Some((row.id, record.content_hash(), At(record.asked_at)))
     });
     let (ids, hashes, instants): (Vec<i64>, Vec<i64>, Vec<At>) = beside.collect();
     diesel::sql_query(
@@ -140,10 +112,10 @@ async fn insert(
 async fn update(
     conn: &mut AsyncPgConnection,
     batch: &CatalogueBatch,
-    changed: &[(i64, &CatalogueRecord)],
+    changed: &[Known<'_, CatalogueRecord>],
 ) -> Result<()> {
-    let columns = Columns::of(changed.iter().map(|(_, record)| *record));
-    let ids: Vec<i64> = changed.iter().map(|(id, _)| *id).collect();
+    let columns = Columns::of(&changed.iter().map(|known| known.record).collect::<Vec<_>>());
+    let ids: Vec<i64> = changed.iter().map(|known| known.id).collect();
     diesel::sql_query(
         "UPDATE products p SET product_model = coalesce(u.model, p.product_model), name = coalesce(u.name, p.name), \
              product_group = coalesce(u.grp, p.product_group), \
@@ -178,8 +150,12 @@ async fn update(
     Ok(())
 }
 
-async fn touch(conn: &mut AsyncPgConnection, touched: Vec<(i64, i64, At)>) -> Result<()> {
-    let (ids, hashes, instants): (Vec<i64>, Vec<i64>, Vec<At>) = touched.into_iter().collect();
+async fn touch<'a>(
+    conn: &mut AsyncPgConnection,
+    known: impl Iterator<Item = &'a Known<'a, CatalogueRecord>>,
+) -> Result<()> {
+    let (ids, hashes, instants): (Vec<i64>, Vec<i64>, Vec<At>) =
+        known.map(|known| (known.id, known.hash, At(known.record.asked_at))).collect();
     diesel::sql_query(
         "UPDATE product_sync s SET catalogue_at = u.at, catalogue_hash = u.hash \
          FROM unnest($1, $2, $3) AS u(id, hash, at) WHERE s.product_id = u.id",
@@ -205,9 +181,9 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(records: impl Iterator<Item = &'a CatalogueRecord> + Clone) -> Self {
+    fn of(records: &[&'a CatalogueRecord]) -> Self {
         let text = |field: fn(&CatalogueRecord) -> &Option<String>| {
-            records.clone().map(|record| field(record).as_deref()).collect()
+            records.iter().map(|record| field(record).as_deref()).collect()
         };
         Self {
             models: text(|record| &record.model),
@@ -217,10 +193,10 @@ impl<'a> Columns<'a> {
             images: text(|record| &record.image_url),
             reasons: text(|record| &record.no_sales_reason),
             pages: records
-                .clone()
+                .iter()
                 .map(|record| record.page_urls.as_ref().map(|urls| serde_json::json!(urls).to_string()))
                 .collect(),
-            is_sales: records.map(|record| record.is_sales).collect(),
+            is_sales: records.iter().map(|record| record.is_sales).collect(),
         }
     }
 }

@@ -1,58 +1,38 @@
 //! Catalogue records on SQLite: whole batches as one JSON array, a handful of statements whatever their size, since every
 //! statement of diesel's that writes is parsed anew.
 
-use std::collections::HashMap;
-
 use diesel::{
-    QueryableByName, RunQueryDsl as _, SqliteConnection,
-    sql_types::{BigInt, Nullable, Text},
+    RunQueryDsl as _, SqliteConnection,
+    sql_types::{Nullable, Text},
 };
 use serde_json::{Value, json};
 
-use super::{CatalogueBatch, Written, content_hash};
+use super::{CatalogueBatch, Written};
 use crate::{
     domain::products::CatalogueRecord,
-    store::instant::{At, Instant},
+    store::{
+        content::{self, Record as _, StoredByCode},
+        instant::{At, Instant},
+    },
 };
 
-#[derive(QueryableByName)]
-struct Stored {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
-    #[diesel(sql_type = Text)]
-    product_code: String,
-    #[diesel(sql_type = Nullable<Instant>)]
-    catalogue_at: Option<At>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    catalogue_hash: Option<i64>,
-}
-
 pub(super) fn upsert(conn: &mut SqliteConnection, batch: &CatalogueBatch) -> diesel::QueryResult<Written> {
-    let stored = find(conn, &batch.records)?;
-    let (mut new, mut changed, mut touched) = (Vec::new(), Vec::new(), Vec::new());
-    for record in &batch.records {
-        let hash = content_hash(record);
-        let Some(row) = stored.get(record.code.as_str()) else {
-            new.push(with_content(json!(record.code.as_str()), record, &[json!(hash), at(record)]));
-            continue;
-        };
-        if row.catalogue_at.is_some_and(|at| at.0 >= record.asked_at) {
-            continue;
-        }
-        touched.push(json!([row.id, hash, at(record)]));
-        if batch.assigns() || row.catalogue_hash != Some(hash) {
-            changed.push(with_content(json!(row.id), record, &[]));
-        }
+    let decision = content::decide(&batch.records, &find(conn, &batch.records)?, batch.assigns());
+    let (inserted, updated) = (decision.new.len(), decision.changed.len());
+    if inserted > 0 {
+        let rows = decision.new.iter().map(|record| {
+            with_content(json!(record.code.as_str()), record, &[json!(record.content_hash()), at(record)])
+        });
+        insert(conn, batch, &Value::from_iter(rows).to_string())?;
     }
-    let (inserted, updated) = (new.len(), changed.len());
-    if !new.is_empty() {
-        insert(conn, batch, &Value::from(new).to_string())?;
+    if updated > 0 {
+        let rows = decision.changed.iter().map(|known| with_content(json!(known.id), known.record, &[]));
+        update(conn, batch, &Value::from_iter(rows).to_string())?;
     }
-    if !changed.is_empty() {
-        update(conn, batch, &Value::from(changed).to_string())?;
-    }
-    if !touched.is_empty() {
-        touch(conn, &Value::from(touched).to_string())?;
+    if updated > 0 || !decision.same.is_empty() {
+        let known = decision.changed.iter().chain(&decision.same);
+        let rows = known.map(|known| json!([known.id, known.hash, at(known.record)]));
+        touch(conn, &Value::from_iter(rows).to_string())?;
     }
     Ok(Written { inserted, updated, unchanged: batch.records.len() - inserted - updated })
 }
@@ -79,18 +59,16 @@ fn with_content(key: Value, record: &CatalogueRecord, rest: &[Value]) -> Value {
     Value::from(row)
 }
 
-fn find(
-    conn: &mut SqliteConnection,
-    records: &[CatalogueRecord],
-) -> diesel::QueryResult<HashMap<String, Stored>> {
+fn find(conn: &mut SqliteConnection, records: &[CatalogueRecord]) -> diesel::QueryResult<StoredByCode> {
     let codes: Vec<&str> = records.iter().map(|record| record.code.as_str()).collect();
-    let rows: Vec<Stored> = diesel::sql_query(
-        "SELECT p.id, p.product_code, s.catalogue_at, s.catalogue_hash FROM json_each(?) AS j \
-         JOIN products p ON p.product_code = j.value JOIN product_sync s ON s.product_id = p.id",
+    let rows = diesel::sql_query(
+        "SELECT p.id, p.product_code, s.catalogue_at AS asked_at, s.catalogue_hash AS hash \
+         FROM json_each(?) AS j JOIN products p ON p.product_code = j.value \
+         JOIN product_sync s ON s.product_id = p.id",
     )
     .bind::<Text, _>(json!(codes).to_string())
     .load(conn)?;
-    Ok(rows.into_iter().map(|row| (row.product_code.clone(), row)).collect())
+    Ok(content::by_code(rows))
 }
 
 fn insert(conn: &mut SqliteConnection, batch: &CatalogueBatch, rows: &str) -> diesel::QueryResult<()> {

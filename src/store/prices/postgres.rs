@@ -1,108 +1,143 @@
 //! Price records on PostgreSQL: whole batches by UNNEST.
 
-use std::collections::HashMap;
-
-use chrono::{DateTime, Utc};
-use diesel::{
-    QueryableByName,
-    sql_types::{Array, BigInt, Bool, Nullable, Text},
-};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 
-use super::{PriceBatch, Written, content_hash};
+use super::Written;
 use crate::{
     domain::{decimal::Money, products::PriceRecord},
     store::{
         Result,
+        content::{self, Known, Record as _, StoredByCode},
         instant::{At, Instant},
     },
 };
 
-#[derive(QueryableByName)]
-struct Stored {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
-    #[diesel(sql_type = Text)]
-    product_code: String,
-    #[diesel(sql_type = Nullable<Instant>)]
-    price_at: Option<At>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    price_hash: Option<i64>,
+pub(super) async fn upsert(conn: &mut AsyncPgConnection, records: &[PriceRecord]) -> Result<Written> {
+    let mut stored = lock(conn, records.iter()).await?;
+    let new = content::decide(records, &stored, false).new;
+    let inserted = if new.is_empty() { 0 } else { insert(conn, &new).await? };
+    if inserted < new.len() {
+        // Codes that are no products, or another writer was first: its rows are stored now, so look again and compare.
+        stored.extend(lock(conn, new.iter().copied()).await?);
+    }
+    let decision = content::decide(records, &stored, false);
+    if !decision.changed.is_empty() {
+        update(conn, &decision.changed).await?;
+    }
+    if !decision.same.is_empty() {
+        touch(conn, &decision.same).await?;
+    }
+    let updated = decision.changed.len();
+    Ok(Written { inserted, updated, unchanged: records.len() - inserted - updated })
 }
 
-pub(super) async fn upsert(conn: &mut AsyncPgConnection, batch: &PriceBatch) -> Result<Written> {
-    let PriceBatch { records, now } = batch;
-    let codes: Vec<&str> = records.iter().map(|record| record.code.as_str()).collect();
-    let stored: Vec<Stored> = diesel::sql_query(
-        "SELECT p.id, p.product_code, s.price_at, s.price_hash \
-         FROM products p JOIN product_sync s ON s.product_id = p.id \
+/// Reads what is stored of these prices and locks it, in the order of the codes.
+async fn lock(
+    conn: &mut AsyncPgConnection,
+    records: impl Iterator<Item = &PriceRecord>,
+) -> Result<StoredByCode> {
+    let rows = diesel::sql_query(
+        "SELECT p.id, p.product_code, s.price_at AS asked_at, s.price_hash AS hash \
+         FROM products p JOIN product_prices s ON s.product_id = p.id \
          WHERE p.product_code = ANY($1) ORDER BY p.product_code FOR UPDATE OF s",
     )
-    .bind::<Array<Text>, _>(codes)
+    .bind::<Array<Text>, _>(records.map(|record| record.code.as_str()).collect::<Vec<_>>())
     .load(conn)
     .await?;
-    let stored: HashMap<&str, &Stored> = stored.iter().map(|row| (row.product_code.as_str(), row)).collect();
-    let (mut touched, mut changed) = (Vec::new(), Vec::new());
-    for record in records {
-        let Some(row) = stored.get(record.code.as_str()) else { continue };
-        if row.price_at.is_none_or(|at| at.0 < record.asked_at) {
-            let hash = content_hash(record);
-            touched.push((row.id, hash, At(record.asked_at)));
-            if row.price_hash != Some(hash) {
-                changed.push((row.id, record));
-            }
-        }
-    }
-    if !changed.is_empty() {
-        update(conn, &changed, *now).await?;
-    }
-    let (ids, hashes, instants): (Vec<i64>, Vec<i64>, Vec<At>) = touched.into_iter().collect();
-    diesel::sql_query(
-        "UPDATE product_sync s SET price_at = u.at, price_hash = u.hash \
-         FROM unnest($1, $2, $3) AS u(id, hash, at) WHERE s.product_id = u.id",
-    )
-    .bind::<Array<BigInt>, _>(ids)
-    .bind::<Array<BigInt>, _>(hashes)
-    .bind::<Array<Instant>, _>(instants)
-    .execute(conn)
-    .await?;
-    Ok(Written { inserted: 0, updated: changed.len(), unchanged: records.len() - changed.len() })
+    Ok(content::by_code(rows))
 }
 
-async fn update(
-    conn: &mut AsyncPgConnection,
-    changed: &[(i64, &PriceRecord)],
-    now: DateTime<Utc>,
-) -> Result<()> {
-    let ids: Vec<i64> = changed.iter().map(|(id, _)| *id).collect();
-    let amount = |field: fn(&PriceRecord) -> Option<Money>| -> Vec<Option<i64>> {
-        changed.iter().map(|(_, record)| field(record).map(|money| money.e4)).collect()
-    };
-    let text = |field: fn(&PriceRecord) -> &Option<String>| -> Vec<Option<&str>> {
-        changed.iter().map(|(_, record)| field(record).as_deref()).collect()
-    };
-    let withdrawn: Vec<bool> = changed.iter().map(|(_, record)| record.withdraws_prices()).collect();
-    diesel::sql_query(
-        "UPDATE products p SET \
-             supply_price_e4 = CASE WHEN u.withdrawn THEN NULL ELSE coalesce(u.supply, p.supply_price_e4) END, \
-             invoice_price_e4 = CASE WHEN u.withdrawn THEN NULL ELSE coalesce(u.invoice, p.invoice_price_e4) END, \
-             market_price_e4 = CASE WHEN u.withdrawn THEN NULL ELSE coalesce(u.market, p.market_price_e4) END, \
-             stock_rebate = coalesce(u.rebate, p.stock_rebate), rebate_policy = coalesce(u.policy, p.rebate_policy), \
-             rebate_money_e4 = coalesce(u.money, p.rebate_money_e4), updated_at = $9 \
-         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) \
-             AS u(id, supply, invoice, market, money, rebate, policy, withdrawn) \
-         WHERE p.id = u.id",
+/// Inserts prices that were not there a moment ago; returns how many really were not.
+async fn insert(conn: &mut AsyncPgConnection, new: &[&PriceRecord]) -> Result<usize> {
+    let columns = Columns::of(new);
+    let inserted = diesel::sql_query(
+        "INSERT INTO product_prices (product_id, price_at, price_hash, supply_price_e4, invoice_price_e4, \
+             market_price_e4, rebate_money_e4, stock_rebate, rebate_policy) \
+         SELECT p.id, u.at, u.hash, u.supply, u.invoice, u.market, u.money, u.rebate, u.policy \
+         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+             AS u(code, at, hash, supply, invoice, market, money, rebate, policy) \
+         JOIN products p ON p.product_code = u.code ON CONFLICT (product_id) DO NOTHING",
     )
-    .bind::<Array<BigInt>, _>(ids)
-    .bind::<Array<Nullable<BigInt>>, _>(amount(|record| record.supply_price))
-    .bind::<Array<Nullable<BigInt>>, _>(amount(|record| record.invoice_price))
-    .bind::<Array<Nullable<BigInt>>, _>(amount(|record| record.market_price))
-    .bind::<Array<Nullable<BigInt>>, _>(amount(|record| record.rebate_money))
-    .bind::<Array<Nullable<Text>>, _>(text(|record| &record.stock_rebate))
-    .bind::<Array<Nullable<Text>>, _>(text(|record| &record.rebate_policy))
-    .bind::<Array<Bool>, _>(withdrawn)
-    .bind::<Instant, _>(At(now))
+    .bind::<Array<Text>, _>(new.iter().map(|record| record.code.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Instant>, _>(new.iter().map(|record| At(record.asked_at)).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(new.iter().map(|record| record.content_hash()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<BigInt>>, _>(columns.supply)
+    .bind::<Array<Nullable<BigInt>>, _>(columns.invoice)
+    .bind::<Array<Nullable<BigInt>>, _>(columns.market)
+    .bind::<Array<Nullable<BigInt>>, _>(columns.money)
+    .bind::<Array<Nullable<Text>>, _>(columns.rebates)
+    .bind::<Array<Nullable<Text>>, _>(columns.policies)
+    .execute(conn)
+    .await?;
+    Ok(inserted)
+}
+
+async fn update(conn: &mut AsyncPgConnection, changed: &[Known<'_, PriceRecord>]) -> Result<()> {
+    let records: Vec<_> = changed.iter().map(|known| known.record).collect();
+    let columns = Columns::of(&records);
+    diesel::sql_query(
+        "UPDATE product_prices s SET price_at = u.at, price_hash = u.hash, \
+             supply_price_e4 = CASE WHEN u.withdrawn THEN NULL ELSE coalesce(u.supply, s.supply_price_e4) END, \
+             invoice_price_e4 = CASE WHEN u.withdrawn THEN NULL ELSE coalesce(u.invoice, s.invoice_price_e4) END, \
+             market_price_e4 = CASE WHEN u.withdrawn THEN NULL ELSE coalesce(u.market, s.market_price_e4) END, \
+             stock_rebate = coalesce(u.rebate, s.stock_rebate), rebate_policy = coalesce(u.policy, s.rebate_policy), \
+             rebate_money_e4 = coalesce(u.money, s.rebate_money_e4) \
+         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+             AS u(id, at, hash, supply, invoice, market, money, rebate, policy, withdrawn) \
+         WHERE s.product_id = u.id",
+    )
+    .bind::<Array<BigInt>, _>(changed.iter().map(|known| known.id).collect::<Vec<_>>())
+    .bind::<Array<Instant>, _>(records.iter().map(|record| At(record.asked_at)).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(changed.iter().map(|known| known.hash).collect::<Vec<_>>())
+    .bind::<Array<Nullable<BigInt>>, _>(columns.supply)
+    .bind::<Array<Nullable<BigInt>>, _>(columns.invoice)
+    .bind::<Array<Nullable<BigInt>>, _>(columns.market)
+    .bind::<Array<Nullable<BigInt>>, _>(columns.money)
+    .bind::<Array<Nullable<Text>>, _>(columns.rebates)
+    .bind::<Array<Nullable<Text>>, _>(columns.policies)
+    .bind::<Array<Bool>, _>(records.iter().map(|record| record.withdraws_prices()).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())
+}
+
+async fn touch(conn: &mut AsyncPgConnection, same: &[Known<'_, PriceRecord>]) -> Result<()> {
+    diesel::sql_query(
+        "UPDATE product_prices s SET price_at = u.at FROM unnest($1, $2) AS u(id, at) WHERE s.product_id = u.id",
+    )
+    .bind::<Array<BigInt>, _>(same.iter().map(|known| known.id).collect::<Vec<_>>())
+    .bind::<Array<Instant>, _>(same.iter().map(|known| At(known.record.asked_at)).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The records turned on their side.
+struct Columns<'a> {
+    supply: Vec<Option<i64>>,
+    invoice: Vec<Option<i64>>,
+    market: Vec<Option<i64>>,
+    money: Vec<Option<i64>>,
+    rebates: Vec<Option<&'a str>>,
+    policies: Vec<Option<&'a str>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(records: &[&'a PriceRecord]) -> Self {
+        let amount = |field: fn(&PriceRecord) -> Option<Money>| {
+            records.iter().map(|record| field(record).map(|money| money.e4)).collect()
+        };
+        let text = |field: fn(&PriceRecord) -> &Option<String>| {
+            records.iter().map(|record| field(record).as_deref()).collect()
+        };
+        Self {
+            supply: amount(|record| record.supply_price),
+            invoice: amount(|record| record.invoice_price),
+            market: amount(|record| record.market_price),
+            money: amount(|record| record.rebate_money),
+            rebates: text(|record| &record.stock_rebate),
+            policies: text(|record| &record.rebate_policy),
+        }
+    }
 }
