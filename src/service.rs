@@ -24,7 +24,7 @@ use crate::{
     grpc, http,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
-    upstream::{self, Budget, MemoryLedger, Openplat},
+    upstream::{self, BreakerSettings, Budget, MemoryLedger, Openplat, RetrySettings},
     workers,
 };
 
@@ -252,6 +252,18 @@ fn open_upstream(
         request_timeout: settings.upstream.request_timeout,
         token_timeout: settings.upstream.token_timeout,
         listing_timeout: settings.upstream.listing_timeout,
+        retry: RetrySettings {
+            tries: settings.upstream.tries,
+            base: settings.upstream.retry_base,
+            max: settings.upstream.retry_max,
+            seed: rand::random(),
+        },
+        breaker: BreakerSettings {
+            failures: settings.upstream.breaker_failures,
+            open: settings.upstream.breaker_open,
+            probes: settings.upstream.breaker_probes,
+        },
+        rate: settings.upstream_rate,
     };
     let clock: Arc<dyn Clock> = clock.clone();
     Ok(Openplat::new(account, limits, budget, clock)?)

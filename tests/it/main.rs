@@ -7,6 +7,7 @@ mod deploy;
 mod faults;
 mod layering;
 mod live;
+mod policy;
 #[cfg(target_os = "linux")]
 mod processes;
 mod requests;
