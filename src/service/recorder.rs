@@ -41,6 +41,7 @@ fn describe() {
         "haier_upstream_breaker_state",
         "An operation's breaker: 0 closed, 1 half open, 2 open"
     );
+    metrics::describe_gauge!("haier_upstream_paused", "1 while an operator holds back calls to this target");
     metrics::describe_gauge!("haier_upstream_waiting", "Callers that wait for a slot in the budget");
     metrics::describe_counter!("haier_sync_rows_total", "Records committed by runs, by kind");
     metrics::describe_counter!("haier_sync_runs_total", "Runs ended here, by end reason and status");

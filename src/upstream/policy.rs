@@ -30,7 +30,7 @@ use super::{
     traffic::Traffic,
     transport::{self, Reading, Sending},
 };
-use crate::domain::{accounts::Account, clock::Clock};
+use crate::domain::{accounts::Account, clock::Clock, pauses::PauseTarget};
 
 /// Makes calls under one account.
 pub(super) struct Caller {
@@ -197,6 +197,7 @@ impl Caller {
     pub(super) fn status(&self) -> SystemStatus {
         let (last_second, last_minute) = self.traffic.lately();
         SystemStatus {
+            system: PauseTarget::OpenPlatform.as_str().to_owned(),
             account: self.account.name.clone(),
             budget: BudgetStatus {
                 limit: self.settings.rate,

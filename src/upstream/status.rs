@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SystemStatus {
+    /// Which system: "open-platform".
+    pub system: String,
     /// Name of the account it is called under.
     pub account: String,
     /// Its budget of calls.

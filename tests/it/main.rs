@@ -19,3 +19,4 @@ mod stored_runs;
 mod support;
 mod sync_logs;
 mod syncs;
+mod upstream_control;
