@@ -11,7 +11,8 @@ use std::{
 
 use prost::Message;
 
-const PROTOS: [&str; 1] = ["haier/integration/v1/haier_integration.proto"];
+const PROTOS: [&str; 2] =
+    ["haier/integration/v1/haier_administration.proto", "haier/integration/v1/haier_integration.proto"];
 const COMMIT: &str = "HAIER_INTEGRATION_COMMIT";
 /// Characters of a commit that `--version` shows.
 const COMMIT_LENGTH: usize = 12;

@@ -9,8 +9,10 @@ pub mod health;
 mod live;
 mod logistics;
 pub mod page_tokens;
+mod pauses;
 mod prices;
 mod products;
+mod replicas;
 mod stock;
 mod sync_logs;
 mod sync_run;
@@ -25,10 +27,12 @@ use tokio_util::sync::CancellationToken;
 pub use clock::SystemClock;
 pub use prices::{LivePrices, PriceFailure};
 pub use products::FoundProducts;
+pub use replicas::{ReplicaStatus, UpstreamStatus};
 pub use sync_runs::{Progress, SyncWatch};
 
+pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
-    domain::{clock::Clock, ids::IdGenerator},
+    domain::{clock::Clock, ids::IdGenerator, pauses::Pause},
     store::Store,
     upstream::Openplat,
 };
@@ -69,6 +73,12 @@ pub struct App {
     runs: RunSettings,
     /// Name of this process in leases.
     worker: String,
+    /// This process as others see it.
+    replica: replicas::Replica,
+    /// What an operator holds back, as last read.
+    pauses: watch::Sender<Vec<Pause>>,
+    /// Held while they are read and obeyed.
+    pauses_reading: tokio::sync::Mutex<()>,
     /// Raised whenever a run commits something, so that watchers look again.
     committed: watch::Sender<u64>,
     /// Rung when there is a run to claim.
@@ -90,25 +100,33 @@ pub struct Parts {
     pub runs: RunSettings,
     /// A number of this process, for ids and leases.
     pub process: u16,
+    /// Name of the machine, for a person to know this process by.
+    pub host: String,
+    /// Version of this program.
+    pub version: &'static str,
 }
 
 impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, upstream, runs, process } = parts;
+        let Parts { store, clock, upstream, runs, process, host, version } = parts;
+        let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
-            clock,
             ids: IdGenerator::new(process),
             upstream: upstream.map(Arc::new),
             live: live::Live::default(),
             runs,
             worker: format!("{}-{process}", std::process::id()),
+            replica: replicas::Replica::new(name, version, clock.now()),
+            pauses: watch::Sender::new(Vec::new()),
+            pauses_reading: tokio::sync::Mutex::default(),
             committed: watch::Sender::new(0),
             wake: Notify::new(),
             stopping: CancellationToken::new(),
             health: watch::Sender::new(health::Health::default()),
+            clock,
         })
     }
 

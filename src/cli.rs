@@ -26,6 +26,7 @@ mod sync;
 mod table;
 #[cfg(test)]
 mod tests;
+mod upstream;
 
 use console::Console;
 use failure::Failure;
@@ -42,6 +43,7 @@ Examples:
   haier-integration sync --sync-prices     the whole catalogue with prices, now
   haier-integration logs                   what ran lately
   haier-integration products list          what the shop's copy holds
+  haier-integration status                 how calls to Haier stand
   haier-integration help sync              more about one command")]
 struct Cli {
     #[command(subcommand)]
@@ -59,6 +61,7 @@ enum Command {
     Stock(stock::StockArgs),
     Balance(balance::BalanceArgs),
     Logistics(logistics::LogisticsArgs),
+    Status(upstream::StatusArgs),
 }
 
 /// Reads the command line, runs the command, and tells an error as one line.
@@ -90,6 +93,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Stock(args) => block_on(&mut client, stock::run(args, console)),
         Command::Balance(args) => block_on(&mut client, balance::run(args, console)),
         Command::Logistics(args) => block_on(&mut client, logistics::run(args, console)),
+        Command::Status(args) => block_on(&mut client, upstream::run(args, console)),
     }
 }
 

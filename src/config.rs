@@ -80,6 +80,18 @@ pub struct UpstreamSettings {
     pub token_timeout: Duration,
     /// Longest time of the whole-catalogue answer.
     pub listing_timeout: Duration,
+    /// Sends of one call in all, 1 to 10.
+    pub tries: u32,
+    /// Longest wait before the second send; doubled before each further one.
+    pub retry_base: Duration,
+    /// Longest wait before any send; not below `retry_base`.
+    pub retry_max: Duration,
+    /// Outages in a row that open an operation's breaker.
+    pub breaker_failures: u32,
+    /// How long an open breaker refuses calls.
+    pub breaker_open: Duration,
+    /// Calls that must succeed before it closes again.
+    pub breaker_probes: u32,
 }
 
 /// How runs work.
@@ -139,6 +151,12 @@ impl Default for UpstreamSettings {
             request_timeout: Duration::from_secs(30),
             token_timeout: Duration::from_secs(10),
             listing_timeout: Duration::from_secs(3600),
+            tries: 3,
+            retry_base: Duration::from_millis(200),
+            retry_max: Duration::from_secs(5),
+            breaker_failures: 5,
+            breaker_open: Duration::from_secs(30),
+            breaker_probes: 3,
         }
     }
 }

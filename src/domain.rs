@@ -8,6 +8,7 @@ pub mod ids;
 pub mod logistics;
 pub mod messages;
 pub mod pages;
+pub mod pauses;
 pub mod products;
 pub mod reasons;
 pub mod stock;

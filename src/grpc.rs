@@ -1,5 +1,6 @@
 //! The gRPC services: decode, call a use case, encode. The only room that knows tonic's server.
 
+mod administration;
 mod balances;
 mod context;
 mod convert;
@@ -12,6 +13,7 @@ mod status;
 mod stock;
 mod sync_logs;
 mod sync_runs;
+mod upstream;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -28,6 +30,7 @@ use crate::{
     app::{App, health::Health},
     proto::{
         self,
+        haier_administration_server::{HaierAdministrationServer, SERVICE_NAME as ADMINISTRATION},
         haier_integration_server::{HaierIntegration, HaierIntegrationServer, SERVICE_NAME},
     },
 };
@@ -42,7 +45,8 @@ const LIVENESS: &str = "liveness";
 /// Most a request may be: 1,000 codes of 64 characters are far less.
 const MAX_REQUEST_BYTES: usize = 4 << 20;
 
-/// The service `HaierIntegration`.
+/// Both services: `HaierIntegration` here, `HaierAdministration` in the file of its name.
+#[derive(Clone)]
 struct Api {
     app: Arc<App>,
     default_deadline: Duration,
@@ -68,7 +72,12 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, default_deadline: Durat
             // Its descriptors are among the above, in both versions.
             .include_reflection_service(false)
     };
-    let api = HaierIntegrationServer::new(Api { app: Arc::clone(&app), default_deadline })
+    let api = Api { app: Arc::clone(&app), default_deadline };
+    let administration = HaierAdministrationServer::new(api.clone())
+        .max_decoding_message_size(MAX_REQUEST_BYTES)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .send_compressed(CompressionEncoding::Gzip);
+    let integration = HaierIntegrationServer::new(api)
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
@@ -84,7 +93,8 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, default_deadline: Durat
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
-        .add_service(api)
+        .add_service(administration)
+        .add_service(integration)
         .serve_with_incoming_shutdown(incoming, async move { stopping.cancelled().await })
         .await;
     reporting.abort();
@@ -93,7 +103,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, default_deadline: Durat
 
 /// Passes changes of health on to the health service: readiness turns, everything else serves while it lives.
 async fn report_health(mut reporter: HealthReporter, mut health: watch::Receiver<Health>) {
-    for name in ["", SERVICE_NAME, LIVENESS] {
+    for name in ["", SERVICE_NAME, ADMINISTRATION, LIVENESS] {
         reporter.set_service_status(name, ServingStatus::Serving).await;
     }
     loop {
@@ -102,7 +112,8 @@ async fn report_health(mut reporter: HealthReporter, mut health: watch::Receiver
         reporter.set_service_status(READINESS, status).await;
         if now.draining {
             // Forgotten and set anew: whoever watches has heard it, and their streams end, which the drain waits for.
-            let alive = ["", SERVICE_NAME, LIVENESS].map(|name| (name, ServingStatus::Serving));
+            let alive =
+                ["", SERVICE_NAME, ADMINISTRATION, LIVENESS].map(|name| (name, ServingStatus::Serving));
             for (name, status) in alive.into_iter().chain([(READINESS, status)]) {
                 reporter.clear_service_status(name).await;
                 reporter.set_service_status(name, status).await;

@@ -24,7 +24,7 @@ use crate::{
     grpc, http,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
-    upstream::{self, Budget, MemoryLedger, Openplat},
+    upstream::{self, BreakerSettings, Budget, MemoryLedger, Openplat, RetrySettings},
     workers,
 };
 
@@ -83,6 +83,8 @@ impl Service {
     /// # Errors
     /// When a port is taken, the database cannot be used, or the like.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
+        // First of all, so that no gauge is set before there is one.
+        let metrics = recorder::install()?;
         let grpc_listener = listen(settings.grpc_addr, "gRPC", "--grpc-addr").await?;
         let http_listener = listen(settings.http_addr, "metrics and health", "--http-addr").await?;
         let store = open_store(&settings).await?;
@@ -92,14 +94,16 @@ impl Service {
         let upstream = account.map(|account| open_upstream(account, &settings, &clock)).transpose()?;
         let process = rand::random::<u16>();
         let runs = run_settings(&settings);
-        let app = App::new(Parts { store, clock: clock.clone(), upstream, runs, process });
+        let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
+        let app = App::new(Parts { store, clock: clock.clone(), upstream, runs, process, host, version });
         workers::housekeeping::set_clock(&app, &clock).await;
         app.store().ensure_partitions(clock.now()).await?;
         app.check_database(settings.database_wait).await;
+        // Before anything is sent: a pause outlives a restart.
+        app.pauses_refresh().await?;
         app.sync_first_start().await?;
 
         let (grpc_addr, http_addr) = (grpc_listener.local_addr()?, http_listener.local_addr()?);
-        let metrics = recorder::install()?;
         let (http_stop, http_stopped) = oneshot::channel::<()>();
         let http = tokio::spawn(http::serve(Arc::clone(&app), metrics, http_listener, async {
             // A sender that is gone means the same as one that has spoken.
@@ -111,6 +115,7 @@ impl Service {
             tokio::spawn(workers::sync_runner::run(Arc::clone(&app))),
             tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
             tokio::spawn(workers::housekeeping::run(Arc::clone(&app), clock)),
+            tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
         ];
         Ok(Self { app, grpc_addr, http_addr, sandbox, settings, grpc, http, http_stop, workers })
     }
@@ -252,9 +257,28 @@ fn open_upstream(
         request_timeout: settings.upstream.request_timeout,
         token_timeout: settings.upstream.token_timeout,
         listing_timeout: settings.upstream.listing_timeout,
+        retry: RetrySettings {
+            tries: settings.upstream.tries,
+            base: settings.upstream.retry_base,
+            max: settings.upstream.retry_max,
+            seed: rand::random(),
+        },
+        breaker: BreakerSettings {
+            failures: settings.upstream.breaker_failures,
+            open: settings.upstream.breaker_open,
+            probes: settings.upstream.breaker_probes,
+        },
+        rate: settings.upstream_rate,
     };
     let clock: Arc<dyn Clock> = clock.clone();
     Ok(Openplat::new(account, limits, budget, clock)?)
+}
+
+/// The machine's name, which Kubernetes makes the pod's.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "replica".to_owned() } else { name.to_owned() }
 }
 
 fn run_settings(settings: &Settings) -> RunSettings {

@@ -15,8 +15,10 @@ mod schema;
 mod sqlite;
 
 pub mod catalogue;
+pub mod pauses;
 pub mod prices;
 pub mod products;
+pub mod replicas;
 pub mod stock;
 pub mod sync_failures;
 pub mod sync_logs;

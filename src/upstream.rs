@@ -2,48 +2,73 @@
 //!
 //! Built from an account, and replaced when that changes. Knows nothing of what is stored.
 
+mod breaker;
 mod budget;
+mod endpoint;
 mod envelope;
 mod error;
+mod gate;
 mod listing;
+mod matrix;
+mod patience;
 mod policy;
 mod record;
 mod redact;
+mod retry;
+mod status;
 mod token;
+mod token_flight;
+mod traffic;
+mod transport;
 mod wire;
 
 use std::{sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret as _;
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 
+pub use breaker::BreakerSettings;
 pub use budget::{Budget, MemoryLedger, Priority, SlotLedger, Turn};
 pub use error::{Error, Result};
 pub use listing::{Listing, ListingEvent};
-pub use policy::Call;
+pub use patience::{Call, Patience, Seat};
 pub use record::BadRecord;
+pub use retry::RetrySettings;
+pub use status::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 
 use crate::domain::{
     accounts::Account,
     balances::Balance,
     clock::Clock,
     logistics::{Logistics, LogisticsQuery},
+    pauses::Pause,
     products::{CatalogueRecord, PriceRecord, ProductCode},
     stock::{CountyCode, StockRecord},
 };
+use chrono::{DateTime, Utc};
+use endpoint::Endpoint;
 use envelope::Bare;
-use policy::{Caller, Endpoint};
+use listing::Streamed;
+use policy::Caller;
+use record::FieldError;
+use transport::Whole;
 use wire::{logistics, stock};
 
 /// Time limits and sizes of the client.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Longest time of one call.
+    /// Longest time of one send.
     pub request_timeout: Duration,
-    /// Longest time of one token call.
+    /// Longest time of one send of a token call.
     pub token_timeout: Duration,
     /// Longest time of a whole listing; its headers, and each read, have `request_timeout`.
     pub listing_timeout: Duration,
+    /// How often a call is repeated.
+    pub retry: RetrySettings,
+    /// When an operation is left alone.
+    pub breaker: BreakerSettings,
+    /// Calls a second that the budget allows, to show; 0: no limit.
+    pub rate: u32,
 }
 
 /// What Haier answered: each record by itself, readable or not, in Haier's order.
@@ -51,8 +76,7 @@ pub type Answer<T> = Vec<std::result::Result<T, BadRecord>>;
 
 /// The open platform, under one account.
 pub struct Openplat {
-    caller: Caller,
-    clock: Arc<dyn Clock>,
+    caller: Arc<Caller>,
 }
 
 impl Openplat {
@@ -61,20 +85,31 @@ impl Openplat {
     /// # Errors
     /// When this machine has no usable TLS roots.
     pub fn new(account: Account, settings: Settings, budget: Budget, clock: Arc<dyn Clock>) -> Result<Self> {
-        Ok(Self { caller: Caller::new(account, settings, budget, Arc::clone(&clock))?, clock })
+        Ok(Self { caller: Arc::new(Caller::new(account, settings, budget, clock)?) })
     }
 
     /// The account it was built from.
     #[must_use]
-    pub const fn account(&self) -> &Account {
+    pub fn account(&self) -> &Account {
         &self.caller.account
+    }
+
+    /// Pauses every call at once, also those that wait for a slot; `None` lets them pass again.
+    pub fn set_pause(&self, pause: Option<Pause>) {
+        self.caller.gate.set(pause);
+    }
+
+    /// How its budget, breakers and token stand.
+    #[must_use]
+    pub fn status(&self) -> SystemStatus {
+        self.caller.status()
     }
 
     /// Authenticates, unless a valid token is at hand.
     ///
     /// # Errors
     /// When Haier refuses or does not answer.
-    pub async fn authenticate(&self, call: &Call) -> Result<()> {
+    pub async fn authenticate(&self, call: &Call<'_>) -> Result<()> {
         self.caller.token(call).await.map(drop)
     }
 
@@ -82,30 +117,30 @@ impl Openplat {
     ///
     /// # Errors
     /// When the call fails as a whole.
-    pub async fn products(&self, codes: &[ProductCode], call: &Call) -> Result<Answer<CatalogueRecord>> {
+    pub async fn products(&self, codes: &[ProductCode], call: &Call<'_>) -> Result<Answer<CatalogueRecord>> {
         let mut body = self.products_body();
         body["productCodes"] = json!(codes.iter().map(ProductCode::as_str).collect::<Vec<_>>());
-        let asked_at = self.clock.now();
-        let answer = self.caller.call(Endpoint::Products, &body, call).await?;
-        let records = self.records(&answer, Bare::List)?;
-        Ok(records.into_iter().map(|record| wire::catalogue_record(record, asked_at)).collect())
+        let reading = Whole(|answer: &[u8], asked_at| {
+            let records = envelope::records(answer, Bare::List)?;
+            Ok(records.into_iter().map(|record| wire::catalogue_record(record, asked_at)).collect())
+        });
+        self.caller.call(Endpoint::Products, &body, call, &reading).await
     }
 
     /// H1 without codes: the whole purchasable catalogue, as a stream.
     ///
     /// # Errors
     /// When the call fails before its first record.
-    pub async fn listing(&self, call: &Call) -> Result<Listing> {
-        let asked_at = self.clock.now();
-        let response = self.caller.open(Endpoint::Products, &self.products_body(), call).await?;
-        Ok(listing::read(response, asked_at, &self.caller))
+    pub async fn listing(&self, call: &Call<'_>) -> Result<Listing> {
+        let reading = Streamed(&self.caller.settings);
+        self.caller.call(Endpoint::Products, &self.products_body(), call, &reading).await
     }
 
     /// H2 for up to 20 codes.
     ///
     /// # Errors
     /// When the call fails as a whole.
-    pub async fn prices(&self, codes: &[ProductCode], call: &Call) -> Result<Answer<PriceRecord>> {
+    pub async fn prices(&self, codes: &[ProductCode], call: &Call<'_>) -> Result<Answer<PriceRecord>> {
         let account = self.account();
         let body = json!({
             "customerCode": account.customer_code,
@@ -114,17 +149,23 @@ impl Openplat {
             "priceType": "PT",
             "passWord": account.password.expose_secret(),
         });
-        let asked_at = self.clock.now();
-        let answer = self.caller.call(Endpoint::Prices, &body, call).await?;
-        let records = self.records(&answer, Bare::List)?;
-        Ok(records.into_iter().map(|record| wire::price_record(record, asked_at)).collect())
+        let reading = Whole(|answer: &[u8], asked_at| {
+            let records = envelope::records(answer, Bare::List)?;
+            Ok(records.into_iter().map(|record| wire::price_record(record, asked_at)).collect())
+        });
+        self.caller.call(Endpoint::Prices, &body, call, &reading).await
     }
 
     /// H3 for one product in one county.
     ///
     /// # Errors
     /// When the call fails, or its answer cannot be read.
-    pub async fn stock(&self, code: &ProductCode, county: &CountyCode, call: &Call) -> Result<StockRecord> {
+    pub async fn stock(
+        &self,
+        code: &ProductCode,
+        county: &CountyCode,
+        call: &Call<'_>,
+    ) -> Result<StockRecord> {
         let account = self.account();
         let body = json!({
             "salesCode": account.customer_code,
@@ -134,19 +175,19 @@ impl Openplat {
             "source": "JSH-B",
             "sellerPassword": account.seller_password.expose_secret(),
         });
-        let asked_at = self.clock.now();
-        let answer = self.caller.call(Endpoint::Stock, &body, call).await?;
-        let records = self.records(&answer, Bare::Record)?;
-        let warehouses =
-            stock::warehouses(&records).map_err(|(reason, detail)| Error::new(reason, detail))?;
-        Ok(StockRecord { code: code.clone(), county: county.clone(), warehouses, asked_at })
+        let reading = Whole(|answer: &[u8], asked_at| {
+            let records = envelope::records(answer, Bare::Record)?;
+            let warehouses = stock::warehouses(&records).map_err(unusable)?;
+            Ok(StockRecord { code: code.clone(), county: county.clone(), warehouses, asked_at })
+        });
+        self.caller.call(Endpoint::Stock, &body, call, &reading).await
     }
 
     /// H4.
     ///
     /// # Errors
     /// When the call fails, or its answer cannot be read.
-    pub async fn logistics(&self, query: &LogisticsQuery, call: &Call) -> Result<Logistics> {
+    pub async fn logistics(&self, query: &LogisticsQuery, call: &Call<'_>) -> Result<Logistics> {
         let account = self.account();
         let mut body = json!({
             "orderCode": query.order_code,
@@ -159,29 +200,27 @@ impl Openplat {
         if let Some(member) = query.member_id {
             body["memberId"] = json!(member);
         }
-        let answer = self.caller.call(Endpoint::Logistics, &body, call).await?;
-        let records = self.records(&answer, Bare::Record)?;
-        logistics::of_records(&records).map_err(|(reason, detail)| Error::new(reason, detail))
+        let reading = Whole(|answer: &[u8], _: DateTime<Utc>| {
+            logistics::of_records(&envelope::records(answer, Bare::Record)?).map_err(unusable)
+        });
+        self.caller.call(Endpoint::Logistics, &body, call, &reading).await
     }
 
     /// H5.
     ///
     /// # Errors
     /// When the call fails, or its answer cannot be read.
-    pub async fn balances(&self, call: &Call) -> Result<Vec<Balance>> {
+    pub async fn balances(&self, call: &Call<'_>) -> Result<Vec<Balance>> {
         let account = self.account();
         let body = json!({
             "customerCode": account.customer_code,
             "customerPassword": account.customer_password.expose_secret(),
         });
-        let answer = self.caller.call(Endpoint::Balance, &body, call).await?;
-        let records = self.records(&answer, Bare::Record)?;
-        let balances = records.into_iter().map(wire::balance).collect::<std::result::Result<_, _>>();
-        balances.map_err(|(reason, detail)| Error::new(reason, detail))
-    }
-
-    fn records<'a>(&self, answer: &'a [u8], bare: Bare) -> Result<Vec<&'a RawValue>> {
-        envelope::records(answer, bare).map_err(|error| self.caller.redacted(&error))
+        let reading = Whole(|answer: &[u8], _: DateTime<Utc>| {
+            let records = envelope::records(answer, Bare::Record)?;
+            records.into_iter().map(wire::balance).collect::<std::result::Result<_, _>>().map_err(unusable)
+        });
+        self.caller.call(Endpoint::Balance, &body, call, &reading).await
     }
 
     fn products_body(&self) -> serde_json::Value {
@@ -194,4 +233,9 @@ impl Openplat {
             "passWord": account.password.expose_secret(),
         })
     }
+}
+
+/// A good answer with a field that nobody can use: it would be the same the next time.
+fn unusable((reason, detail): FieldError) -> Error {
+    Error::new(reason, detail)
 }

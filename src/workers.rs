@@ -3,3 +3,4 @@
 pub mod health;
 pub mod housekeeping;
 pub mod sync_runner;
+pub mod upstream_control;

@@ -5,7 +5,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::App;
-use crate::upstream::{Call, Priority};
+use crate::{
+    domain::reasons::Reason,
+    upstream::{Call, Priority},
+};
 
 /// Health of what the service stands on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,6 +69,10 @@ impl App {
     pub async fn check_upstream(&self) {
         let Some(openplat) = &self.upstream else { return };
         let outcome = openplat.authenticate(&Call { priority: Priority::Bulk, deadline: None }).await;
+        // Not asked, so nothing is known anew.
+        if outcome.as_ref().is_err_and(|error| error.reason == Reason::Paused) {
+            return;
+        }
         metrics::gauge!("haier_dependency_up", "dependency" => "openplat")
             .set(f64::from(u8::from(outcome.is_ok())));
         let up = Some(outcome.is_ok());

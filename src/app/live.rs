@@ -16,11 +16,13 @@ use crate::{
         catalogue::{self, CatalogueBatch},
         prices, stock,
     },
-    upstream::{self, Answer, Call, Openplat, Priority},
+    upstream::{self, Answer, Call, Openplat, Patience, Priority},
 };
 
-/// How a flight calls: before bulk, and without a deadline of its own, since callers with other deadlines may join it.
-const LIVE: Call = Call { priority: Priority::Live, deadline: None };
+/// How a flight calls: before bulk, and until the last of those who wait for it stops waiting.
+fn live(patience: &Patience) -> Call<'_> {
+    Call { priority: Priority::Live, deadline: Some(patience) }
+}
 
 /// Live calls in the air, by what they ask for.
 #[derive(Default)]
@@ -44,8 +46,8 @@ impl App {
         codes: Vec<ProductCode>,
     ) -> Result<Answer<CatalogueRecord>> {
         let (app, openplat, asked) = (Arc::clone(self), self.openplat()?, codes.clone());
-        let flight = async move {
-            let answer = openplat.products(&asked, &LIVE).await?;
+        let flight = |patience: Arc<Patience>| async move {
+            let answer = openplat.products(&asked, &live(&patience)).await?;
             let records =
                 answer.iter().flatten().filter(|record| asked.contains(&record.code)).cloned().collect();
             app.learn(async |tx| {
@@ -65,8 +67,8 @@ impl App {
         codes: Vec<ProductCode>,
     ) -> Result<Answer<PriceRecord>> {
         let (app, openplat, asked) = (Arc::clone(self), self.openplat()?, codes.clone());
-        let flight = async move {
-            let answer = openplat.prices(&asked, &LIVE).await?;
+        let flight = |patience: Arc<Patience>| async move {
+            let answer = openplat.prices(&asked, &live(&patience)).await?;
             let records =
                 answer.iter().flatten().filter(|record| asked.contains(&record.code)).cloned().collect();
             app.learn(async |tx| prices::upsert(tx, records).await.map(drop)).await;
@@ -82,8 +84,8 @@ impl App {
         county: CountyCode,
     ) -> Result<StockRecord> {
         let (app, openplat, asked) = (Arc::clone(self), self.openplat()?, (code.clone(), county.clone()));
-        let flight = async move {
-            let record = openplat.stock(&asked.0, &asked.1, &LIVE).await?;
+        let flight = |patience: Arc<Patience>| async move {
+            let record = openplat.stock(&asked.0, &asked.1, &live(&patience)).await?;
             let learnt = vec![record.clone()];
             app.learn(async |tx| stock::upsert(tx, learnt).await).await;
             Ok(record)
@@ -93,13 +95,14 @@ impl App {
 
     pub(super) async fn live_logistics(&self, ctx: &Ctx, query: LogisticsQuery) -> Result<Logistics> {
         let (openplat, asked) = (self.openplat()?, query.clone());
-        let flight = async move { openplat.logistics(&asked, &LIVE).await };
+        let flight =
+            |patience: Arc<Patience>| async move { openplat.logistics(&asked, &live(&patience)).await };
         Ok(self.live.logistics.join(ctx, query, flight).await??)
     }
 
     pub(super) async fn live_balances(&self, ctx: &Ctx) -> Result<Vec<Balance>> {
         let openplat = self.openplat()?;
-        let flight = async move { openplat.balances(&LIVE).await };
+        let flight = |patience: Arc<Patience>| async move { openplat.balances(&live(&patience)).await };
         Ok(self.live.balances.join(ctx, (), flight).await??)
     }
 

@@ -13,7 +13,9 @@ use tonic::{
 };
 
 use super::{failure::Failure, status::NOT_RUNNING};
-use crate::proto::haier_integration_client::HaierIntegrationClient;
+use crate::proto::{
+    haier_administration_client::HaierAdministrationClient, haier_integration_client::HaierIntegrationClient,
+};
 
 /// Options of every client command.
 #[derive(Debug, Clone, Args)]
@@ -46,6 +48,8 @@ pub(super) enum OutputForm {
 
 /// The client with its headers.
 pub(super) type Client = HaierIntegrationClient<InterceptedService<Channel, Headers>>;
+/// The same of the other service.
+pub(super) type AdministrationClient = HaierAdministrationClient<InterceptedService<Channel, Headers>>;
 
 /// Longest time of a unary call; streams have none.
 const UNARY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -55,6 +59,21 @@ const LARGEST_MESSAGE: usize = 64 << 20;
 impl ClientArgs {
     /// A client that connects by itself at the first call, and anew after the connection was lost.
     pub(super) async fn connect(&self) -> Result<Client, Failure> {
+        let (channel, headers) = self.channel().await?;
+        Ok(HaierIntegrationClient::with_interceptor(channel, headers)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(LARGEST_MESSAGE))
+    }
+
+    /// The same, of the service for operators.
+    pub(super) async fn connect_administration(&self) -> Result<AdministrationClient, Failure> {
+        let (channel, headers) = self.channel().await?;
+        Ok(HaierAdministrationClient::with_interceptor(channel, headers)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(LARGEST_MESSAGE))
+    }
+
+    async fn channel(&self) -> Result<(Channel, Headers), Failure> {
         let headers = Headers::new(self.token.as_ref(), &language(|name| std::env::var(name).ok()))?;
         let address = match self.server.split_once("://") {
             None => format!("http://{}", self.server),
@@ -77,9 +96,7 @@ impl ClientArgs {
             let cause = root_cause(&error);
             Failure::Failed(format!("no connection to {}: {cause}; {NOT_RUNNING}", self.server))
         })?;
-        Ok(HaierIntegrationClient::with_interceptor(channel, headers)
-            .accept_compressed(CompressionEncoding::Gzip)
-            .max_decoding_message_size(LARGEST_MESSAGE))
+        Ok((channel, headers))
     }
 }
 

@@ -12,12 +12,14 @@ mod logistics;
 mod products;
 mod stock;
 mod sync;
+mod upstream;
 
 pub(super) use balance::balance;
 pub(super) use logistics::logistics;
 pub(super) use products::product;
 pub(super) use stock::stock;
 pub(super) use sync::{sync_failure, sync_log, sync_progress};
+pub(super) use upstream::{upstream_pause, upstream_status};
 
 fn money(money: &Money) -> Value {
     json!({ "currency_code": money.currency_code, "units": money.units, "nanos": money.nanos })

@@ -43,6 +43,7 @@ fn remedy(status: &Status, reason: &str, running: Option<&str>) -> Option<String
         ("STORE_UNAVAILABLE", _) => {
             Some("the service's database does not answer: look at its log".to_owned())
         }
+        ("BREAKER_OPEN", _) => Some("see `haier-integration status`".to_owned()),
         (_, Code::Unauthenticated | Code::PermissionDenied) => {
             Some("give a token by --token or HAIER_INTEGRATION_TOKEN".to_owned())
         }

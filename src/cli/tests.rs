@@ -27,7 +27,7 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
     let with_prefix = sandbox.replace("--", "--sandbox-");
     let serve = "--grpc-addr --http-addr --database-url --migrate --upstream-rate --sandbox --config --log-format --log-level ";
     let client = "--server --token --output ";
-    let commands: [(&[&str], String); 12] = [
+    let commands: [(&[&str], String); 15] = [
         (&["serve"], format!("{serve}{with_prefix}")),
         (&["sandbox"], sandbox.to_owned()),
         (&["migrate"], "--database-url --config".to_owned()),
@@ -45,6 +45,9 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["stock"], format!("{client}--county-code")),
         (&["balance"], client.to_owned()),
         (&["logistics"], format!("{client}--delivery-record-code --member-id")),
+        (&["status"], client.to_owned()),
+        (&["status", "pause"], "--reason --until".to_owned()),
+        (&["status", "resume"], String::new()),
     ];
     for (command, flags) in commands {
         let text = help(command);

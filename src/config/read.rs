@@ -108,7 +108,7 @@ impl Reader {
 
     fn upstream(&mut self, standard: &UpstreamSettings) -> UpstreamSettings {
         let day = Duration::from_secs(24 * 3600);
-        UpstreamSettings {
+        let upstream = UpstreamSettings {
             request_timeout: self.time(
                 "upstream.request_timeout",
                 standard.request_timeout,
@@ -124,7 +124,29 @@ impl Reader {
                 standard.listing_timeout,
                 Duration::from_secs(1)..=day,
             ),
+            tries: self.read("upstream.tries", standard.tries, parse::number(1..=10)),
+            retry_base: self.time("upstream.retry_base", standard.retry_base, MILLI..=MINUTE),
+            retry_max: self.time("upstream.retry_max", standard.retry_max, MILLI..=MINUTE),
+            breaker_failures: self.read(
+                "upstream.breaker_failures",
+                standard.breaker_failures,
+                parse::number(1..=1_000),
+            ),
+            breaker_open: self.time("upstream.breaker_open", standard.breaker_open, MILLIS_10..=HOUR),
+            breaker_probes: self.read(
+                "upstream.breaker_probes",
+                standard.breaker_probes,
+                parse::number(1..=100),
+            ),
+        };
+        if upstream.retry_max < upstream.retry_base {
+            let [max, base] = [upstream.retry_max, upstream.retry_base].map(humantime::format_duration);
+            self.refuse(
+                "upstream.retry_max",
+                &format!("must not be below upstream.retry_base; they are {max} and {base}"),
+            );
         }
+        upstream
     }
 
     fn sync(&mut self, standard: &SyncSettings) -> SyncSettings {
@@ -136,11 +158,7 @@ impl Reader {
                 parse::number(1..=256),
             ),
             flush_rows: self.read("sync.flush_rows", standard.flush_rows, parse::number(1..=10_000)),
-            flush_interval: self.time(
-                "sync.flush_interval",
-                standard.flush_interval,
-                MILLIS_10..=Duration::from_secs(60),
-            ),
+            flush_interval: self.time("sync.flush_interval", standard.flush_interval, MILLIS_10..=MINUTE),
             lease: self.time("sync.lease", standard.lease, MILLIS_100..=MINUTES_10),
             heartbeat: self.time("sync.heartbeat", standard.heartbeat, MILLIS_10..=MINUTES_10),
         };
@@ -243,8 +261,10 @@ impl Reader {
     }
 }
 
+const MILLI: Duration = Duration::from_millis(1);
 const MILLIS_10: Duration = Duration::from_millis(10);
 const MILLIS_100: Duration = Duration::from_millis(100);
+const MINUTE: Duration = Duration::from_secs(60);
 const MINUTES_5: Duration = Duration::from_secs(300);
 const MINUTES_10: Duration = Duration::from_secs(600);
 const HOUR: Duration = Duration::from_secs(3600);

@@ -76,6 +76,10 @@ reasons! {
     NotConfigured = "NOT_CONFIGURED", "未配置账户", "not configured";
     /// No call to Haier was free within the caller's deadline.
     BudgetExhausted = "BUDGET_EXHAUSTED", "调用额度不足", "budget exhausted";
+    /// An operator holds back calls to Haier.
+    Paused = "PAUSED", "已暂停", "paused";
+    /// Haier was down several times in a row and is left alone for a while.
+    BreakerOpen = "BREAKER_OPEN", "熔断保护", "circuit breaker open";
     /// Our database does not answer.
     StoreUnavailable = "STORE_UNAVAILABLE", "数据库不可用", "store unavailable";
     /// This process is going down; another one, or the next start, goes on.

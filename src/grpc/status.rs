@@ -52,9 +52,11 @@ fn of_upstream(reason: Reason, retry_after: Option<Duration>) -> (Code, Option<D
         Reason::RateLimited | Reason::BudgetExhausted => {
             (Code::ResourceExhausted, Some(retry_after.unwrap_or(OUTAGE_RETRY)))
         }
-        Reason::RequestTimeout | Reason::ServerError => {
+        Reason::RequestTimeout | Reason::ServerError | Reason::BreakerOpen => {
             (Code::Unavailable, Some(retry_after.unwrap_or(UPSTREAM_RETRY)))
         }
+        // Known only where the operator said until when.
+        Reason::Paused => (Code::Unavailable, retry_after),
         Reason::AuthFailed | Reason::Forbidden | Reason::ValidationError => (Code::FailedPrecondition, None),
         _ => (Code::Internal, None),
     }

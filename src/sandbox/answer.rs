@@ -124,6 +124,7 @@ pub(super) fn instead(kind: Kind) -> Response<Body> {
         Kind::Unauthorized => refuse(StatusCode::UNAUTHORIZED, "token无效或已过期"),
         Kind::Forbidden => refuse(StatusCode::FORBIDDEN, "IP不在白名单或无接口权限"),
         Kind::NotFound => refuse(StatusCode::NOT_FOUND, "接口不存在"),
+        Kind::RequestTimeout => refuse(StatusCode::REQUEST_TIMEOUT, "请求超时"),
         Kind::Throttled => throttled(),
         Kind::ThrottledWithoutRetryAfter => refuse(StatusCode::TOO_MANY_REQUESTS, "请求过于频繁"),
         Kind::BadGateway => with_type(StatusCode::BAD_GATEWAY, HTML, ERROR_PAGE.into()),

@@ -10,6 +10,7 @@ pub(super) enum Kind {
     Unauthorized,
     Forbidden,
     NotFound,
+    RequestTimeout,
     Throttled,
     ThrottledWithoutRetryAfter,
     ServerError,
@@ -95,6 +96,7 @@ pub(super) const KINDS: &[Row] = &[
     ),
     row(Kind::Forbidden, "forbidden", Stage::Instead, ANY, "403"),
     row(Kind::NotFound, "not_found", Stage::Instead, ANY, "404"),
+    row(Kind::RequestTimeout, "request_timeout", Stage::Instead, ANY, "408"),
     row(Kind::Throttled, "throttled", Stage::Instead, ANY, "429 with Retry-After: 1"),
     row(
         Kind::ThrottledWithoutRetryAfter,

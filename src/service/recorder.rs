@@ -35,8 +35,14 @@ fn describe() {
     metrics::describe_counter!("haier_upstream_calls_total", "Calls to Haier by endpoint and outcome");
     metrics::describe_histogram!(
         "haier_upstream_call_duration_seconds",
-        "Time from a call to Haier to its head"
+        "Time of a send to Haier to its answer, of a listing to its first record"
     );
+    metrics::describe_gauge!(
+        "haier_upstream_breaker_state",
+        "An operation's breaker: 0 closed, 1 half open, 2 open"
+    );
+    metrics::describe_gauge!("haier_upstream_paused", "1 while an operator holds back calls to this target");
+    metrics::describe_gauge!("haier_upstream_waiting", "Callers that wait for a slot in the budget");
     metrics::describe_counter!("haier_sync_rows_total", "Records committed by runs, by kind");
     metrics::describe_counter!("haier_sync_runs_total", "Runs ended here, by end reason and status");
     metrics::describe_gauge!("haier_dependency_up", "1 while what the service stands on answers");

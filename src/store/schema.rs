@@ -131,6 +131,32 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::{Nullable, Text};
+    use super::super::instant::Instant;
+
+    upstream_pauses (target) {
+        target -> Text,
+        reason -> Text,
+        until_at -> Nullable<Instant>,
+        paused_by -> Text,
+        since -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{Json, Text};
+    use super::super::instant::Instant;
+
+    replicas (name) {
+        name -> Text,
+        version -> Text,
+        started_at -> Instant,
+        seen_at -> Instant,
+        status -> Json,
+    }
+}
+
 diesel::joinable!(product_sync -> products (product_id));
 diesel::allow_tables_to_appear_in_same_query!(products, product_sync, product_prices, stock_levels);
 

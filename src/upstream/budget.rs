@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::error::{Error, Result};
+use super::{
+    error::{Error, Result},
+    patience::Call,
+};
 use crate::domain::{clock::BoxFuture, reasons::Reason};
 
 /// Slots are this much wider than the rate asks for, so that the jitter of firing them stays below the limit.
@@ -106,16 +109,16 @@ impl Budget {
     }
 
     /// Waits for a slot. A wait past the deadline is refused at once.
-    pub(super) async fn acquire(&self, priority: Priority, deadline: Option<Instant>) -> Result<()> {
+    pub(super) async fn acquire(&self, call: &Call<'_>) -> Result<()> {
         let Some(ledger) = &self.ledger else { return Ok(()) };
         loop {
-            match ledger.reserve(priority).await? {
+            match ledger.reserve(call.priority).await? {
                 Turn::AskAgain(wait) => {
-                    check(deadline, wait)?;
+                    check(call, wait)?;
                     tokio::time::sleep(wait).await;
                 }
                 Turn::Reserved(wait) => {
-                    check(deadline, wait)?;
+                    check(call, wait)?;
                     let due = Instant::now() + wait;
                     tokio::time::sleep_until(due.into()).await;
                     if due.elapsed() <= MAX_LATENESS {
@@ -127,14 +130,12 @@ impl Budget {
     }
 }
 
-fn check(deadline: Option<Instant>, wait: Duration) -> Result<()> {
-    match deadline {
-        Some(deadline) if Instant::now() + wait > deadline => {
-            let refused = Error::new(Reason::BudgetExhausted, "no call to Haier is free before the deadline");
-            Err(Error { retry_after: Some(wait), ..refused })
-        }
-        _ => Ok(()),
+fn check(call: &Call<'_>, wait: Duration) -> Result<()> {
+    if !call.ends_within(wait) {
+        return Ok(());
     }
+    let refused = Error::new(Reason::BudgetExhausted, "no call to Haier is free before the deadline");
+    Err(Error { retry_after: Some(wait), ..refused })
 }
 
 #[cfg(test)]

@@ -3,8 +3,11 @@
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::error::{Error, Result};
-use crate::domain::{messages::cut, reasons::Reason};
+use super::{
+    error::{Error, Result},
+    matrix::{self, UNREADABLE},
+};
+use crate::domain::messages::cut;
 
 /// The outer object, if there is one.
 #[derive(Debug, Default, Deserialize)]
@@ -29,15 +32,8 @@ impl Envelope<'_> {
         }
         let code = self.code.as_ref().map(text).unwrap_or_default();
         let message = self.message.as_ref().map(text).unwrap_or_default();
-        let reason = match code.as_str() {
-            "400" => Reason::ValidationError,
-            "401" => Reason::AuthFailed,
-            "403" => Reason::Forbidden,
-            "408" => Reason::RequestTimeout,
-            "429" => Reason::RateLimited,
-            _ => Reason::ServerError,
-        };
-        Some(Error::new(reason, format!("Haier refused with code {code:?}: {message}")))
+        let line = matrix::of_refusal(&code);
+        Some(Error::of(line, format!("Haier refused with code {code:?}: {message}")))
     }
 }
 
@@ -64,13 +60,14 @@ pub(super) enum Bare {
 
 /// The records of an answer: an array, bare or in `data`; a single object counts as one record.
 pub(super) fn records(body: &[u8], bare: Bare) -> Result<Vec<&RawValue>> {
-    let malformed = |_| Error::new(Reason::MalformedAnswer, describe(body));
+    let unreadable = || Error::of(UNREADABLE, describe(body));
+    let malformed = |_| unreadable();
     let raw: &RawValue = serde_json::from_slice(body).map_err(malformed)?;
     if raw.get().starts_with('[') {
         return serde_json::from_str(raw.get()).map_err(malformed);
     }
     if !raw.get().starts_with('{') {
-        return Err(Error::new(Reason::MalformedAnswer, describe(body)));
+        return Err(unreadable());
     }
     let envelope: Envelope<'_> = serde_json::from_str(raw.get()).map_err(malformed)?;
     if let Some(refusal) = envelope.refusal(envelope.data.is_some()) {
@@ -82,7 +79,7 @@ pub(super) fn records(body: &[u8], bare: Bare) -> Result<Vec<&RawValue>> {
         Some(data) if data.get() == "null" => Ok(Vec::new()),
         None if envelope.success.is_some() || envelope.code.is_some() => Ok(Vec::new()),
         None if bare == Bare::Record => Ok(vec![raw]),
-        _ => Err(Error::new(Reason::MalformedAnswer, describe(body))),
+        _ => Err(unreadable()),
     }
 }
 

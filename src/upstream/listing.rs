@@ -12,10 +12,12 @@ use tokio_stream::StreamExt as _;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::{
+    Settings,
     envelope::Envelope,
     error::{Error, Result},
-    policy::Caller,
+    matrix::{LISTING_CUT, UNREADABLE},
     record::BadRecord,
+    transport::{Reading, Sending},
     wire,
 };
 use crate::domain::{products::CatalogueRecord, reasons::Reason};
@@ -36,6 +38,8 @@ pub enum ListingEvent {
 
 /// A listing that is being read.
 pub struct Listing {
+    /// The first event, taken already to know that there is one.
+    first: Option<ListingEvent>,
     events: mpsc::Receiver<Result<ListingEvent>>,
 }
 
@@ -46,17 +50,36 @@ impl Listing {
     /// `LISTING_CUT` when the body ended before its end, `MALFORMED_ANSWER` when it is no listing, and what the
     /// envelope refuses with.
     pub async fn next(&mut self) -> Result<ListingEvent> {
+        match self.first.take() {
+            Some(event) => Ok(event),
+            None => self.receive().await,
+        }
+    }
+
+    async fn receive(&mut self) -> Result<ListingEvent> {
         let closed = || Err(Error::new(Reason::Internal, "the reader of the listing is gone"));
         self.events.recv().await.unwrap_or_else(closed)
     }
 }
 
+/// Reads a body as it comes. Up to its first record the call may be repeated; what fails later is the reader's to hear.
+pub(super) struct Streamed<'a>(pub(super) &'a Settings);
+
+impl Reading for Streamed<'_> {
+    type Out = Listing;
+
+    async fn read(&self, response: Response, sending: &Sending<'_>) -> Result<Listing> {
+        let mut listing = read(response, sending, self.0);
+        listing.first = Some(listing.receive().await?);
+        Ok(listing)
+    }
+}
+
 /// Starts to read a body. It stops by itself when the [`Listing`] is dropped.
-pub(super) fn read(response: Response, asked_at: DateTime<Utc>, caller: &Caller) -> Listing {
+fn read(response: Response, sending: &Sending<'_>, settings: &Settings) -> Listing {
     let (sender, events) = mpsc::channel(CHUNKS_AHEAD);
-    let stall = caller.settings.request_timeout;
-    let whole = caller.settings.listing_timeout;
-    let redactor = caller.redactor.clone();
+    let (stall, whole) = (settings.request_timeout, settings.listing_timeout);
+    let (redactor, asked_at) = (sending.redactor.clone(), sending.asked_at);
     let body = response.bytes_stream().map_err(io::Error::other).timeout(stall);
     let body = body.map(move |chunk| chunk.unwrap_or_else(|_| Err(stalled(stall))));
     let reader = SyncIoBridge::new(StreamReader::new(Box::pin(body)));
@@ -75,7 +98,7 @@ pub(super) fn read(response: Response, asked_at: DateTime<Utc>, caller: &Caller)
             let _ = sender.send(Err(Error::new(Reason::ListingCut, detail))).await;
         }
     });
-    Listing { events }
+    Listing { first: None, events }
 }
 
 fn stalled(stall: Duration) -> io::Error {
@@ -96,13 +119,12 @@ fn parse(
         Ok(Some(refusal)) => Err(refusal),
         Ok(None) => Ok(ListingEvent::End),
         // serde_json calls a body that breaks off in mid-read io, one that just ends eof.
-        Err(error) if error.is_io() || error.is_eof() => Err(Error::new(
-            Reason::ListingCut,
-            format!("the listing broke off after {seen} records: {error}"),
-        )),
+        Err(error) if error.is_io() || error.is_eof() => {
+            Err(Error::of(LISTING_CUT, format!("the listing broke off after {seen} records: {error}")))
+        }
         Err(error) => {
             let what = if seen == 0 { "the answer is no listing" } else { "the listing cannot be read" };
-            Err(Error::new(Reason::MalformedAnswer, format!("{what} after {seen} records: {error}")))
+            Err(Error::of(UNREADABLE, format!("{what} after {seen} records: {error}")))
         }
     }
 }

@@ -1,78 +1,155 @@
 //! The open platform's token: cached, refreshed early, fetched in one flight however many callers wait for it.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use secrecy::SecretString;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
-use tokio::sync::Mutex;
 
-use super::error::{Error, Result};
-use crate::domain::reasons::Reason;
+use super::{
+    error::{Error, Result},
+    matrix::UNREADABLE,
+    status::TokenStatus,
+};
+use crate::domain::{accounts::AuthorizationScheme, reasons::Reason};
 
 /// Life of a token whose answer does not say.
 const DEFAULT_LIFE: TimeDelta = TimeDelta::seconds(3_600);
 /// How long before its end a token is replaced, unless 5/6 of its life is later.
 const REFRESH_EARLY: TimeDelta = TimeDelta::minutes(10);
+/// How long a refusal is answered from memory; doubled by each further one.
+const FIRST_REFUSAL: Duration = Duration::from_secs(30);
+const LONGEST_REFUSAL: Duration = Duration::from_secs(300);
 
 /// A token and until when it is used.
 #[derive(Debug)]
 pub(super) struct Token {
     pub(super) value: SecretString,
+    issued_at: DateTime<Utc>,
     refresh_at: DateTime<Utc>,
 }
 
-/// The token in use, and how the last flight failed.
-#[derive(Debug, Default)]
-pub(super) struct TokenCache {
+/// A flight that fetches one.
+pub(super) type Flight = Shared<BoxFuture<'static, Result<Arc<Token>>>>;
+
+/// The token in use, the flight that fetches the next one, and how Haier refused the last.
+#[derive(Default)]
+pub(super) struct Tokens {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     token: Option<Arc<Token>>,
-    failure: Option<(Instant, Error)>,
+    flight: Option<Flight>,
+    refusal: Option<Refusal>,
 }
 
-impl TokenCache {
-    /// The token in use, or a fresh one by `fetch`. Callers that wait for the same flight share its outcome.
-    pub(super) async fn get<F>(&self, now: DateTime<Utc>, fetch: F) -> Result<Arc<Token>>
-    where
-        F: AsyncFnOnce() -> Result<Token>,
-    {
-        let asked = Instant::now();
-        let mut state = self.state.lock().await;
+/// Credentials that were refused are not tried again at once: that would hammer Haier, and lock the account.
+struct Refusal {
+    error: Error,
+    hold: Duration,
+    until: DateTime<Utc>,
+}
+
+/// Where a token is to be had.
+pub(super) enum Source {
+    Cache(Arc<Token>),
+    Flight(Flight),
+}
+
+impl Tokens {
+    /// The token in use; else the flight in the air, or a new one by `start`. A refusal is answered from memory.
+    pub(super) fn find(
+        &self,
+        now: DateTime<Utc>,
+        start: impl FnOnce() -> BoxFuture<'static, Result<Arc<Token>>>,
+    ) -> Result<Source> {
+        let mut state = self.lock();
         if let Some(token) = state.token.as_ref().filter(|token| now < token.refresh_at) {
-            return Ok(Arc::clone(token));
+            return Ok(Source::Cache(Arc::clone(token)));
         }
-        if let Some((_, error)) = state.failure.as_ref().filter(|(failed, _)| *failed >= asked) {
-            return Err(error.clone());
+        if let Some(refusal) = state.refusal.as_ref().filter(|refusal| now < refusal.until) {
+            return Err(refusal.error.clone());
         }
-        match fetch().await {
+        Ok(Source::Flight(state.flight.get_or_insert_with(|| start().shared()).clone()))
+    }
+
+    /// How a flight ended. It makes room for the next one.
+    pub(super) fn land(&self, landed: Result<Token>, now: DateTime<Utc>) -> Result<Arc<Token>> {
+        let mut state = self.lock();
+        state.flight = None;
+        match landed {
             Ok(token) => {
                 let token = Arc::new(token);
-                *state = State { token: Some(Arc::clone(&token)), failure: None };
+                (state.token, state.refusal) = (Some(Arc::clone(&token)), None);
                 Ok(token)
             }
             Err(error) => {
-                state.failure = Some((Instant::now(), error.clone()));
+                if matches!(error.reason, Reason::AuthFailed | Reason::Forbidden) {
+                    let last = state.refusal.as_ref().map(|refusal| refusal.hold);
+                    state.refusal = Some(Refusal::new(&error, last, now));
+                }
                 Err(error)
             }
         }
     }
 
     /// Forgets this very token, not one that another caller has fetched meanwhile.
-    pub(super) async fn forget(&self, refused: &Arc<Token>) {
-        let mut state = self.state.lock().await;
+    pub(super) fn forget(&self, refused: &Arc<Token>) {
+        let mut state = self.lock();
         if state.token.as_ref().is_some_and(|token| Arc::ptr_eq(token, refused)) {
             state.token = None;
         }
+    }
+
+    pub(super) fn status(&self) -> Option<TokenStatus> {
+        let state = self.lock();
+        let token = state.token.as_ref()?;
+        Some(TokenStatus { issued_at: token.issued_at, refresh_at: token.refresh_at })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Refusal {
+    fn new(error: &Error, last: Option<Duration>, now: DateTime<Utc>) -> Self {
+        let hold = last.map_or(FIRST_REFUSAL, |last| (last * 2).min(LONGEST_REFUSAL));
+        let until = now + TimeDelta::from_std(hold).unwrap_or(TimeDelta::zero());
+        let next = until.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let detail = format!("{}; Haier is not asked again before {next}", error.detail);
+        Self { error: Error { detail, ..error.clone() }, hold, until }
+    }
+}
+
+impl Token {
+    /// What goes into the header `Authorization`.
+    pub(super) fn header(&self, scheme: AuthorizationScheme) -> Result<HeaderValue> {
+        let value = match scheme {
+            AuthorizationScheme::Bare => self.value.expose_secret().to_owned(),
+            AuthorizationScheme::Bearer => format!("Bearer {}", self.value.expose_secret()),
+        };
+        let mut value = HeaderValue::from_str(&value).map_err(|_| {
+            Error::new(Reason::MalformedAnswer, "the token holds characters that no header may hold")
+        })?;
+        value.set_sensitive(true);
+        Ok(value)
     }
 }
 
 /// Reads a token answer: the token under `access_token` or `token`, at the top or in `data`.
 pub(super) fn parse(body: &[u8], asked_at: DateTime<Utc>) -> Result<Token> {
-    let malformed = |what: &str| Error::new(Reason::MalformedAnswer, format!("the token answer {what}"));
+    let malformed = |what: &str| Error::of(UNREADABLE, format!("the token answer {what}"));
     let answer: Value = serde_json::from_slice(body).map_err(|_| malformed("is not JSON"))?;
     let places = [&answer, &answer["data"]];
     let text =
@@ -86,15 +163,12 @@ pub(super) fn parse(body: &[u8], asked_at: DateTime<Utc>) -> Result<Token> {
     let life =
         seconds.filter(|seconds| *seconds > 0).and_then(TimeDelta::try_seconds).unwrap_or(DEFAULT_LIFE);
     let usable = (life - REFRESH_EARLY).max(life * 5 / 6);
-    Ok(Token { value: value.into(), refresh_at: asked_at + usable })
+    Ok(Token { value: value.into(), issued_at: asked_at, refresh_at: asked_at + usable })
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, TimeDelta};
-    use secrecy::ExposeSecret as _;
-
-    use super::parse;
+    use super::*;
 
     #[test]
     fn a_token_is_found_in_all_four_places() {
@@ -117,5 +191,30 @@ mod tests {
             let token = parse(body.as_bytes(), DateTime::UNIX_EPOCH).unwrap();
             assert_eq!(token.refresh_at, DateTime::UNIX_EPOCH + TimeDelta::seconds(usable));
         }
+    }
+
+    #[test]
+    fn a_refusal_is_remembered_longer_each_time_and_forgotten_by_a_success() {
+        let tokens = Tokens::default();
+        let mut now = DateTime::UNIX_EPOCH;
+        let never = || -> BoxFuture<'static, Result<Arc<Token>>> { Box::pin(std::future::pending()) };
+        for held in [30, 60, 120, 240, 300, 300] {
+            let refused = tokens.land(Err(Error::new(Reason::AuthFailed, "refused")), now).unwrap_err();
+            assert_eq!(refused.detail, "refused");
+            now += TimeDelta::seconds(held - 1);
+            let told = tokens.find(now, never).err().unwrap();
+            assert!(told.reason == Reason::AuthFailed && told.detail.contains("not asked again"), "{told}");
+            now += TimeDelta::seconds(1);
+            assert!(matches!(tokens.find(now, never), Ok(Source::Flight(_))), "{held}");
+        }
+        let token = parse(br#"{"token":"t"}"#, now).unwrap();
+        let token = tokens.land(Ok(token), now).unwrap();
+        tokens.forget(&token);
+        tokens.land(Err(Error::new(Reason::AuthFailed, "refused")), now).unwrap_err();
+        assert!(tokens.find(now + TimeDelta::seconds(30), never).is_ok(), "it begins anew");
+        // An outage is no refusal.
+        let tokens = Tokens::default();
+        tokens.land(Err(Error::new(Reason::ServerError, "down")), now).unwrap_err();
+        assert!(tokens.find(now, never).is_ok());
     }
 }

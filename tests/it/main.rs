@@ -7,6 +7,7 @@ mod deploy;
 mod faults;
 mod layering;
 mod live;
+mod policy;
 #[cfg(target_os = "linux")]
 mod processes;
 mod requests;
@@ -18,3 +19,4 @@ mod stored_runs;
 mod support;
 mod sync_logs;
 mod syncs;
+mod upstream_control;

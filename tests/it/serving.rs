@@ -34,7 +34,13 @@ async fn health(world: &World, service: &str) -> Result<ServingStatus, tonic::St
 
 async fn health_names_the_service_readiness_and_liveness(plan: Plan) {
     let world = plan.start().await;
-    for name in ["", "readiness", "liveness", "haier.integration.v1.HaierIntegration"] {
+    for name in [
+        "",
+        "readiness",
+        "liveness",
+        "haier.integration.v1.HaierAdministration",
+        "haier.integration.v1.HaierIntegration",
+    ] {
         assert_eq!(health(&world, name).await.unwrap(), ServingStatus::Serving, "{name:?}");
     }
     assert_eq!(health(&world, "nobody").await.unwrap_err().code(), Code::NotFound);
@@ -55,10 +61,11 @@ async fn readiness_turns_when_the_service_stops_and_watchers_do_not_hold_it_up(p
 }
 
 async fn reflection_lists_every_service_in_both_versions(plan: Plan) {
-    const SERVICES: [&str; 4] = [
+    const SERVICES: [&str; 5] = [
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
+        "haier.integration.v1.HaierAdministration",
         "haier.integration.v1.HaierIntegration",
     ];
     let world = plan.start().await;
@@ -72,7 +79,7 @@ async fn reflection_lists_every_service_in_both_versions(plan: Plan) {
             let ask = |what| ServerReflectionRequest { host: String::new(), message_request: Some(what) };
             let requests = [
                 ask(MessageRequest::ListServices(String::new())),
-                ask(MessageRequest::FileContainingSymbol(SERVICES[3].to_owned())),
+                ask(MessageRequest::FileContainingSymbol(SERVICES[4].to_owned())),
             ];
             let mut answers =
                 client.server_reflection_info(tokio_stream::iter(requests)).await.unwrap().into_inner();
@@ -117,6 +124,9 @@ async fn http_answers_probes_and_prometheus(plan: Plan) {
         r#"haier_sync_rows_total{kind="catalogue"}"#,
         r#"haier_sync_runs_total{end_reason="COMPLETED",status="success"}"#,
         r#"haier_dependency_up{dependency="database"} 1"#,
+        r#"haier_upstream_breaker_state{operation="H2"} 0"#,
+        r#"haier_upstream_paused{target="open-platform"} 0"#,
+        r#"haier_upstream_waiting{priority="live"} 0"#,
         "haier_db_connections_in_use",
         "haier_db_connections_max",
     ] {
@@ -158,7 +168,7 @@ async fn a_database_without_tables_is_migrated_or_says_how(plan: Plan) {
     world.database.unmigrate().await;
     if world.database.is_postgres() {
         let words = refused_start(&world).await;
-        assert!(words.contains("haier-integration migrate") && words.contains("2 migration"), "{words}");
+        assert!(words.contains("haier-integration migrate") && words.contains("migration(s)"), "{words}");
         assert!(!words.contains('\n'), "{words}");
         world.settings.migrate = true;
     }

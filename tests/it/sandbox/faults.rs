@@ -9,6 +9,7 @@ async fn faults_of_status_answer_with_that_status() {
     for (kind, status, retry_after, content) in [
         ("forbidden", 403, false, "白名单"),
         ("not_found", 404, false, "接口"),
+        ("request_timeout", 408, false, "请求超时"),
         ("throttled", 429, true, "频繁"),
         ("throttled_without_retry_after", 429, false, "频繁"),
         ("server_error", 500, false, "系统异常"),

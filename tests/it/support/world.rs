@@ -29,7 +29,7 @@ impl Plan {
     pub(super) fn new(database: Database) -> Self {
         let local = ([127, 0, 0, 1], 0).into();
         let options = Options { addr: local, products: 45, throttle: None, ..Options::default() };
-        let settings = Settings {
+        let mut settings = Settings {
             grpc_addr: local,
             http_addr: local,
             database_url: database.url.clone(),
@@ -37,6 +37,8 @@ impl Plan {
             upstream_rate: 0,
             ..Settings::default()
         };
+        // Enough to be a wait, and too little to be waited for.
+        settings.upstream.retry_base = Duration::from_millis(2);
         Self { database, options, settings }
     }
 

@@ -1,0 +1,156 @@
+//! How the calls to Haier stand, on every replica: each reports what it knows into the database, and whoever is asked
+//! answers with his own state as it is and the others' as they last said.
+
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{App, Ctx};
+use crate::{
+    domain::pauses::Pause,
+    error::Result,
+    store::replicas::{self, Report},
+    upstream::SystemStatus,
+};
+
+/// A replica reports this often when something has changed, and this often when nothing has.
+const REPORT_CHANGED: TimeDelta = TimeDelta::seconds(2);
+const REPORT_SAME: TimeDelta = TimeDelta::seconds(5);
+/// A replica that was silent for so long is not shown any more, and later removed.
+const SILENT: TimeDelta = TimeDelta::seconds(30);
+const GONE: TimeDelta = TimeDelta::minutes(5);
+
+/// This process as others see it.
+pub(super) struct Replica {
+    name: String,
+    version: &'static str,
+    started_at: DateTime<Utc>,
+    reported: Mutex<Option<(DateTime<Utc>, serde_json::Value)>>,
+}
+
+impl Replica {
+    pub(super) const fn new(name: String, version: &'static str, started_at: DateTime<Utc>) -> Self {
+        Self { name, version, started_at, reported: Mutex::new(None) }
+    }
+}
+
+/// What a replica says of itself. Fields that another version does not know are passed over, or are empty.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Said {
+    systems: Vec<SystemStatus>,
+}
+
+/// One replica.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplicaStatus {
+    /// Its name.
+    pub name: String,
+    /// Version of its program.
+    pub version: String,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// When it said this: now, of the one that answers.
+    pub seen_at: DateTime<Utc>,
+    /// How old that is.
+    pub age: TimeDelta,
+    /// Whether it is the one that answers.
+    pub answering: bool,
+    /// The systems it calls.
+    pub systems: Vec<SystemStatus>,
+}
+
+/// How calls to Haier stand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpstreamStatus {
+    /// What is held back, by target.
+    pub pauses: Vec<Pause>,
+    /// The replicas: first the one that answers, then the others by name.
+    pub replicas: Vec<ReplicaStatus>,
+}
+
+impl App {
+    /// How calls to Haier stand on every replica.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn upstream_status(&self, _: &Ctx) -> Result<UpstreamStatus> {
+        self.pauses_refresh().await?;
+        let now = self.clock.now();
+        let mut conn = self.store.read().await?;
+        let reports = replicas::list(&mut conn, now - SILENT).await?;
+        drop(conn);
+        let own = ReplicaStatus {
+            name: self.replica.name.clone(),
+            version: self.replica.version.to_owned(),
+            started_at: self.replica.started_at,
+            seen_at: now,
+            age: TimeDelta::zero(),
+            answering: true,
+            systems: self.systems(),
+        };
+        let others = reports.into_iter().filter(|report| report.name != own.name);
+        let replicas = std::iter::once(own.clone()).chain(others.map(|report| other(report, now))).collect();
+        Ok(UpstreamStatus { pauses: self.pauses_in_force(), replicas })
+    }
+
+    fn systems(&self) -> Vec<SystemStatus> {
+        self.upstream.iter().map(|openplat| openplat.status()).collect()
+    }
+
+    /// Tells the others how it stands, if that has changed or was told long ago.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn replica_report(&self) -> Result<()> {
+        let now = self.clock.now();
+        let status = serde_json::to_value(Said { systems: self.systems() }).unwrap_or_default();
+        let due = {
+            let reported = self.replica.reported.lock().unwrap_or_else(PoisonError::into_inner);
+            reported.as_ref().is_none_or(|(at, last)| {
+                now - *at >= if *last == status { REPORT_SAME } else { REPORT_CHANGED }
+            })
+        };
+        if !due {
+            return Ok(());
+        }
+        let report = Report {
+            name: self.replica.name.clone(),
+            version: self.replica.version.to_owned(),
+            started_at: self.replica.started_at,
+            seen_at: now,
+            status: status.clone(),
+        };
+        let mut tx = self.store.begin().await?;
+        replicas::upsert(&mut tx, &report).await?;
+        replicas::sweep(&mut tx, now - GONE).await?;
+        tx.commit().await?;
+        *self.replica.reported.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, status));
+        Ok(())
+    }
+
+    /// Takes leave of the others.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn replica_leave(&self) -> Result<()> {
+        let mut tx = self.store.begin().await?;
+        replicas::delete(&mut tx, &self.replica.name).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+fn other(report: Report, now: DateTime<Utc>) -> ReplicaStatus {
+    // One of another version may say things that this one cannot read; that it is there counts all the same.
+    let said: Said = serde_json::from_value(report.status).unwrap_or_default();
+    ReplicaStatus {
+        name: report.name,
+        version: report.version,
+        started_at: report.started_at,
+        seen_at: report.seen_at,
+        age: (now - report.seen_at).max(TimeDelta::zero()),
+        answering: false,
+        systems: said.systems,
+    }
+}

@@ -1,0 +1,81 @@
+//! Pauses: a person holds back calls to a system until a given time, or until somebody resumes them.
+
+use std::fmt;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+/// What may be paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PauseTarget {
+    /// Everything sent to Haier's open platform.
+    OpenPlatform,
+    /// Everything sent to the order system.
+    OrderSystem,
+    /// New orders alone.
+    OrderPush,
+}
+
+impl PauseTarget {
+    /// Every target.
+    pub const ALL: [Self; 3] = [Self::OpenPlatform, Self::OrderSystem, Self::OrderPush];
+
+    /// The word that is stored and typed.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenPlatform => "open-platform",
+            Self::OrderSystem => "order-system",
+            Self::OrderPush => "order-push",
+        }
+    }
+
+    /// The target of a word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|target| target.as_str() == word)
+    }
+
+    const fn what(self) -> &'static str {
+        match self {
+            Self::OpenPlatform => "calls to Haier's open platform",
+            Self::OrderSystem => "calls to Haier's order system",
+            Self::OrderPush => "new orders to Haier",
+        }
+    }
+}
+
+/// A pause. `Display` tells a caller who is refused what holds him up and how it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// What is paused.
+    pub target: PauseTarget,
+    /// The operator's words; may be empty.
+    pub reason: String,
+    /// When it ends by itself. `None`: when somebody resumes.
+    pub until: Option<DateTime<Utc>>,
+    /// Who paused, as far as it is known.
+    pub paused_by: String,
+    /// Since when.
+    pub since: DateTime<Utc>,
+}
+
+impl Pause {
+    /// Whether it still holds.
+    #[must_use]
+    pub fn is_on(&self, now: DateTime<Utc>) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+impl fmt::Display for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} are paused by an operator", self.target.what())?;
+        if let Some(until) = self.until {
+            write!(f, " until {}", until.to_rfc3339_opts(SecondsFormat::Secs, true))?;
+        }
+        if !self.reason.is_empty() {
+            write!(f, ": {}", self.reason)?;
+        }
+        write!(f, "; ResumeUpstream ends it (`haier-integration status resume {}`)", self.target.as_str())
+    }
+}

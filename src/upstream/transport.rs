@@ -1,0 +1,154 @@
+//! One request over HTTP and its answer: limits of time, what a status means, and how the body is taken.
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use chrono::{DateTime, Utc};
+use reqwest::{Client, RequestBuilder, Response, header};
+use secrecy::SecretString;
+
+use super::{
+    Settings,
+    endpoint::Endpoint,
+    envelope,
+    error::{Error, Result},
+    matrix::{self, CONNECTION_FAULT, GIVEN_UP, Health, TIMED_OUT, UNREADABLE},
+    patience::Call,
+    redact::Redactor,
+    retry::parse_retry_after,
+};
+use crate::domain::reasons::Reason;
+
+/// Most of an answer that is not a listing; 20 records are a few kilobytes.
+const MAX_ANSWER: usize = 8 << 20;
+
+/// A client that pools its connections, keeps them alive, takes gzip and follows no redirect.
+pub(super) fn client(settings: &Settings) -> Result<Client> {
+    // Another part of the process may have chosen a provider before; any will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(settings.token_timeout)
+        .pool_idle_timeout(Duration::from_secs(60))
+        .user_agent(concat!("haier-integration/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| Error::new(Reason::Internal, format!("no HTTP client: {error}")))
+}
+
+/// One send: what is asked, since when, and how long it may take.
+#[derive(Clone, Copy)]
+pub(super) struct Sending<'a> {
+    pub(super) endpoint: Endpoint,
+    pub(super) call: &'a Call<'a>,
+    pub(super) asked_at: DateTime<Utc>,
+    pub(super) started: Instant,
+    pub(super) limit: Duration,
+    pub(super) redactor: &'a Redactor,
+    pub(super) token: Option<&'a SecretString>,
+}
+
+/// How the body of a good answer is taken.
+pub(super) trait Reading: Sync {
+    /// What is made of it.
+    type Out: Send;
+
+    /// Takes it. Fails with what the matrix says of such an answer.
+    fn read(
+        &self,
+        response: Response,
+        sending: &Sending<'_>,
+    ) -> impl Future<Output = Result<Self::Out>> + Send;
+}
+
+/// The whole body, decoded; it has the same limit as the head.
+pub(super) struct Whole<F>(pub(super) F);
+
+impl<T: Send, F: Fn(&[u8], DateTime<Utc>) -> Result<T> + Sync> Reading for Whole<F> {
+    type Out = T;
+
+    async fn read(&self, response: Response, sending: &Sending<'_>) -> Result<T> {
+        let body = sending.within(read(response, sending.endpoint)).await?;
+        (self.0)(&body, sending.asked_at)
+    }
+}
+
+impl Sending<'_> {
+    /// Sends, and turns everything but a usable answer into an error, with Haier's words fit to be shown.
+    pub(super) async fn run<R: Reading>(&self, request: RequestBuilder, reading: &R) -> Result<R::Out> {
+        let answered = async {
+            let fault = |error: reqwest::Error| connection_fault(self.endpoint, &error);
+            let response = self.within(async { request.send().await.map_err(fault) }).await?;
+            if response.status().is_success() {
+                return reading.read(response, self).await;
+            }
+            Err(self.refused(response).await)
+        };
+        answered
+            .await
+            .map_err(|error| Error { detail: self.redactor.words(&error.detail, self.token), ..error })
+    }
+
+    /// A step within the limit of this send, and within the patience of those who wait.
+    pub(super) async fn within<T>(&self, step: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            done = step => done,
+            () = tokio::time::sleep_until((self.started + self.limit).into()) => Err(self.timed_out()),
+            () = self.call.over() => Err(self.given_up()),
+        }
+    }
+
+    fn timed_out(&self) -> Error {
+        Error::of(
+            TIMED_OUT,
+            format!("no answer to {} within {:.1} s", self.endpoint.name(), self.limit.as_secs_f64()),
+        )
+    }
+
+    /// Whoever asked had less time than a send may take. A Haier that is silent for half of that is down all the same:
+    /// else no breaker would ever open for live calls, whose deadlines come first.
+    fn given_up(&self) -> Error {
+        let waited = self.started.elapsed();
+        let health = if waited >= self.limit / 2 { Health::Down } else { Health::Unclear };
+        let detail = format!("no answer to {} within {:.1} s", self.endpoint.name(), waited.as_secs_f64());
+        Error { health, ..Error::of(GIVEN_UP, detail) }
+    }
+
+    async fn refused(&self, response: Response) -> Error {
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get(header::RETRY_AFTER);
+        let retry_after = retry_after
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| parse_retry_after(text, self.asked_at));
+        let body = self.within(read(response, self.endpoint)).await;
+        let words = body.map(|body| envelope::words(&body)).unwrap_or_default();
+        let words = if words.is_empty() { words } else { format!(": {words}") };
+        let detail = format!("Haier answered {status} to {}{words}", self.endpoint.name());
+        Error { retry_after, status: Some(status), ..Error::of(matrix::of_status(status), detail) }
+    }
+}
+
+async fn read(mut response: Response, endpoint: Endpoint) -> Result<Bytes> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| connection_fault(endpoint, &error))? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            let detail = format!("the answer to {} is longer than {MAX_ANSWER} bytes", endpoint.name());
+            return Err(Error::of(UNREADABLE, detail).for_good());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// No connection, or one that broke. The words are the innermost cause: the others repeat the address.
+fn connection_fault(endpoint: Endpoint, error: &reqwest::Error) -> Error {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let what = if error.is_connect() { "cannot connect to Haier for" } else { "the connection broke in" };
+    Error::of(CONNECTION_FAULT, format!("{what} {}: {cause}", endpoint.name()))
+}
