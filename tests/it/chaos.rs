@@ -5,7 +5,7 @@
 //! plays that one alone. A seed repeats the schedule, not the interleaving: which call a fault strikes depends on which
 //! comes first, and that is for the machine to say.
 
-mod invariants;
+pub(crate) mod invariants;
 mod play;
 mod replica;
 mod schedule;

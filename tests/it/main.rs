@@ -4,6 +4,8 @@
 
 mod catalogue;
 mod chaos;
+#[cfg(target_os = "linux")]
+mod chaos_processes;
 mod deploy;
 mod faults;
 mod layering;
