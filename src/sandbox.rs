@@ -22,6 +22,8 @@ use connection::{Door, Scissors};
 use endpoint::Endpoint;
 use world::World;
 
+pub use presets::Preset;
+
 mod answer;
 mod balance;
 mod call;
@@ -42,6 +44,7 @@ mod groups;
 mod listing;
 mod logistics;
 mod openplat;
+mod presets;
 mod prices;
 mod request;
 mod stock;
@@ -82,6 +85,8 @@ pub struct Options {
     pub stock_shape: StockShape,
     /// Products and prices come in `{"success":true,"data":…}` rather than bare.
     pub envelope: bool,
+    /// The faults switched on from the start.
+    pub faults: Preset,
     /// The file that keeps changes of the catalogue over a restart.
     pub state: Option<PathBuf>,
 }
@@ -98,6 +103,7 @@ impl Default for Options {
             token_life: Duration::from_secs(3600),
             stock_shape: StockShape::List,
             envelope: false,
+            faults: Preset::None,
             state: None,
         }
     }

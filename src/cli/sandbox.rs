@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{console::Console, failure::Failure};
 use crate::{
     config::{LogFormat, parse_duration},
-    sandbox::{self, Options, Sandbox, StockShape},
+    sandbox::{self, Options, Preset, Sandbox, StockShape},
     telemetry,
 };
 
@@ -21,6 +21,7 @@ Examples:
   haier-integration sandbox
   haier-integration sandbox --products 100000 --latency 50ms
   haier-integration sandbox --throttle off --token-life 10s --single-token
+  haier-integration sandbox --faults harsh --products 5000
   haier-integration sandbox --addr 127.0.0.1:0 --seed 7 --stock-shape object --envelope")]
 pub(super) struct SandboxArgs {
     /// Address to listen at; port 0 takes a free one, and it is printed
@@ -50,6 +51,15 @@ pub(super) struct SandboxArgs {
     /// Wrap product and price answers in {"success":true,"data":…} [default: bare]
     #[arg(long)]
     envelope: bool,
+    /// Faults from the start: `none`, `mild` or `harsh`
+    ///
+    /// mild: about one call in sixty is slow, answers 5xx or 429, or loses its connection. harsh: about one in six, token
+    /// calls and listings too: 500, 502, 503, 504, 429 with and without Retry-After, connections reset before, in and
+    /// instead of an answer, answers that hang for 2 s, truncated JSON, HTML pages, 200 with an error body, tokens voided
+    /// in mid-run. Both hold only faults that asking again heals (none that spoils a record or refuses a code for good),
+    /// so that a catalogue synced under them must come out whole. Single faults: POST /_sandbox/faults.
+    #[arg(long, value_name = "PRESET", default_value = "none")]
+    faults: Preset,
     /// File that keeps orders and catalogue changes [default: haier-sandbox.db in the working directory]
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -89,6 +99,10 @@ pub(super) struct ServeSandboxArgs {
     /// Wrap product and price answers in {"success":true,"data":…} [default: bare]
     #[arg(long, requires = "sandbox")]
     sandbox_envelope: bool,
+    /// Faults from the start: `none`, `mild` (about one call in sixty) or `harsh` (about one in six); `sandbox --help`
+    /// tells which [default: none]
+    #[arg(long, value_name = "PRESET", requires = "sandbox")]
+    sandbox_faults: Option<Preset>,
     /// File that keeps orders and catalogue changes [default: haier-sandbox.db beside a SQLite database, else in the
     /// working directory]
     #[arg(long, value_name = "FILE", requires = "sandbox")]
@@ -151,6 +165,7 @@ impl From<SandboxArgs> for Options {
             token_life: args.token_life,
             stock_shape: args.stock_shape.into(),
             envelope: args.envelope,
+            faults: args.faults,
             state: args.state,
         }
     }
@@ -170,6 +185,7 @@ impl ServeSandboxArgs {
             token_life: self.sandbox_token_life.unwrap_or(standard.token_life),
             stock_shape: self.sandbox_stock_shape.map_or(standard.stock_shape, Into::into),
             envelope: self.sandbox_envelope,
+            faults: self.sandbox_faults.unwrap_or(standard.faults),
             state: self.sandbox_state,
         })
     }

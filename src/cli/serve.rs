@@ -22,6 +22,7 @@ use crate::{
 Examples:
   haier-integration serve --sandbox
   haier-integration serve --sandbox --sandbox-products 100000 --database-url sqlite:///var/lib/haier.db
+  haier-integration serve --sandbox --sandbox-faults harsh
   HAIER_INTEGRATION_DATABASE_URL=postgres://haier:secret@db/haier haier-integration serve --migrate
   haier-integration serve --config /etc/haier/service.toml --log-format json --log-level debug")]
 pub(super) struct ServeArgs {

@@ -41,7 +41,8 @@ pub(super) async fn answer(
         world.wait(tokio::time::sleep(world.latency)).await;
     }
     let token = bearer(&parts.headers);
-    if endpoint != Endpoint::Token && !token.is_some_and(|token| world.tokens.is_live(token)) {
+    let served = token.and_then(|token| world.tokens.serve(token));
+    if endpoint != Endpoint::Token && served.is_none() {
         return instead(Kind::Unauthorized);
     }
     let fields = if endpoint == Endpoint::Token && is_form(&parts.headers) {
@@ -49,14 +50,17 @@ pub(super) async fn answer(
     } else {
         Fields::from_json(&body)
     };
-    let plan = world.faults.draw(&asked(endpoint, fields.as_ref().ok()).borrow());
+    let plan = world.faults.draw(&asked(endpoint, fields.as_ref().ok()).borrow(served));
     if !plan.delay.is_zero() {
         world.wait(tokio::time::sleep(plan.delay)).await;
     }
     match plan.instead {
         None => {}
         Some(Kind::Hang) => {
-            world.wait(pending()).await;
+            match plan.hang {
+                Some(time) => world.wait(tokio::time::sleep(time)).await,
+                None => world.wait(pending()).await,
+            }
             scissors.cut();
         }
         Some(Kind::ResetBefore) => scissors.cut(),
@@ -66,7 +70,11 @@ pub(super) async fn answer(
     if let Some(kind) = plan.instead {
         return instead(kind);
     }
-    match fields.and_then(|fields| openplat::answer(&world, endpoint, &fields)) {
+    let answer = fields.and_then(|fields| openplat::answer(&world, endpoint, &fields));
+    if plan.sending == Some(Kind::LostAnswer) {
+        scissors.cut();
+    }
+    match answer {
         Ok(answer) => deliver(&world, endpoint, plan, answer),
         Err(refusal) => refused(endpoint, &refusal),
     }
@@ -110,8 +118,13 @@ fn asked(endpoint: Endpoint, fields: Option<&Fields>) -> Mentioned {
 }
 
 impl Mentioned {
-    fn borrow(&self) -> Asked<'_> {
-        Asked { endpoint: self.endpoint, product_codes: &self.product_codes, listing: self.listing }
+    fn borrow(&self, served: Option<u64>) -> Asked<'_> {
+        Asked {
+            endpoint: self.endpoint,
+            product_codes: &self.product_codes,
+            listing: self.listing,
+            token_calls: served.unwrap_or(0),
+        }
     }
 }
 

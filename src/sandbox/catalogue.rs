@@ -135,8 +135,10 @@ impl Product {
         put(out, self.brand);
         put(out, r#"","productImageUrl":"https://img.haier.example/p/"#);
         out.extend_from_slice(code);
-        put(out, r#"/main.jpg","productLageUrls":"#);
-        let Some(pages) = self.pages else { return put(out, "null") };
+        put(out, "/main.jpg\"");
+        // Left out rather than null: the client known to run stores what it is given, and takes no null.
+        let Some(pages) = self.pages else { return };
+        put(out, r#","productLageUrls":"#);
         for page in 0..pages {
             put(out, if page == 0 { "[" } else { "," });
             put(out, r#""https://img.haier.example/p/"#);

@@ -37,6 +37,7 @@ pub(super) fn damaged(
                 records.iter_mut().for_each(|record| set_field(record, field, &value));
             }
             Kind::UnknownField => records.iter_mut().for_each(add_unknown_field),
+            Kind::NullFields => records.iter_mut().for_each(|record| add_nulls(record, endpoint)),
             Kind::BadPicture => {
                 records
                     .iter_mut()
@@ -59,18 +60,36 @@ impl Damage {
         match (&self.product_code, self.kind) {
             (_, Kind::Empty) => true,
             (Some(code), _) => code == place.code,
-            (None, Kind::UnknownField) => true,
+            (None, Kind::UnknownField | Kind::NullFields) => true,
             (None, Kind::MissingProducts) => place.last,
             (None, _) => place.first,
         }
     }
 }
 
-// Through raw values, so that the other fields keep their text: a price must not become a float on the way.
+fn add_nulls(record: &mut Vec<u8>, endpoint: Endpoint) {
+    let fields: &[&str] = match endpoint {
+        Endpoint::Prices => &["supplyPrice", "invoicePrice", "marketPrice", "reason"],
+        _ => &["productName", "productLageUrls", "noSalesReason"],
+    };
+    change_fields(record, |all| {
+        for field in fields {
+            all.entry((*field).to_owned()).or_insert_with(|| RawValue::NULL.to_owned());
+        }
+    });
+}
+
 fn set_field(record: &mut Vec<u8>, field: &str, value: &Value) {
-    let Ok(mut fields) = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(record) else { return };
     let Ok(value) = to_raw_value(value) else { return };
-    fields.insert(field.to_owned(), value);
+    change_fields(record, |all| {
+        all.insert(field.to_owned(), value);
+    });
+}
+
+// Through raw values, so that the other fields keep their text: a price must not become a float on the way.
+fn change_fields(record: &mut Vec<u8>, change: impl FnOnce(&mut BTreeMap<String, Box<RawValue>>)) {
+    let Ok(mut fields) = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(record) else { return };
+    change(&mut fields);
     if let Ok(changed) = serde_json::to_vec(&fields) {
         *record = changed;
     }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::endpoint::Endpoint;
 use super::fault_kinds::{KINDS, Kind};
 use super::faults::Fault;
+use super::presets::Preset;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,10 +16,21 @@ struct Input {
     count: Option<u64>,
     product_code: Option<String>,
     delay_ms: Option<u64>,
+    after_calls: Option<u64>,
+}
+
+/// A ready-made set of faults in the place of the array.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PresetInput {
+    preset: String,
 }
 
 /// The faults of a body, or everything that is wrong with them.
 pub(super) fn read_faults(body: &[u8]) -> Result<Vec<Fault>, String> {
+    if body.trim_ascii_start().first() == Some(&b'{') {
+        return read_preset(body);
+    }
     let inputs: Vec<Input> = serde_json::from_slice(body)
         .map_err(|why| format!("an array of faults was expected, and was not understood: {why}"))?;
     let mut problems = Vec::new();
@@ -31,6 +43,18 @@ pub(super) fn read_faults(body: &[u8]) -> Result<Vec<Fault>, String> {
     });
     let faults = faults.collect();
     if problems.is_empty() { Ok(faults) } else { Err(problems.join("; ")) }
+}
+
+fn read_preset(body: &[u8]) -> Result<Vec<Fault>, String> {
+    let input: PresetInput = serde_json::from_slice(body).map_err(|why| {
+        format!("an array of faults or {{\"preset\": \"harsh\"}} was expected, and was not understood: {why}")
+    })?;
+    match input.preset.parse()? {
+        Preset::None => {
+            Err("preset \"none\" adds nothing; DELETE /_sandbox/faults switches all off".to_owned())
+        }
+        preset => Ok(preset.faults()),
+    }
 }
 
 impl Input {
@@ -57,8 +81,11 @@ impl Input {
                 self.kind
             ));
         }
-        let (count, product_code, delay_ms) = (self.count, self.product_code, self.delay_ms);
-        Ok(Fault { endpoint, kind, probability, count, product_code, delay_ms, hits: 0 })
+        if self.after_calls.is_some() && kind != Kind::Unauthorized {
+            return Err("after_calls was given, but only kind \"unauthorized\" looks at the token".to_owned());
+        }
+        let Self { count, product_code, delay_ms, after_calls, .. } = self;
+        Ok(Fault { endpoint, probability, count, product_code, delay_ms, after_calls, ..Fault::always(kind) })
     }
 }
 

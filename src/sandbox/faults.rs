@@ -26,6 +26,9 @@ pub(super) struct Fault {
     pub(super) product_code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) delay_ms: Option<u64>,
+    /// Strikes only a token that has served so many calls: a client that was just given a new one gets on with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) after_calls: Option<u64>,
     /// How many calls it has hit.
     pub(super) hits: u64,
 }
@@ -36,12 +39,16 @@ pub(super) struct Asked<'a> {
     pub(super) product_codes: &'a [String],
     /// The whole catalogue is asked for.
     pub(super) listing: bool,
+    /// How many calls its token has served before.
+    pub(super) token_calls: u64,
 }
 
 /// What is going to happen to one call.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) delay: Duration,
+    /// How long a hang lasts; without: for ever.
+    pub(super) hang: Option<Duration>,
     /// Happens instead of an answer.
     pub(super) instead: Option<Kind>,
     /// Happens to the answer on its way out.
@@ -68,8 +75,8 @@ struct State {
 }
 
 impl Faults {
-    pub(super) fn new(seed: u64) -> Self {
-        let state = State { faults: Vec::new(), dice: Dice::new(seed, SALT, 0) };
+    pub(super) fn new(seed: u64, faults: Vec<Fault>) -> Self {
+        let state = State { faults, dice: Dice::new(seed, SALT, 0) };
         Self { seed, state: Mutex::new(state) }
     }
 
@@ -104,8 +111,12 @@ impl Faults {
             }
             fault.hits += 1;
             fault.count = fault.count.map(|count| count - 1);
-            let usual = if fault.kind == Kind::Latency { 1_000 } else { 0 };
-            plan.delay += Duration::from_millis(fault.delay_ms.unwrap_or(usual));
+            let given = fault.delay_ms.map(Duration::from_millis);
+            match fault.kind {
+                Kind::Hang => plan.hang = given,
+                Kind::Latency => plan.delay += given.unwrap_or(Duration::from_secs(1)),
+                _ => plan.delay += given.unwrap_or_default(),
+            }
             match stage {
                 Stage::Delay => {}
                 Stage::Instead => {
@@ -123,6 +134,20 @@ impl Faults {
 }
 
 impl Fault {
+    /// A fault that strikes every call it can strike.
+    pub(super) fn always(kind: Kind) -> Self {
+        Self {
+            endpoint: None,
+            kind,
+            probability: 1.0,
+            count: None,
+            product_code: None,
+            delay_ms: None,
+            after_calls: None,
+            hits: 0,
+        }
+    }
+
     fn hits_call(&self, asked: &Asked<'_>) -> bool {
         let row = self.kind.row();
         let endpoint = match self.endpoint {
@@ -137,7 +162,8 @@ impl Fault {
             asked.product_codes.contains(code) || (asked.listing && row.stage == Stage::Records)
         });
         let listing = self.kind != Kind::CutListing || asked.listing;
-        endpoint && product && listing && self.count != Some(0)
+        let worn = self.after_calls.is_none_or(|calls| asked.token_calls >= calls);
+        endpoint && product && listing && worn && self.count != Some(0)
     }
 }
 

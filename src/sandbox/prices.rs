@@ -16,6 +16,8 @@ pub(super) struct Price {
     invoice: Option<String>,
     market: Option<String>,
     policy: Option<String>,
+    /// The rebate kind, under the same name as the discount: Haier's description lists that name twice.
+    kind: Option<&'static str>,
     rebate: Option<String>,
     on_sale: bool,
     reason: Option<String>,
@@ -29,10 +31,10 @@ impl Price {
         let cents = [0, 0, 0, 50, 99][dice.below(5) as usize];
         let supply_e4 = ((from + dice.below(below - from)) * 100 + cents) as i64 * 100;
         let in_force = !dice.one_in(40);
-        let policy = match dice.below(10) {
-            0 => dice.pick(REBATE_KINDS).to_owned(),
-            1..=4 => "0".to_owned(),
-            _ => decimal::to_text(dice.below(16) as i64 * 100),
+        let (kind, policy) = match dice.below(10) {
+            0 => (Some(dice.pick(REBATE_KINDS)), "0".to_owned()),
+            1..=4 => (None, "0".to_owned()),
+            _ => (None, decimal::to_text(dice.below(16) as i64 * 100)),
         };
         // At most 45 of a hundred, so that no invoice price falls below nothing.
         let rebate = if dice.one_in(3) { dice.below(10) * (from / 20) } else { 0 };
@@ -46,6 +48,7 @@ impl Price {
             None => own,
         };
         let supply = field(PriceField::SupplyPrice, in_force.then(|| decimal::to_text(supply_e4)));
+        let by_hand = change.is_some_and(|change| change.get(PriceField::StockRebatePolicy).is_some());
         let policy = field(PriceField::StockRebatePolicy, Some(policy));
         let rebate = field(PriceField::RebateMoney, Some(rebate));
         let invoice = field(
@@ -66,6 +69,7 @@ impl Price {
             supply,
             invoice,
             policy,
+            kind: kind.filter(|_| !by_hand),
             rebate,
             on_sale,
             decimals_as_text,
@@ -76,6 +80,11 @@ impl Price {
         out.extend_from_slice(br#"{"productCode":""#);
         out.extend_from_slice(product.code.as_bytes());
         out.push(b'"');
+        if let Some(kind) = self.kind {
+            // Before the discount: a client that keeps one value of a name keeps the last, and must find a number.
+            write_name(PriceField::StockRebatePolicy, out);
+            write_text(kind, out);
+        }
         let fields = [
             (PriceField::SupplyPrice, &self.supply),
             (PriceField::InvoicePrice, &self.invoice),
@@ -86,7 +95,7 @@ impl Price {
         for (field, value) in fields {
             let Some(value) = value else { continue };
             write_name(field, out);
-            // A rebate kind stands where a number may stand; it is always text.
+            // A rebate kind set by hand stands where a number may stand; it is always text.
             if self.decimals_as_text || !decimal::is_decimal(value) {
                 write_text(value, out);
             } else {

@@ -38,7 +38,7 @@ impl World {
             latency: options.latency,
             tokens: Tokens::new(options.token_life, options.single_token),
             throttle: Throttle::new(options.throttle),
-            faults: Faults::new(options.seed),
+            faults: Faults::new(options.seed, options.faults.faults()),
             changes: ChangeBook::open(options.state.clone())?,
             parcels: Parcels::default(),
             closing,

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 mod catalogue;
+mod chaos;
+#[cfg(target_os = "linux")]
+mod chaos_processes;
 mod deploy;
 mod faults;
 mod layering;

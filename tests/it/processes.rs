@@ -22,7 +22,7 @@ on_both_databases!(
 );
 
 /// The program, with nothing of our own environment that could be a setting.
-fn program(arguments: &[&str]) -> Command {
+pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_haier-integration"));
     for (name, _) in
         std::env::vars().filter(|(name, _)| name.starts_with("HAIER_") || name.starts_with("LC_"))
@@ -34,28 +34,32 @@ fn program(arguments: &[&str]) -> Command {
 }
 
 /// A process that runs until it is dropped.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Running {
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
     }
 
     /// What stands behind a word on a line to come.
-    fn told(&mut self, word: &str) -> String {
+    pub(crate) fn told(&mut self, word: &str) -> String {
         let found = self.lines.find_map(|line| Some(line.unwrap().split_once(word)?.1.trim().to_owned()));
         found.unwrap_or_else(|| panic!("it ended without saying {word:?}"))
     }
 
     fn sandbox(folder: &Path) -> (Self, Haier) {
+        Self::sandbox_with(folder, &["--products", "300"])
+    }
+
+    pub(crate) fn sandbox_with(folder: &Path, arguments: &[&str]) -> (Self, Haier) {
         let state = folder.join("sandbox.json");
-        let mut options =
-            program(&["sandbox", "--addr", "127.0.0.1:0", "--products", "300", "--throttle", "off"]);
+        let mut options = program(&["sandbox", "--addr", "127.0.0.1:0", "--throttle", "off"]);
+        options.args(arguments);
         options.arg("--state").arg(state);
         let mut running = Self::start(options);
         let told = running.told("sandbox at ");
@@ -64,6 +68,13 @@ impl Running {
     }
 
     async fn serve(plan: &Plan, haier: &Haier) -> (Self, Client) {
+        let mut running = Self::start(Self::service(plan, haier));
+        let client = running.client().await;
+        (running, client)
+    }
+
+    /// The service with a short lease and small steps, before it is started.
+    pub(crate) fn service(plan: &Plan, haier: &Haier) -> Command {
         let mut command = program(&["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"]);
         command
             .env("HAIER_INTEGRATION_DATABASE_URL", &plan.database.address)
@@ -77,22 +88,30 @@ impl Running {
         for name in ["CLIENT_ID", "CLIENT_SECRET", "PASSWORD", "SELLER_PASSWORD"] {
             command.env(format!("HAIER_{name}"), "sandbox");
         }
-        let mut running = Self::start(command);
-        let address = running.told("gRPC ");
-        let client = Client::connect(format!("http://{address}")).await.unwrap();
-        (running, client)
+        command
+    }
+
+    /// A client of a service that has just been started.
+    pub(crate) async fn client(&mut self) -> Client {
+        let address = self.told("gRPC ");
+        Client::connect(format!("http://{address}")).await.unwrap()
     }
 
     /// Ends it as `kill -9` does.
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Ends it as Kubernetes does; returns the exit code.
-    async fn terminate(mut self) -> Option<i32> {
+    /// Sends it a signal, by its id.
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
+    /// Ends it as Kubernetes does; returns the exit code.
+    pub(crate) async fn terminate(mut self) -> Option<i32> {
+        self.signal("-TERM");
         let ended = tokio::task::spawn_blocking(move || self.child.wait().unwrap().code());
         within(ended).await.unwrap()
     }

@@ -4,7 +4,9 @@
 mod answers;
 mod cluster;
 mod database;
+mod dice;
 mod haier;
+mod served;
 mod world;
 
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
@@ -13,7 +15,9 @@ use futures_util::FutureExt as _;
 
 pub(crate) use answers::{refusal, violated};
 pub(crate) use database::{Backend, Database};
-pub(crate) use haier::Haier;
+pub(crate) use dice::Dice;
+pub(crate) use haier::{Haier, Shown};
+pub(crate) use served::{e4, equals, money_e4};
 pub(crate) use world::{Client, Plan, World, collect};
 
 /// How long anything may take; what takes longer will not come.

@@ -73,6 +73,76 @@ async fn connections_break_before_or_within_the_answer() {
 }
 
 #[tokio::test]
+async fn a_hang_may_end_and_then_the_connection_is_reset() {
+    let haier = Haier::start().await;
+    haier.fault(&json!({ "kind": "hang", "delay_ms": 60 })).await;
+    let start = Instant::now();
+    let error = haier.post(H5, &balance()).send().await.unwrap_err();
+    assert!(error.is_request() && !error.is_timeout(), "{error:?}");
+    assert!(start.elapsed() >= Duration::from_millis(60));
+}
+
+#[tokio::test]
+async fn a_lost_answer_was_acted_on_and_a_reset_request_was_not() {
+    let haier = Haier::with(Options { single_token: true, ..Options::default() }).await;
+    let lose = async |kind| {
+        haier.fault(&json!({ "kind": kind, "endpoint": "H0", "count": 1 })).await;
+        let body =
+            json!({ "client_id": "sandbox", "client_secret": "sandbox", "grant_type": "client_credentials" });
+        let error = haier.post("/oauth2/auth", &body).send().await.unwrap_err();
+        assert!(error.is_request() && !error.is_timeout(), "{kind}: {error:?}");
+        haier.call(H5, &balance()).await.status()
+    };
+    assert_eq!(lose("reset_before").await, StatusCode::OK);
+    // The new token was made, though nobody learned it, and it alone lives.
+    assert_eq!(lose("lost_answer").await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn with_after_calls_a_token_is_voided_only_once_it_has_served() {
+    let mut haier = Haier::start().await;
+    haier.fault(&json!({ "kind": "unauthorized", "after_calls": 3 })).await;
+    for _ in 0..2 {
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            seen.push(haier.call(H5, &balance()).await.status().as_u16());
+        }
+        assert_eq!(seen, [200, 200, 200, 401, 401]);
+        haier.authenticate().await;
+    }
+}
+
+#[tokio::test]
+async fn fields_without_a_value_are_left_out_or_null() {
+    let haier = Haier::with(Options { throttle: None, ..Options::default() }).await;
+    let nulls = |rows: &[Value]| {
+        let fields = rows.iter().flat_map(|row| row.as_object().unwrap().iter());
+        let null = fields.filter(|(_, value)| value.is_null()).map(|(name, _)| name.clone());
+        null.collect::<std::collections::BTreeSet<_>>()
+    };
+    let codes = haier.codes(400).await;
+    let all = async || {
+        let mut rows = haier.listing().await;
+        for some in codes.chunks(20) {
+            rows.extend(haier.json(H2, &prices(some)).await.as_array().unwrap().clone());
+        }
+        rows
+    };
+    assert!(nulls(&all().await).is_empty());
+    haier.fault(&json!({ "kind": "null_fields" })).await;
+    let expected = [
+        "invoicePrice",
+        "marketPrice",
+        "noSalesReason",
+        "productLageUrls",
+        "productName",
+        "reason",
+        "supplyPrice",
+    ];
+    assert!(nulls(&all().await).iter().eq(expected.iter()));
+}
+
+#[tokio::test]
 async fn truncated_json_ends_politely_in_the_middle() {
     let haier = Haier::start().await;
     haier.fault(&json!({ "kind": "truncated_json" })).await;

@@ -1,14 +1,35 @@
 //! The stand-in for Haier and its controls.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use haier_integration::{
     domain::accounts::{Account, AuthorizationScheme},
     sandbox::{CLIENT_ID, CLIENT_SECRET, CUSTOMER_CODES, Options, PASSWORD, Sandbox, start},
 };
 use reqwest::Method;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json, value::RawValue};
+
+const LISTING: &str = "/yilihuo/jsh-service-goods-mall-search/api/product-info/procurable-products-out/check-procurable-products";
+
+const PRICES: &str =
+    "/yilihuo/jsh-service-goods-price/api/goods-price/price-daily-sales/price-query/pt-out-list-price";
+
+/// Records as they come: bare, or in an envelope.
+fn rows<T: DeserializeOwned>(text: &str) -> Vec<T> {
+    #[derive(Deserialize)]
+    struct Envelope<T> {
+        data: Vec<T>,
+    }
+    if text.starts_with('[') {
+        return serde_json::from_str(text).unwrap();
+    }
+    serde_json::from_str::<Envelope<T>>(text).unwrap().data
+}
+
+fn code_of(product: &Value) -> String {
+    product["productCode"].as_str().unwrap().to_owned()
+}
 
 /// A stand-in that listens. One of this process stops when dropped.
 pub(crate) struct Haier {
@@ -81,9 +102,14 @@ impl Haier {
         text
     }
 
-    /// Switches faults on, beside those that are on.
+    /// Switches a fault on, beside those that are on.
     pub(crate) async fn fault(&self, fault: Value) {
-        self.control(Method::POST, "faults", &json!([fault])).await;
+        self.faults(&json!([fault])).await;
+    }
+
+    /// Switches faults on, or a preset of them, beside those that are on.
+    pub(crate) async fn faults(&self, faults: &Value) {
+        self.control(Method::POST, "faults", faults).await;
     }
 
     pub(crate) async fn clear_faults(&self) {
@@ -117,6 +143,51 @@ impl Haier {
 
     pub(crate) async fn stats(&self) -> Value {
         serde_json::from_str(&self.control(Method::GET, "stats", &json!(null)).await).unwrap()
+    }
+
+    /// The codes of the catalogue, asked for as a client asks.
+    pub(crate) async fn listed(&self) -> Vec<String> {
+        let token = self.token().await;
+        self.listing(&token).await.iter().map(code_of).collect()
+    }
+
+    /// The whole catalogue with its prices, asked for as a client asks.
+    pub(crate) async fn served(&self) -> BTreeMap<String, Shown> {
+        let token = self.token().await;
+        let listing = self.listing(&token).await;
+        let mut all = BTreeMap::new();
+        for some in listing.chunks(20) {
+            let body = json!({
+                "customerCode": CUSTOMER_CODES[0], "sendToCode": CUSTOMER_CODES[0], "priceType": "PT",
+                "passWord": PASSWORD, "productCodes": some.iter().map(code_of).collect::<Vec<_>>(),
+            });
+            let prices: Vec<Price> = rows(&self.ask(PRICES, &token, &body).await);
+            assert_eq!(prices.len(), some.len());
+            let shown =
+                some.iter().zip(prices).map(|(product, price)| Shown { product: product.clone(), price });
+            all.extend(shown.map(|shown| (code_of(&shown.product), shown)));
+        }
+        all
+    }
+
+    async fn token(&self) -> String {
+        let grant = "client_credentials";
+        let body = json!({ "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "grant_type": grant });
+        let answer: Value = serde_json::from_str(&self.ask("/oauth2/auth", "", &body).await).unwrap();
+        answer["access_token"].as_str().unwrap().to_owned()
+    }
+
+    async fn listing(&self, token: &str) -> Vec<Value> {
+        let body = json!({
+            "customerCode": CUSTOMER_CODES[0], "sendToCode": CUSTOMER_CODES[0], "supplierCode": "1001",
+            "searchType": "PTJSH", "passWord": PASSWORD,
+        });
+        rows(&self.ask(LISTING, token, &body).await)
+    }
+
+    async fn ask(&self, path: &str, token: &str, body: &Value) -> String {
+        let request = self.http.post(format!("{}{path}", self.base_url)).header("authorization", token);
+        request.json(body).send().await.unwrap().text().await.unwrap()
     }
 
     /// How often an endpoint was called.

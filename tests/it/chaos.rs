@@ -1,0 +1,85 @@
+//! Chaos in one process: schedules of faults, restarts, stolen runs and changes of the catalogue, each drawn from a seed,
+//! played against a service and its stand-in for Haier; afterwards everything that was promised must hold.
+//!
+//! `HAIER_CHAOS_SCHEDULES=1000` plays seeds 0 to 999 on each database instead of the usual ones, `HAIER_CHAOS_SEED=7`
+//! plays that one alone. A seed repeats the schedule, not the interleaving: which call a fault strikes depends on which
+//! comes first, and that is for the machine to say.
+
+pub(crate) mod invariants;
+mod play;
+mod replica;
+mod schedule;
+
+use std::env;
+
+use crate::support::{Backend, run};
+
+/// Schedules a database when nothing else is said.
+const USUAL: u64 = 100;
+/// Test functions the schedules are dealt to, so that they run beside each other.
+const SHARES: u64 = 10;
+
+macro_rules! shares {
+    ($($name:ident = $share:literal),+ $(,)?) => {$(
+        mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                super::play_share(crate::support::Backend::Sqlite, $share).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                super::play_share(crate::support::Backend::Postgres, $share).await;
+            }
+        }
+    )+};
+}
+
+shares!(
+    every_promise_holds_under_seeds_ending_in_0 = 0,
+    every_promise_holds_under_seeds_ending_in_1 = 1,
+    every_promise_holds_under_seeds_ending_in_2 = 2,
+    every_promise_holds_under_seeds_ending_in_3 = 3,
+    every_promise_holds_under_seeds_ending_in_4 = 4,
+    every_promise_holds_under_seeds_ending_in_5 = 5,
+    every_promise_holds_under_seeds_ending_in_6 = 6,
+    every_promise_holds_under_seeds_ending_in_7 = 7,
+    every_promise_holds_under_seeds_ending_in_8 = 8,
+    every_promise_holds_under_seeds_ending_in_9 = 9,
+);
+
+async fn play_share(backend: Backend, share: u64) {
+    for seed in seeds("HAIER_CHAOS_SCHEDULES", "HAIER_CHAOS_SEED", USUAL) {
+        if seed % SHARES == share {
+            let _named = Named { seed, test: format!("test(/^chaos::.*{backend:?}/i)") };
+            run(backend, |plan| Box::pin(play::play(plan, seed))).await;
+        }
+    }
+}
+
+/// The seeds to play: one alone, or so many from 0 on.
+pub(crate) fn seeds(many: &str, one: &str, usual: u64) -> std::ops::Range<u64> {
+    let number =
+        |name| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number of the environment"));
+    match number(one) {
+        Some(seed) => seed..seed + 1,
+        None => 0..number(many).unwrap_or(usual),
+    }
+}
+
+/// Says how to repeat a schedule when it fails.
+pub(crate) struct Named {
+    pub(crate) seed: u64,
+    pub(crate) test: String,
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Self { seed, test } = self;
+            eprintln!(
+                "chaos: the schedule of seed {seed} failed; once more: HAIER_CHAOS_SEED={seed} cargo nextest run -E '{test}'"
+            );
+        }
+    }
+}
