@@ -61,6 +61,8 @@ pub struct RunSettings {
     pub lease: TimeDelta,
     /// How often a worker shows one.
     pub heartbeat: TimeDelta,
+    /// How long a run waits for a Haier that is down.
+    pub outage_wait: TimeDelta,
 }
 
 /// Everything a use case needs.

@@ -109,6 +109,8 @@ pub struct SyncSettings {
     pub lease: Duration,
     /// Time between two signs of life; less than half the lease.
     pub heartbeat: Duration,
+    /// How long a run waits for a Haier that is down before it ends.
+    pub outage_wait: Duration,
 }
 
 /// How log lines look.
@@ -170,6 +172,7 @@ impl Default for SyncSettings {
             flush_interval: Duration::from_millis(200),
             lease: Duration::from_secs(15),
             heartbeat: Duration::from_secs(5),
+            outage_wait: Duration::from_secs(30 * 60),
         }
     }
 }

@@ -27,6 +27,14 @@ pub enum Error {
         /// The code.
         code: String,
     },
+    /// There is nothing to repeat.
+    #[error("sync log {sync_log_id} has nothing to retry: {why}")]
+    NothingToRetry {
+        /// Id of the run's log.
+        sync_log_id: i64,
+        /// What is in the way.
+        why: &'static str,
+    },
     /// A run over everything is under way already.
     #[error(
         "a run over the whole catalogue is under way already (sync log {sync_log_id}); watch it, or wait for its end"
@@ -80,6 +88,7 @@ impl Error {
             Self::Invalid(_) => Reason::ValidationError,
             Self::NotFound { .. } => Reason::NotFound,
             Self::UnknownCode { .. } => Reason::UnknownCode,
+            Self::NothingToRetry { .. } => Reason::NothingToRetry,
             Self::RunInProgress { .. } => Reason::RunInProgress,
             Self::NotConfigured => Reason::NotConfigured,
             Self::Upstream { reason, .. } => *reason,

@@ -132,6 +132,7 @@ type ProgressStream = Pin<Box<dyn Stream<Item = Result<proto::SyncProgress, Stat
 impl HaierIntegration for Api {
     type SyncProductsStream = ProgressStream;
     type WatchSyncStream = ProgressStream;
+    type RetrySyncStream = ProgressStream;
 
     async fn get_products(
         &self,
@@ -191,6 +192,24 @@ impl HaierIntegration for Api {
         let (ctx, language) = (context::of_stream(&request), context::language(request.metadata()));
         let watch = self.app.sync_watch(&ctx, request.get_ref().sync_log_id).await.map_err(status::of)?;
         Ok(Response::new(sync_runs::stream(watch, language)))
+    }
+
+    async fn retry_sync(
+        &self,
+        request: Request<proto::RetrySyncRequest>,
+    ) -> Result<Response<Self::RetrySyncStream>, Status> {
+        let (ctx, language) = (context::of_stream(&request), context::language(request.metadata()));
+        let watch = sync_runs::retry(&self.app, &ctx, request.get_ref().sync_log_id).await?;
+        Ok(Response::new(sync_runs::stream(watch, language)))
+    }
+
+    async fn cancel_sync(
+        &self,
+        request: Request<proto::CancelSyncRequest>,
+    ) -> Result<Response<proto::SyncLog>, Status> {
+        let language = context::language(request.metadata());
+        self.unary(request, async |ctx, request| sync_logs::cancel(&self.app, &ctx, request, language).await)
+            .await
     }
 
     async fn list_sync_logs(

@@ -290,6 +290,7 @@ fn run_settings(settings: &Settings) -> RunSettings {
         flush_interval: settings.sync.flush_interval,
         lease: span(settings.sync.lease),
         heartbeat: span(settings.sync.heartbeat),
+        outage_wait: span(settings.sync.outage_wait),
     }
 }
 

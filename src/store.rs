@@ -13,9 +13,11 @@ mod postgres;
 mod postgres_tls;
 mod schema;
 mod sqlite;
+mod sync_requests;
 
 pub mod catalogue;
 pub mod pauses;
+pub mod poison_codes;
 pub mod prices;
 pub mod products;
 pub mod replicas;

@@ -4,29 +4,37 @@
 //! streams in, then what else is asked for by code), and over stored products (prices or stock only). In all of them
 //! codes are decided in their order, so that a resumed run goes on after the last one.
 
+mod ask;
 mod batches;
 mod listing;
 mod stored;
 mod writer;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::App;
+use super::{App, sync_logs::not_found};
 use crate::{
     domain::{
         messages::EndMessage,
         reasons::Reason,
         sync_logs::{Counts, SyncStatus, SyncType},
-        sync_runs::{Checkpoint, ClaimedRun},
+        sync_runs::ClaimedRun,
     },
     error::{Error, Result},
-    store::{self, sync_failures, sync_logs, sync_runs},
+    store::{
+        self, Tx,
+        poison_codes::{self, PoisonCode},
+        sync_failures, sync_logs, sync_runs,
+    },
     upstream::{self, Openplat},
 };
 use writer::{Step, Writer};
+
+/// How often in a row a run is taken over from a worker that was gone before it has decided anything.
+const MAX_TAKEOVERS: i64 = 5;
 
 /// How the fetching side of a run came to its end.
 enum End {
@@ -67,13 +75,21 @@ impl App {
         if self.upstream.is_none() {
             return Ok(None);
         }
-        let mut tx = self.store.begin().await?;
-        let claimed = sync_runs::claim(&mut tx, &self.worker, self.clock.now(), self.runs.lease).await?;
-        tx.commit().await?;
-        if claimed.is_some() {
-            self.announce_commit();
+        loop {
+            let mut tx = self.store.begin().await?;
+            let now = self.clock.now();
+            let Some(run) = sync_runs::claim(&mut tx, &self.worker, now, self.runs.lease).await? else {
+                tx.commit().await?;
+                return Ok(None);
+            };
+            if run.takeovers <= MAX_TAKEOVERS {
+                tx.commit().await?;
+                self.announce_commit();
+                return Ok(Some(run));
+            }
+            let detail = format!("{MAX_TAKEOVERS} workers went away without deciding a single code");
+            self.run_end(tx, &run, Reason::WorkerLost, detail).await?;
         }
-        Ok(claimed)
     }
 
     /// Works on a claimed run until it ends, this process goes down, or the lease is lost.
@@ -93,6 +109,11 @@ impl App {
             () = self.keep_lease(&run) => Err(store::Error::LeaseLost.into()),
         };
         if let Err(error) = outcome {
+            if self.is_ended(&run).await {
+                tracing::info!(sync_log_id = run.log_id, "sync run was ended from outside");
+                self.announce_commit();
+                return;
+            }
             let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             tracing::error!(sync_log_id = run.log_id, %error, cause, "sync run left; it goes on when its lease ends");
         }
@@ -123,10 +144,12 @@ impl App {
     async fn drive(self: &Arc<Self>, run: &ClaimedRun) -> Result<()> {
         let openplat = self.openplat()?;
         let (counts, planned) = self.counts_so_far(run).await?;
+        let poison = poison_codes::list(&mut self.store.read().await?).await?.into_iter().collect();
         let (steps, writer) = Writer::start(Arc::clone(self), run.clone(), counts, planned);
         let fetching = async {
             let calls = Semaphore::new(self.runs.calls_in_flight);
-            let fetcher = Fetcher { app: self, openplat: &openplat, run, steps, calls, stop: &self.stopping };
+            let (openplat, stop) = (&*openplat, &self.stopping);
+            let fetcher = Fetcher { app: self, openplat, run, poison, steps, calls, stop };
             match (run.sync_type, run.request.codes.is_empty()) {
                 (SyncType::Products, true) => fetcher.by_listing().await,
                 (SyncType::Products, false) => fetcher.by_codes().await,
@@ -137,7 +160,10 @@ impl App {
         let end = fetching.await;
         let written = writer.await.map_err(|error| Error::Internal(Box::new(error)))??;
         match end {
-            End::Ended { reason, detail } => self.run_finish(run, written, reason, detail).await,
+            End::Ended { reason, detail } => {
+                let run = ClaimedRun { checkpoint: Some(written), ..run.clone() };
+                self.run_end(self.store.begin().await?, &run, reason, detail).await
+            }
             End::Stopped => self.run_release(run).await,
             End::Failed(error) => Err(error),
             End::WriterGone => Err(Error::Internal("the writer ended without a reason".into())),
@@ -148,44 +174,38 @@ impl App {
     async fn counts_so_far(&self, run: &ClaimedRun) -> Result<(Counts, Option<i64>)> {
         let mut conn = self.store.read().await?;
         let log = sync_logs::find(&mut conn, run.log_id).await?;
-        let log = log.ok_or(Error::NotFound { what: "sync log", key: run.log_id.to_string() })?;
+        let log = log.ok_or_else(|| not_found(run.log_id))?;
         Ok((log.counts, log.planned_count))
     }
 
-    async fn run_finish(
+    /// Whether somebody else has ended the run: cancelled it, most likely.
+    async fn is_ended(&self, run: &ClaimedRun) -> bool {
+        let found = async { sync_logs::find(&mut self.store.read().await?, run.log_id).await };
+        matches!(found.await, Ok(Some(log)) if log.status.is_end())
+    }
+
+    /// Ends a run for good with what is stored of it, and the transaction with it.
+    pub(super) async fn run_end(
         &self,
+        mut tx: Tx,
         run: &ClaimedRun,
-        written: Written,
         reason: Reason,
         detail: String,
     ) -> Result<()> {
-        let Written { counts, checkpoint } = written;
-        let mut tx = self.store.begin().await?;
+        let log = sync_logs::find(&mut tx, run.log_id).await?;
+        let counts = log.ok_or_else(|| not_found(run.log_id))?.counts;
         let end = EndMessage {
             reason,
             success: counts.success,
             failed: counts.failed,
             failures: sync_failures::count_by_reason(&mut tx, run.log_id).await?,
             detail,
-            bad_pictures: checkpoint.bad_pictures,
+            bad_pictures: run.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.bad_pictures),
         };
         sync_runs::finish(&mut tx, run, &end, self.clock.now()).await?;
         tx.commit().await?;
-        let status = SyncStatus::at_end(reason, counts);
-        metrics::counter!("haier_sync_runs_total", "end_reason" => reason.as_str(), "status" => status.as_str())
-            .increment(1);
-        let (id, success, failed) = (run.log_id, counts.success, counts.failed);
-        match status {
-            SyncStatus::Success => {
-                tracing::info!(sync_log_id = id, success, failed, %reason, "sync run ended")
-            }
-            SyncStatus::Partial => {
-                tracing::warn!(sync_log_id = id, success, failed, %reason, detail = end.detail, "sync run ended in part")
-            }
-            _ => {
-                tracing::error!(sync_log_id = id, success, failed, %reason, detail = end.detail, "sync run failed")
-            }
-        }
+        tell_end(run.log_id, &end);
+        self.announce_commit();
         Ok(())
     }
 
@@ -205,10 +225,23 @@ impl App {
     }
 }
 
-/// What the writer leaves behind.
-struct Written {
-    counts: Counts,
-    checkpoint: Checkpoint,
+/// Says how a run ended, once, where operators look.
+fn tell_end(id: i64, end: &EndMessage) {
+    let EndMessage { reason, success, failed, ref detail, .. } = *end;
+    let status = SyncStatus::at_end(reason, Counts { total: success + failed, success, failed });
+    metrics::counter!("haier_sync_runs_total", "end_reason" => reason.as_str(), "status" => status.as_str())
+        .increment(1);
+    match status {
+        SyncStatus::Success => {
+            tracing::info!(sync_log_id = id, success, failed, %reason, "sync run ended");
+        }
+        SyncStatus::Partial => {
+            tracing::warn!(sync_log_id = id, success, failed, %reason, detail, "sync run ended in part");
+        }
+        _ => {
+            tracing::error!(sync_log_id = id, success, failed, %reason, detail, "sync run failed");
+        }
+    }
 }
 
 /// The fetching side of a run.
@@ -216,6 +249,8 @@ struct Fetcher<'a> {
     app: &'a Arc<App>,
     openplat: &'a Openplat,
     run: &'a ClaimedRun,
+    /// Codes that spoil any batch they are in.
+    poison: HashSet<PoisonCode>,
     steps: tokio::sync::mpsc::Sender<Step>,
     /// One permit per call in flight.
     calls: Semaphore,

@@ -8,11 +8,12 @@ use tokio::sync::watch;
 use super::{App, Ctx, sync_logs::not_found};
 use crate::{
     domain::{
+        reasons::Reason,
         sync_logs::{Stage, SyncLog, SyncType, Trigger},
         sync_runs::{NewRun, SyncRequest},
     },
     error::{Error, Result},
-    store::{self, products, sync_logs, sync_runs},
+    store::{self, products, sync_failures, sync_logs, sync_runs},
 };
 
 /// How often a watcher looks by itself: another replica's commits ring no bell here.
@@ -21,6 +22,13 @@ const LOOK_AGAIN: TimeDelta = TimeDelta::milliseconds(1_000);
 const REPEAT: TimeDelta = TimeDelta::seconds(5);
 /// The span of time over which the rate is taken.
 const RATE_SPAN: TimeDelta = TimeDelta::seconds(10);
+
+/// Where a run comes from.
+struct Origin {
+    trigger: Trigger,
+    by: String,
+    parent_id: Option<i64>,
+}
 
 /// How far a run is.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,11 +54,61 @@ impl App {
         kind: SyncType,
         request: SyncRequest,
     ) -> Result<i64> {
+        let origin = Origin { trigger: Trigger::Caller, by: ctx.caller.clone(), parent_id: None };
+        self.run_store(kind, request, origin).await
+    }
+
+    /// Stores a run over exactly the codes that failed in another one, asking what that one asked for.
+    ///
+    /// # Errors
+    /// When there is no such run, it is still open, or none of its codes failed; else as [`App::sync_start`].
+    pub async fn sync_retry(self: &Arc<Self>, ctx: &Ctx, log_id: i64) -> Result<i64> {
+        let parent = self.sync_log_fetch(ctx, log_id).await?;
+        let nothing = |why| Error::NothingToRetry { sync_log_id: log_id, why };
+        if !parent.status.is_end() {
+            return Err(nothing("it is still open; watch it, or cancel it first"));
+        }
+        let mut conn = self.store.read().await?;
+        let asked = sync_logs::find_request(&mut conn, log_id).await?;
+        let codes = sync_failures::codes(&mut conn, log_id).await?;
+        drop(conn);
+        let asked = asked.ok_or_else(|| nothing("it is the log of no sync run"))?;
+        if codes.is_empty() {
+            return Err(nothing("none of its codes failed"));
+        }
+        let tried = asked.tried + 1;
+        let request = SyncRequest { codes, category: None, brand: None, tried, ..asked };
+        let origin = Origin { trigger: Trigger::Retry, by: ctx.caller.clone(), parent_id: Some(log_id) };
+        self.run_store(parent.sync_type, request, origin).await
+    }
+
+    /// Ends a run, whoever works on it: what is decided stays, what is in flight is dropped. An ended one stays as it is.
+    ///
+    /// # Errors
+    /// When there is no such run, or the database does not answer.
+    pub async fn sync_cancel(self: &Arc<Self>, ctx: &Ctx, log_id: i64) -> Result<SyncLog> {
+        self.sync_log_fetch(ctx, log_id).await?;
+        let (app, by) = (Arc::clone(self), ctx.caller.clone());
+        let cancelled = tokio::spawn(async move {
+            let mut tx = app.store.begin().await?;
+            match sync_runs::seize(&mut tx, log_id).await? {
+                None => Ok(()),
+                Some(run) => app.run_end(tx, &run, Reason::Cancelled, format!("cancelled by {by}")).await,
+            }
+        });
+        cancelled.await.map_err(|error| Error::Internal(Box::new(error)))??;
+        self.sync_log_fetch(ctx, log_id).await
+    }
+
+    /// In a task of its own: a client that hangs up cannot stop it between two steps.
+    async fn run_store(
+        self: &Arc<Self>,
+        sync_type: SyncType,
+        request: SyncRequest,
+        origin: Origin,
+    ) -> Result<i64> {
         let app = Arc::clone(self);
-        let requested_by = ctx.caller.clone();
-        // In a task of its own: a client that hangs up cannot stop it between two steps.
-        let stored =
-            tokio::spawn(async move { app.run_insert(kind, request, Trigger::Caller, requested_by).await });
+        let stored = tokio::spawn(async move { app.run_insert(sync_type, request, origin).await });
         stored.await.map_err(|error| Error::Internal(Box::new(error)))?
     }
 
@@ -67,7 +125,8 @@ impl App {
             return Ok(None);
         }
         let request = SyncRequest { prices: true, ..SyncRequest::default() };
-        match self.run_insert(SyncType::Products, request, Trigger::FirstStart, String::new()).await {
+        let origin = Origin { trigger: Trigger::FirstStart, by: String::new(), parent_id: None };
+        match self.run_insert(SyncType::Products, request, origin).await {
             Ok(id) => Ok(Some(id)),
             // Another replica was first, or the run of the last start goes on.
             Err(Error::RunInProgress { .. }) => Ok(None),
@@ -75,16 +134,12 @@ impl App {
         }
     }
 
-    async fn run_insert(
-        &self,
-        sync_type: SyncType,
-        request: SyncRequest,
-        trigger: Trigger,
-        requested_by: String,
-    ) -> Result<i64> {
+    async fn run_insert(&self, sync_type: SyncType, request: SyncRequest, origin: Origin) -> Result<i64> {
+        let Origin { trigger, by: requested_by, parent_id } = origin;
         let account = self.openplat()?.account().name.clone();
         let now = self.clock.now();
-        let run = NewRun { log_id: self.ids.next(now), sync_type, request, trigger, requested_by, account };
+        let log_id = self.ids.next(now);
+        let run = NewRun { log_id, sync_type, request, trigger, requested_by, account, parent_id };
         let mut tx = self.store.begin().await?;
         match sync_runs::insert(&mut tx, &run, now).await {
             Ok(()) => tx.commit().await?,

@@ -12,13 +12,14 @@ use super::{
 };
 use crate::proto::{GetSyncLogRequest, ListSyncLogsRequest, SyncLog, SyncStatus, SyncType};
 
+mod cancel;
 mod show;
 mod table;
 
 /// Show what ran, newest first
 ///
 /// The columns are id, type, status, codes in all, succeeded, failed, and when it was asked for. All filters must
-/// match. `logs show ID` shows one run whole, with the codes that failed.
+/// match. `logs show ID` shows one run whole, with the codes that failed; `logs cancel ID` ends one that is open.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -57,6 +58,7 @@ pub(super) struct LogsArgs {
 #[derive(Debug, Subcommand)]
 enum LogsCommand {
     Show(show::ShowArgs),
+    Cancel(cancel::CancelArgs),
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -119,6 +121,7 @@ pub(super) async fn run(args: LogsArgs, console: &mut Console) -> Result<u8, Fai
     let form = args.client.output;
     match &args.command {
         Some(LogsCommand::Show(show)) => show::run(show, &mut client, form, console).await?,
+        Some(LogsCommand::Cancel(cancel)) => cancel::run(cancel, &mut client, form, console).await?,
         None => list(&args, &mut client, console).await?,
     }
     Ok(0)

@@ -37,6 +37,7 @@ Examples:
   haier-integration sync --product-codes GA0SZC00U GA0SZD001 -v
   haier-integration sync --product-codes GA0SZC00U,GA0SZD001 --sync-prices=true --assign-category 热水器
   haier-integration sync --category 电热水器 --brand 海尔 --output json
+  haier-integration sync --retry 381073546842112000
   haier-integration sync --kind stock --county-code 310101 --product-codes GA0SZC00U")]
 pub(super) struct SyncArgs {
     /// Only these products: up to 1000 codes, by blank, by comma or by repeating the option [default: all]
@@ -70,6 +71,12 @@ pub(super) struct SyncArgs {
     /// What to sync: products, or only prices or stock of stored products [default: products]
     #[arg(long, value_name = "KIND", ignore_case = true, hide_possible_values = true)]
     kind: Option<Kind>,
+    /// Try exactly the codes again that failed in the run with this log; asks for what that run asked for
+    #[arg(long, value_name = "ID", conflicts_with_all = ["product_codes", "category", "brand", "sync_prices", "sync_stock", "county_code", "kind", "verbose", "watch"])]
+    retry: Option<i64>,
+    /// Start nothing; follow the run with this log to its end
+    #[arg(long, value_name = "ID", conflicts_with_all = ["product_codes", "category", "brand", "sync_prices", "sync_stock", "county_code", "kind", "verbose"])]
+    watch: Option<i64>,
     /// Also print a line per code that succeeded [default: only failures]
     #[arg(short, long)]
     verbose: bool,
@@ -147,7 +154,12 @@ async fn follow(args: &SyncArgs, console: &mut Console, id: &Cell<Option<i64>>) 
     let form = args.client.output;
     let client = args.client.connect().await?;
     let mut watch = watch::Watch::new(client, console, form, id);
-    let end = watch.follow(request.clone()).await?;
+    let begin = match (args.retry, args.watch) {
+        (Some(id), _) => watch::Begin::Retry(id),
+        (None, Some(id)) => watch::Begin::Watch(id),
+        (None, None) => watch::Begin::Start(request.clone()),
+    };
+    let end = watch.follow(begin).await?;
     if args.verbose {
         watch.print_successes(&request.product_codes, &end).await?;
     }

@@ -161,6 +161,7 @@ impl Reader {
             flush_interval: self.time("sync.flush_interval", standard.flush_interval, MILLIS_10..=MINUTE),
             lease: self.time("sync.lease", standard.lease, MILLIS_100..=MINUTES_10),
             heartbeat: self.time("sync.heartbeat", standard.heartbeat, MILLIS_10..=MINUTES_10),
+            outage_wait: self.time("sync.outage_wait", standard.outage_wait, MILLIS_10..=DAY),
         };
         if sync.heartbeat * 2 >= sync.lease {
             let [heartbeat, lease] = [sync.heartbeat, sync.lease].map(humantime::format_duration);
@@ -268,6 +269,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const MINUTES_5: Duration = Duration::from_secs(300);
 const MINUTES_10: Duration = Duration::from_secs(600);
 const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn known(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)

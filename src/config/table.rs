@@ -47,6 +47,7 @@ pub const SETTINGS: &[Setting] = settings![
     "sync.flush_interval" "SYNC_FLUSH_INTERVAL" "200ms" "Time after which a run is written down, 10ms to 1m"
     "sync.lease" "SYNC_LEASE" "15s" "Silence after which another replica takes a run over, 100ms to 10m"
     "sync.heartbeat" "SYNC_HEARTBEAT" "5s" "Time between two signs of life of a run, less than half of `sync.lease`"
+    "sync.outage_wait" "SYNC_OUTAGE_WAIT" "30m" "How long a run waits while Haier is down, 10ms to 1day; then it ends `UPSTREAM_DOWN`"
     "default_deadline" "DEFAULT_DEADLINE" "30s" "Deadline of a unary call that brings none, 100ms to 10m"
     "drain_timeout" "DRAIN_TIMEOUT" "20s" "Longest time for calls to end when the service stops, 0s to 1h"
     "health_interval" "HEALTH_INTERVAL" "5s" "Time between two checks of database and upstream, 100ms to 1h"

@@ -68,8 +68,14 @@ reasons! {
     EmptyListing = "EMPTY_LISTING", "商品目录为空", "empty listing";
     /// The listing ended before its end.
     ListingCut = "LISTING_CUT", "商品目录中断", "listing cut short";
+    /// Its workers went away one after the other without deciding a single code.
+    WorkerLost = "WORKER_LOST", "执行进程丢失", "worker lost";
+    /// Haier was down for longer than a run waits.
+    UpstreamDown = "UPSTREAM_DOWN", "上游不可用", "upstream down";
     /// The thing asked for does not exist.
     NotFound = "NOT_FOUND", "未找到", "not found";
+    /// Nothing to repeat: the run is still open, or none of its codes failed.
+    NothingToRetry = "NOTHING_TO_RETRY", "无可重试项", "nothing to retry";
     /// A run over everything is under way already.
     RunInProgress = "RUN_IN_PROGRESS", "同步正在进行", "run in progress";
     /// No upstream account.

@@ -68,6 +68,7 @@ words! {
     Trigger {
         Caller = "CALLER", "调用方", "a caller";
         FirstStart = "FIRST_START", "首次启动", "first start";
+        Retry = "RETRY", "重试", "a retry";
     }
 }
 

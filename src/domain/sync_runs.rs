@@ -23,6 +23,8 @@ pub struct SyncRequest {
     pub prices: bool,
     /// Ask for stock in this county.
     pub stock: Option<CountyCode>,
+    /// How often these codes were tried before, by the runs that this one repeats.
+    pub tried: i64,
 }
 
 impl SyncRequest {
@@ -48,6 +50,8 @@ pub struct NewRun {
     pub requested_by: String,
     /// Account to run under.
     pub account: String,
+    /// The run it repeats or follows.
+    pub parent_id: Option<i64>,
 }
 
 /// How far a run is. A resumed run goes on from here.
@@ -76,4 +80,6 @@ pub struct ClaimedRun {
     pub checkpoint: Option<Checkpoint>,
     /// Account it was stored under.
     pub account: String,
+    /// How often it was taken over from a worker that was gone, since something was last decided.
+    pub takeovers: i64,
 }

@@ -1,5 +1,7 @@
 //! Logs and failures on the wire.
 
+use std::sync::Arc;
+
 use super::{
     convert::{duration, timestamp},
     requests::{instant, optional_text, page_size},
@@ -26,6 +28,15 @@ pub(super) async fn get(
     language: Language,
 ) -> Result<proto::SyncLog> {
     Ok(encode(app.sync_log_fetch(ctx, request.id).await?, language))
+}
+
+pub(super) async fn cancel(
+    app: &Arc<App>,
+    ctx: &Ctx,
+    request: proto::CancelSyncRequest,
+    language: Language,
+) -> Result<proto::SyncLog> {
+    Ok(encode(app.sync_cancel(ctx, request.sync_log_id).await?, language))
 }
 
 pub(super) async fn list(

@@ -32,6 +32,15 @@ pub(super) async fn start(
     started.await.map_err(status::of)
 }
 
+/// Stores a run over what failed in another one and follows it.
+pub(super) async fn retry(app: &Arc<App>, ctx: &Ctx, log_id: i64) -> std::result::Result<SyncWatch, Status> {
+    let started = async {
+        let id = app.sync_retry(ctx, log_id).await?;
+        app.sync_watch(ctx, id).await
+    };
+    started.await.map_err(status::of)
+}
+
 fn decode(request: &proto::SyncProductsRequest) -> Result<(SyncType, SyncRequest)> {
     let mut violations = Violations::default();
     let kind = kind(request.kind, &mut violations);
@@ -46,6 +55,7 @@ fn decode(request: &proto::SyncProductsRequest) -> Result<(SyncType, SyncRequest
         assign_brand: optional_text("assign_brand", &request.assign_brand, &mut violations),
         prices: request.sync_prices || kind == SyncType::Prices,
         stock: (request.sync_stock || kind == SyncType::Stock).then_some(county),
+        tried: 0,
     };
     let selects = run.category.is_some() || run.brand.is_some();
     let by_code = !request.product_codes.is_empty();

@@ -87,6 +87,7 @@ diesel::table! {
         requested_by -> Text,
         parent_id -> Nullable<BigInt>,
         account -> Text,
+        request -> Nullable<Json>,
         created_at -> Instant,
         started_at -> Nullable<Instant>,
         completed_at -> Nullable<Instant>,
@@ -128,6 +129,14 @@ diesel::table! {
         stage -> Nullable<Text>,
         checkpoint -> Nullable<Text>,
         bad_pictures -> BigInt,
+        takeovers -> BigInt,
+    }
+}
+
+diesel::table! {
+    poison_codes (product_code, stage) {
+        product_code -> Text,
+        stage -> Text,
     }
 }
 

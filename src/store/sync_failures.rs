@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, Insertable, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
+    TextExpressionMethods as _,
 };
 use diesel_async::RunQueryDsl as _;
 
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::domain::{
     pages::{Page, PageRequest},
+    products::ProductCode,
     reasons::Reason,
     stock::CountyCode,
     sync_logs::{Stage, SyncFailure},
@@ -77,6 +79,7 @@ impl TryFrom<FailureRow> for SyncFailure {
 pub async fn append(
     conn: &mut Conn,
     log_id: i64,
+    attempt: i64,
     so_far: i64,
     failures: Vec<NewFailure>,
     now: DateTime<Utc>,
@@ -104,7 +107,7 @@ pub async fn append(
                 stage: failure.stage.as_str().to_owned(),
                 reason: failure.reason.as_str().to_owned(),
                 detail: failure.detail,
-                attempt: 1,
+                attempt,
                 county_code: failure.county.map(|county| county.as_str().to_owned()).unwrap_or_default(),
                 category: product.and_then(|(_, category, _)| category.clone()).unwrap_or_default(),
                 brand: product.and_then(|(_, _, brand)| brand.clone()).unwrap_or_default(),
@@ -142,6 +145,21 @@ pub async fn list(conn: &mut Conn, log_id: i64, page: &PageRequest<i64>) -> Resu
         .await)?;
     let items = rows.into_iter().map(TryInto::try_into).collect::<Result<Vec<SyncFailure>>>()?;
     Ok(Page::cut(items, page.size, |failure| failure.seq))
+}
+
+/// The codes of a run that failed, in their order. Records of a listing that carried no code are left out.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn codes(conn: &mut Conn, log_id: i64) -> Result<Vec<ProductCode>> {
+    let mut codes: Vec<String> = on!(conn, |c| sync_failures::table
+        .filter(sync_failures::sync_log_id.eq(log_id))
+        .filter(sync_failures::product_code.not_like("#%"))
+        .select(sync_failures::product_code)
+        .load(c)
+        .await)?;
+    codes.sort_unstable();
+    Ok(codes.into_iter().map(ProductCode::from_stored).collect())
 }
 
 /// How many codes of a run failed for which reason, most first.

@@ -13,6 +13,7 @@ use super::{
     on,
     products::contains,
     schema::{lower, sync_logs},
+    sync_requests,
 };
 use crate::domain::{
     ids::first_id_at,
@@ -20,6 +21,7 @@ use crate::domain::{
     pages::{Page, PageRequest},
     reasons::Reason,
     sync_logs::{Counts, SyncLog, SyncLogFilter, SyncStatus, SyncType, Trigger},
+    sync_runs::SyncRequest,
 };
 
 #[derive(Queryable, Selectable)]
@@ -144,6 +146,16 @@ pub async fn find(conn: &mut Conn, id: i64) -> Result<Option<SyncLog>> {
     let row: Option<SyncLogRow> =
         on!(conn, |c| sync_logs::table.find(id).select(SyncLogRow::as_select()).first(c).await.optional())?;
     row.map(TryInto::try_into).transpose()
+}
+
+/// What a run was asked to do. `None`: no such log, or it is of no run.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_request(conn: &mut Conn, id: i64) -> Result<Option<SyncRequest>> {
+    let json: Option<Option<serde_json::Value>> =
+        on!(conn, |c| sync_logs::table.find(id).select(sync_logs::request).first(c).await.optional())?;
+    json.flatten().map(sync_requests::decode).transpose()
 }
 
 /// One page of the logs that match, newest first.

@@ -9,7 +9,6 @@ use diesel::{
     OptionalExtension as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
 };
 use diesel_async::RunQueryDsl as _;
-use serde::{Deserialize, Serialize};
 
 use super::{
     Conn, Error, Result,
@@ -17,26 +16,14 @@ use super::{
     on,
     schema::{sync_logs, sync_runs},
     sync_logs::{MessageParts, unknown},
+    sync_requests,
 };
 use crate::domain::{
     messages::{EndMessage, Language},
     products::ProductCode,
-    stock::CountyCode,
     sync_logs::{Counts, Stage, SyncStatus, SyncType},
-    sync_runs::{Checkpoint, ClaimedRun, NewRun, SyncRequest},
+    sync_runs::{Checkpoint, ClaimedRun, NewRun},
 };
-
-/// A request as stored.
-#[derive(Serialize, Deserialize)]
-struct RequestJson {
-    codes: Vec<String>,
-    category: Option<String>,
-    brand: Option<String>,
-    assign_category: Option<String>,
-    assign_brand: Option<String>,
-    prices: bool,
-    stock: Option<String>,
-}
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sync_runs)]
@@ -46,6 +33,8 @@ struct RunRow {
     request: serde_json::Value,
     account: String,
     epoch: i64,
+    worker: Option<String>,
+    takeovers: i64,
     stage: Option<String>,
     checkpoint: Option<String>,
     bad_pictures: i64,
@@ -57,20 +46,12 @@ struct RunRow {
 /// [`Error::Conflict`] when it is over everything and another such run of its type is open.
 pub async fn insert(conn: &mut Conn, run: &NewRun, now: DateTime<Utc>) -> Result<()> {
     let request = &run.request;
-    let json = serde_json::json!(RequestJson {
-        codes: request.codes.iter().map(|code| code.as_str().to_owned()).collect(),
-        category: request.category.clone(),
-        brand: request.brand.clone(),
-        assign_category: request.assign_category.clone(),
-        assign_brand: request.assign_brand.clone(),
-        prices: request.prices,
-        stock: request.stock.as_ref().map(|county| county.as_str().to_owned()),
-    });
+    let json = sync_requests::encode(request);
     let row = (
         sync_runs::log_id.eq(run.log_id),
         sync_runs::sync_type.eq(run.sync_type.as_str()),
         sync_runs::over_everything.eq(request.is_over_everything()),
-        sync_runs::request.eq(json),
+        sync_runs::request.eq(json.clone()),
         sync_runs::account.eq(&run.account),
     );
     let inserted = on!(conn, |c| diesel::insert_into(sync_runs::table)
@@ -87,6 +68,8 @@ pub async fn insert(conn: &mut Conn, run: &NewRun, now: DateTime<Utc>) -> Result
         sync_logs::trigger.eq(run.trigger.as_str()),
         sync_logs::requested_by.eq(&run.requested_by),
         sync_logs::account.eq(&run.account),
+        sync_logs::parent_id.eq(run.parent_id),
+        sync_logs::request.eq(json),
         sync_logs::created_at.eq(At(now)),
     );
     on!(conn, |c| diesel::insert_into(sync_logs::table).values(log).execute(c).await)?;
@@ -139,12 +122,15 @@ pub async fn claim(
         }
         Conn::Lite(conn) => oldest_free().select(RunRow::as_select()).first(conn).await.optional()?,
     };
-    let Some(row) = row else { return Ok(None) };
-    let epoch = row.epoch + 1;
+    let Some(mut row) = row else { return Ok(None) };
+    row.epoch += 1;
+    // Whoever gives a run back takes his name off it.
+    row.takeovers += i64::from(row.worker.is_some());
     on!(conn, |c| diesel::update(sync_runs::table.find(row.log_id))
         .set((
-            sync_runs::epoch.eq(epoch),
+            sync_runs::epoch.eq(row.epoch),
             sync_runs::worker.eq(worker),
+            sync_runs::takeovers.eq(row.takeovers),
             sync_runs::lease_until.eq(At(now + lease)),
         ))
         .execute(c)
@@ -155,12 +141,27 @@ pub async fn claim(
         .set((sync_logs::status.eq(SyncStatus::Processing.as_str()), sync_logs::started_at.eq(At(now)),))
         .execute(c)
         .await)?;
-    claimed(row, epoch).map(Some)
+    claimed(row).map(Some)
 }
 
-fn claimed(row: RunRow, epoch: i64) -> Result<ClaimedRun> {
-    let request: RequestJson =
-        serde_json::from_value(row.request).map_err(|error| unknown("request", &error.to_string()))?;
+/// Takes an open run out of whatever hands hold it: its epoch goes up, so that nobody else can write for it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn seize(conn: &mut Conn, log_id: i64) -> Result<Option<ClaimedRun>> {
+    let raised = on!(conn, |c| diesel::update(sync_runs::table.find(log_id))
+        .set(sync_runs::epoch.eq(sync_runs::epoch + 1))
+        .execute(c)
+        .await)?;
+    if raised == 0 {
+        return Ok(None);
+    }
+    let row: RunRow =
+        on!(conn, |c| sync_runs::table.find(log_id).select(RunRow::as_select()).first(c).await)?;
+    claimed(row).map(Some)
+}
+
+fn claimed(row: RunRow) -> Result<ClaimedRun> {
     let stage = row.stage.as_deref().map(|word| Stage::parse(word).ok_or_else(|| unknown("stage", word)));
     let checkpoint = stage.transpose()?.map(|stage| Checkpoint {
         stage,
@@ -169,19 +170,12 @@ fn claimed(row: RunRow, epoch: i64) -> Result<ClaimedRun> {
     });
     Ok(ClaimedRun {
         log_id: row.log_id,
-        epoch,
+        epoch: row.epoch,
         sync_type: SyncType::parse(&row.sync_type).ok_or_else(|| unknown("sync type", &row.sync_type))?,
-        request: SyncRequest {
-            codes: request.codes.into_iter().map(ProductCode::from_stored).collect(),
-            category: request.category,
-            brand: request.brand,
-            assign_category: request.assign_category,
-            assign_brand: request.assign_brand,
-            prices: request.prices,
-            stock: request.stock.map(CountyCode::from_stored),
-        },
+        request: sync_requests::decode(row.request)?,
         checkpoint,
         account: row.account,
+        takeovers: row.takeovers,
     })
 }
 
@@ -201,8 +195,8 @@ pub async fn heartbeat(conn: &mut Conn, run: &ClaimedRun, lease_until: DateTime<
 /// # Errors
 /// [`Error::LeaseLost`] when the run has another holder.
 pub async fn release(conn: &mut Conn, run: &ClaimedRun) -> Result<()> {
-    let nobody: Option<At> = None;
-    held(on!(conn, |c| diesel::update(holding(run)).set(sync_runs::lease_until.eq(nobody)).execute(c).await)?)
+    let nobody = (sync_runs::worker.eq(None::<String>), sync_runs::lease_until.eq(None::<At>));
+    held(on!(conn, |c| diesel::update(holding(run)).set(nobody).execute(c).await)?)
 }
 
 /// Gives up every lease: right only where no other process can hold one.
@@ -215,7 +209,7 @@ pub async fn release_all(conn: &mut Conn) -> Result<()> {
     Ok(())
 }
 
-/// Moves checkpoint and lease. The first statement of a worker's transaction: without the lease, no write.
+/// Moves checkpoint and lease, and forgets takeovers if codes are `decided` with it. The first statement of a worker's transaction: without the lease, no write.
 ///
 /// # Errors
 /// [`Error::LeaseLost`] when the run has another holder.
@@ -223,6 +217,7 @@ pub async fn checkpoint(
     conn: &mut Conn,
     run: &ClaimedRun,
     at: &Checkpoint,
+    decided: bool,
     lease_until: DateTime<Utc>,
 ) -> Result<()> {
     held(on!(conn, |c| diesel::update(holding(run))
@@ -230,6 +225,7 @@ pub async fn checkpoint(
             sync_runs::stage.eq(at.stage.as_str()),
             sync_runs::checkpoint.eq(at.after.as_ref().map(ProductCode::as_str)),
             sync_runs::bad_pictures.eq(at.bad_pictures),
+            decided.then_some(sync_runs::takeovers.eq(0)),
             sync_runs::lease_until.eq(At(lease_until)),
         ))
         .execute(c)

@@ -1,6 +1,6 @@
 //! What a misbehaving Haier does to a run: the record, batch or run ends with its reason, and what was stored stays.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use haier_integration::proto::{
@@ -65,12 +65,12 @@ async fn a_html_page_instead_of_the_listing_ends_the_run_and_changes_nothing(pla
 }
 
 async fn a_refusal_in_a_200_ends_the_run_with_haiers_words(plan: Plan) {
-    let world = plan.start().await;
+    let world = plan.settings(|settings| settings.sync.outage_wait = Duration::from_millis(50)).start().await;
     let before = world.products().await;
     world.haier.fault(json!({ "kind": "error_body", "endpoint": "H1" })).await;
     let end = world.sync(prices()).await;
     assert_eq!(counts(&end), (SyncStatus::Failed, 0, 0, 0));
-    assert_eq!(ended(&world, &end).await, "SERVER_ERROR");
+    assert_eq!(ended(&world, &end).await, "UPSTREAM_DOWN");
     assert!(end.message.contains("系统繁忙"), "{}", end.message);
     assert_eq!(world.products().await, before);
     world.finish().await;

@@ -14,6 +14,7 @@ mod policy;
 #[cfg(target_os = "linux")]
 mod processes;
 mod requests;
+mod retry_cancel;
 mod runs;
 mod sandbox;
 mod serving;

@@ -193,6 +193,7 @@ async fn a_worker_that_lost_its_lease_writes_nothing(plan: Plan) {
         trigger: Trigger::Caller,
         requested_by: String::new(),
         account: "a".to_owned(),
+        parent_id: None,
     };
     sync_runs::insert(&mut tx, &run, at(0)).await.unwrap();
     tx.commit().await.unwrap();
@@ -219,7 +220,7 @@ async fn a_worker_that_lost_its_lease_writes_nothing(plan: Plan) {
         now: at(1),
     };
     catalogue::upsert(&mut tx, batch).await.unwrap();
-    let refused = sync_runs::checkpoint(&mut tx, &old, &checkpoint, at(60)).await;
+    let refused = sync_runs::checkpoint(&mut tx, &old, &checkpoint, true, at(60)).await;
     assert!(matches!(refused, Err(Error::LeaseLost)), "{refused:?}");
     drop(tx);
     assert_eq!(stored(&store).await, []);
@@ -233,7 +234,7 @@ async fn a_worker_that_lost_its_lease_writes_nothing(plan: Plan) {
     }
     drop(tx);
     let mut tx = store.begin().await.unwrap();
-    sync_runs::checkpoint(&mut tx, &new, &checkpoint, at(60)).await.unwrap();
+    sync_runs::checkpoint(&mut tx, &new, &checkpoint, true, at(60)).await.unwrap();
     sync_runs::finish(&mut tx, &new, &end, at(20)).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(claim(&store, "late", at(90)).await, None);

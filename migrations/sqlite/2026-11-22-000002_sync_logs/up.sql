@@ -16,6 +16,8 @@ CREATE TABLE sync_logs (
     requested_by      text NOT NULL DEFAULT '',
     parent_id         bigint,
     account           text NOT NULL,
+    -- What the run was asked to do, for a run that repeats it. NULL for what is no run.
+    request           json,
     created_at        text NOT NULL,
     started_at        text,
     completed_at      text,
@@ -77,7 +79,16 @@ CREATE TABLE sync_runs (
     lease_until      text,
     stage            text,
     checkpoint       text,
-    bad_pictures     bigint NOT NULL DEFAULT 0
+    bad_pictures     bigint NOT NULL DEFAULT 0,
+    -- Claims from a worker that was gone, since something was last decided.
+    takeovers        bigint NOT NULL DEFAULT 0
 );
 -- One run over everything per type at a time.
 CREATE UNIQUE INDEX sync_runs_exclusive ON sync_runs (sync_type) WHERE over_everything;
+
+-- Codes for which Haier refuses a whole batch: the next run asks for them apart.
+CREATE TABLE poison_codes (
+    product_code  text NOT NULL,
+    stage         text NOT NULL,
+    PRIMARY KEY (product_code, stage)
+) WITHOUT ROWID;

@@ -1,22 +1,18 @@
 //! Batches of up to 20 codes: asked for in parallel, handed over in the order of the codes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt as _, future::join_all, stream};
 
 use super::{
     End, Fetcher,
+    ask::{Catalogue, Prices, Stock},
     writer::{Found, Step},
 };
 use crate::{
-    domain::{
-        products::{CatalogueRecord, PriceRecord, ProductCode},
-        reasons::Reason,
-        stock::CountyCode,
-        sync_logs::Stage,
-    },
-    store::sync_failures::NewFailure,
-    upstream::{self, Answer, BadRecord, Call, Priority},
+    domain::{products::ProductCode, reasons::Reason, stock::CountyCode, sync_logs::Stage},
+    store::{poison_codes::PoisonCode, sync_failures::NewFailure},
+    upstream::{self, Answer, BadRecord},
 };
 
 /// Batches that may be finished ahead of a slow one, per call in flight.
@@ -30,9 +26,6 @@ enum Ask {
     /// What else the run wants: the catalogue part is stored already.
     Rest,
 }
-
-/// A call of a run.
-pub(super) const BULK: Call = Call { priority: Priority::Bulk, deadline: None };
 
 impl Fetcher<'_> {
     /// A run over given codes of the catalogue.
@@ -69,7 +62,7 @@ impl Fetcher<'_> {
 
     /// Runs batches, several at a time; the first one that ends the run ends it.
     async fn in_batches(&self, codes: &[ProductCode], ask: Ask) -> End {
-        let batches = codes.chunks(self.app.runs.batch_size).map(<[ProductCode]>::to_vec);
+        let batches = self.cut(codes);
         let answers = stream::iter(batches).map(|batch| self.batch(batch, ask));
         // In order, so that the checkpoint is one code; finished batches wait for a slow one, within bounds.
         let mut answers = std::pin::pin!(answers.buffered(self.app.runs.calls_in_flight * AHEAD));
@@ -89,23 +82,37 @@ impl Fetcher<'_> {
         }
     }
 
+    /// Codes in their order, cut into batches; a code that is known to spoil its batch stands alone.
+    fn cut<'a>(&self, codes: &'a [ProductCode]) -> impl Iterator<Item = Vec<ProductCode>> + use<'a> {
+        let size = self.app.runs.batch_size;
+        let apart: HashSet<_> = self.poison.iter().map(|(code, _)| code.clone()).collect();
+        let mut left = codes;
+        std::iter::from_fn(move || {
+            let first = left.first()?;
+            let length = if apart.contains(first) {
+                1
+            } else {
+                left.iter().take(size).position(|code| apart.contains(code)).unwrap_or(size.min(left.len()))
+            };
+            let (batch, rest) = left.split_at(length);
+            left = rest;
+            Some(batch.to_vec())
+        })
+    }
+
     /// One batch through every stage asked for; a code goes on to the next stage only if it passed the one before.
     async fn batch(&self, codes: Vec<ProductCode>, ask: Ask) -> Result<Found, End> {
         let mut found = Found { after: codes.last().cloned(), ..Found::default() };
         let mut passed = codes;
         if matches!(ask, Ask::Catalogue) {
-            let answer = self.call(self.openplat.products(&passed, &BULK)).await;
-            let sorted = sort(passed, Stage::Catalogue, answer, |record: &CatalogueRecord| &record.code)?;
+            let sorted = self.ask_batch::<Catalogue>(passed).await?;
             passed = sorted.records.iter().map(|record| record.code.clone()).collect();
-            found.catalogue = sorted.records;
-            found.failures.extend(sorted.failures);
+            found.catalogue = found.absorb_sorted(sorted);
         }
         if self.run.request.prices && !passed.is_empty() {
-            let answer = self.call(self.openplat.prices(&passed, &BULK)).await;
-            let sorted = sort(passed, Stage::Prices, answer, |record: &PriceRecord| &record.code)?;
+            let sorted = self.ask_batch::<Prices>(passed).await?;
             passed = sorted.records.iter().map(|record| record.code.clone()).collect();
-            found.prices = sorted.records;
-            found.failures.extend(sorted.failures);
+            found.prices = found.absorb_sorted(sorted);
         }
         if let Some(county) = &self.run.request.stock {
             passed = self.stock_of(passed, county, &mut found).await?;
@@ -121,18 +128,18 @@ impl Fetcher<'_> {
         county: &CountyCode,
         found: &mut Found,
     ) -> Result<Vec<ProductCode>, End> {
-        let answers =
-            join_all(codes.iter().map(|code| self.call(self.openplat.stock(code, county, &BULK)))).await;
+        let questions: Vec<_> = codes.iter().map(|code| Stock(code, county)).collect();
+        let answers = join_all(questions.iter().map(|question| self.ask(question))).await;
         let mut passed = Vec::with_capacity(codes.len());
-        for (code, answer) in codes.into_iter().zip(answers) {
-            match answer {
+        for (code, answer) in codes.iter().zip(answers) {
+            match answer? {
                 Ok(record) => {
                     found.stock.push(record);
-                    passed.push(code);
+                    passed.push(code.clone());
                 }
                 Err(error) if error.reason == Reason::AuthFailed => return Err(error.into()),
                 Err(error) => found.failures.push(NewFailure {
-                    product_code: code.into_string(),
+                    product_code: code.as_str().to_owned(),
                     stage: Stage::Stock,
                     reason: error.reason,
                     detail: error.detail,
@@ -142,28 +149,42 @@ impl Fetcher<'_> {
         }
         Ok(passed)
     }
+}
 
-    /// A call, once one of the run's calls in flight is over.
-    async fn call<T>(&self, call: impl Future<Output = T>) -> T {
-        // Never closed, so this only waits.
-        let _permit = self.calls.acquire().await;
-        call.await
+/// Answers by code: every code asked for is in one of the first two, once.
+pub(super) struct Sorted<T> {
+    pub(super) records: Vec<T>,
+    pub(super) failures: Vec<NewFailure>,
+    /// Codes that spoil any batch they are in.
+    pub(super) poison: Vec<PoisonCode>,
+    /// Codes that do so no longer.
+    pub(super) cured: Vec<PoisonCode>,
+}
+
+impl<T> Default for Sorted<T> {
+    fn default() -> Self {
+        Self { records: Vec::new(), failures: Vec::new(), poison: Vec::new(), cured: Vec::new() }
     }
 }
 
-/// An answer by code: every code asked for is in one of the two, once.
-struct Sorted<T> {
-    records: Vec<T>,
-    failures: Vec<NewFailure>,
+impl Found {
+    /// Takes everything but the records, which it returns.
+    fn absorb_sorted<T>(&mut self, sorted: Sorted<T>) -> Vec<T> {
+        self.failures.extend(sorted.failures);
+        self.poison.extend(sorted.poison);
+        self.cured.extend(sorted.cured);
+        sorted.records
+    }
 }
 
 /// Sorts an answer by the codes asked for. Refused credentials end the run; any other failure is the codes'.
-fn sort<T>(
+pub(super) fn sort<T>(
     codes: Vec<ProductCode>,
     stage: Stage,
     answer: upstream::Result<Answer<T>>,
     code_of: impl Fn(&T) -> &ProductCode,
-) -> Result<Sorted<T>, End> {
+    sorted: &mut Sorted<T>,
+) -> Result<(), End> {
     let failure = |code: ProductCode, reason: Reason, detail: String| NewFailure {
         product_code: code.into_string(),
         stage,
@@ -176,7 +197,8 @@ fn sort<T>(
         Err(error) if error.reason == Reason::AuthFailed => return Err(error.into()),
         Err(error) => {
             let failed = |code| failure(code, error.reason, error.detail.clone());
-            return Ok(Sorted { records: Vec::new(), failures: codes.into_iter().map(failed).collect() });
+            sorted.failures.extend(codes.into_iter().map(failed));
+            return Ok(());
         }
     };
     let empty = answer.is_empty();
@@ -188,10 +210,9 @@ fn sort<T>(
             Err(BadRecord { code: None, reason, detail }) => nameless = Some((reason, detail)),
         }
     }
-    let (mut records, mut failures) = (Vec::new(), Vec::new());
     for code in codes {
         if let Some(record) = good.remove(&code) {
-            records.push(record);
+            sorted.records.push(record);
             continue;
         }
         let (reason, detail) = match (bad.remove(&code), &nameless) {
@@ -202,7 +223,7 @@ fn sort<T>(
             }
             (None, None) => (Reason::UnknownCode, "Haier's answer leaves this code out".to_owned()),
         };
-        failures.push(failure(code, reason, detail));
+        sorted.failures.push(failure(code, reason, detail));
     }
-    Ok(Sorted { records, failures })
+    Ok(())
 }

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use super::{
     End, Fetcher,
-    batches::BULK,
     writer::{Found, Step},
 };
 use crate::{
@@ -66,7 +65,7 @@ impl Fetcher<'_> {
     async fn list(&self, resumed: bool) -> Result<Listed, End> {
         let mut listing = tokio::select! {
             () = self.stop.cancelled() => return Err(End::Stopped),
-            listing = self.openplat.listing(&BULK) => listing?,
+            listing = self.ask_listing() => listing?,
         };
         let mut listed = Listed::default();
         loop {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{super::App, Written};
+use super::super::App;
 use crate::{
     domain::{
         products::{CatalogueRecord, PriceRecord, ProductCode},
@@ -16,6 +16,7 @@ use crate::{
     error::Result,
     store::{
         catalogue::{self, CatalogueBatch},
+        poison_codes::{self, PoisonCode},
         prices, stock,
         sync_failures::{self, NewFailure},
         sync_runs,
@@ -45,6 +46,9 @@ pub(super) struct Found {
     pub(super) prices: Vec<PriceRecord>,
     pub(super) stock: Vec<StockRecord>,
     pub(super) failures: Vec<NewFailure>,
+    /// Codes that spoil any batch they are in, and those that do so no longer.
+    pub(super) poison: Vec<PoisonCode>,
+    pub(super) cured: Vec<PoisonCode>,
     /// Codes that have succeeded in everything asked for.
     pub(super) success: i64,
     /// Codes first heard of.
@@ -63,6 +67,8 @@ impl Found {
         self.prices.extend(other.prices);
         self.stock.extend(other.stock);
         self.failures.extend(other.failures);
+        self.poison.extend(other.poison);
+        self.cured.extend(other.cured);
         self.success += other.success;
         self.known += other.known;
         self.after = other.after.or(self.after.take());
@@ -88,7 +94,7 @@ impl Writer {
         run: ClaimedRun,
         counts: Counts,
         planned: Option<i64>,
-    ) -> (mpsc::Sender<Step>, JoinHandle<Result<Written>>) {
+    ) -> (mpsc::Sender<Step>, JoinHandle<Result<Checkpoint>>) {
         let (sender, steps) = mpsc::channel(STEPS_AHEAD);
         let fresh = Checkpoint { stage: Stage::Listing, after: None, bad_pictures: 0 };
         let checkpoint = run.checkpoint.clone().unwrap_or(fresh);
@@ -105,7 +111,7 @@ impl Writer {
         (sender, tokio::spawn(writer.work(steps)))
     }
 
-    async fn work(mut self, mut steps: mpsc::Receiver<Step>) -> Result<Written> {
+    async fn work(mut self, mut steps: mpsc::Receiver<Step>) -> Result<Checkpoint> {
         loop {
             let due = self.dirty_since.map(|since| since + self.app.runs.flush_interval);
             let step = match due {
@@ -127,7 +133,7 @@ impl Writer {
         if self.dirty_since.is_some() {
             self.flush().await?;
         }
-        Ok(Written { counts: self.counts, checkpoint: self.checkpoint })
+        Ok(self.checkpoint)
     }
 
     async fn take(&mut self, step: Step) -> Result<()> {
@@ -161,7 +167,9 @@ impl Writer {
         let now = self.app.clock.now();
         let mut tx = self.app.store.begin().await?;
         // First of all checkpoint and lease, in one statement: without the lease nothing may be written.
-        sync_runs::checkpoint(&mut tx, &self.run, &self.checkpoint, self.app.lease_end()).await?;
+        let decided = found.success > 0 || !found.failures.is_empty();
+        let lease_end = self.app.lease_end();
+        sync_runs::checkpoint(&mut tx, &self.run, &self.checkpoint, decided, lease_end).await?;
         if std::mem::take(&mut self.start_over) {
             sync_failures::clear(&mut tx, self.run.log_id).await?;
         }
@@ -180,11 +188,12 @@ impl Writer {
         catalogue::upsert(&mut tx, batch).await?;
         prices::upsert(&mut tx, found.prices).await?;
         stock::upsert(&mut tx, found.stock).await?;
+        poison_codes::insert(&mut tx, &found.poison).await?;
+        poison_codes::delete(&mut tx, &found.cured).await?;
         if !found.failures.is_empty() {
-            let added =
-                sync_failures::append(&mut tx, self.run.log_id, self.counts.failed, found.failures, now)
-                    .await?;
-            self.counts.failed += added;
+            let (id, attempt, so_far) = (self.run.log_id, request.tried + 1, self.counts.failed);
+            self.counts.failed +=
+                sync_failures::append(&mut tx, id, attempt, so_far, found.failures, now).await?;
         }
         // Codes first heard of, unless the plan says it all.
         self.counts.total = self.planned.unwrap_or(self.counts.total + found.known);

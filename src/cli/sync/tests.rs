@@ -88,6 +88,7 @@ fn failure(code: &str) -> SyncFailure {
 impl HaierIntegration for Fake {
     type SyncProductsStream = Progresses;
     type WatchSyncStream = Progresses;
+    type RetrySyncStream = Progresses;
 
     async fn check_stock(
         &self,
@@ -133,6 +134,17 @@ impl HaierIntegration for Fake {
     ) -> Result<Response<Self::WatchSyncStream>, Status> {
         let items = vec![Ok(progress(SyncStatus::Partial, 1, 3))];
         Ok(Response::new(Box::pin(tokio_stream::iter(items))))
+    }
+
+    async fn retry_sync(
+        &self,
+        _: Request<proto::RetrySyncRequest>,
+    ) -> Result<Response<Self::RetrySyncStream>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
+
+    async fn cancel_sync(&self, _: Request<proto::CancelSyncRequest>) -> Result<Response<SyncLog>, Status> {
+        Err(Status::unimplemented("not asked for here"))
     }
 
     async fn list_sync_failures(

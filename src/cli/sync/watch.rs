@@ -14,7 +14,10 @@ use crate::{
         json,
         status::{explain, is_of_connection},
     },
-    proto::{Product, SyncFailure, SyncProductsRequest, SyncProgress, SyncStatus, WatchSyncRequest},
+    proto::{
+        Product, RetrySyncRequest, SyncFailure, SyncProductsRequest, SyncProgress, SyncStatus,
+        WatchSyncRequest,
+    },
 };
 
 /// Waits before joining a run again; after the last one it is given up. Together longer than a restart takes.
@@ -28,6 +31,16 @@ const REJOINS: [Duration; 6] = [
 ];
 /// Failures of a run that goes on are asked for at most this often.
 const FAILURES_EVERY: Duration = Duration::from_millis(500);
+
+/// Which run.
+pub(super) enum Begin {
+    /// A new one.
+    Start(SyncProductsRequest),
+    /// A new one over what failed in another, by the id of its log.
+    Retry(i64),
+    /// One that is there, by the id of its log.
+    Watch(i64),
+}
 
 /// A run being watched.
 pub(super) struct Watch<'a> {
@@ -54,9 +67,14 @@ impl<'a> Watch<'a> {
         Self { client, console, form, id, view, tail, asked_at: None, last: None, rejoins: 0 }
     }
 
-    /// Starts the run and follows it; returns its last progress, every failure printed.
-    pub(super) async fn follow(&mut self, request: SyncProductsRequest) -> Result<SyncProgress, Failure> {
-        let mut stream = self.client.sync_products(request).await?.into_inner();
+    /// Begins and follows a run; returns its last progress, every failure printed.
+    pub(super) async fn follow(&mut self, begin: Begin) -> Result<SyncProgress, Failure> {
+        let response = match begin {
+            Begin::Start(request) => self.client.sync_products(request).await?,
+            Begin::Retry(sync_log_id) => self.client.retry_sync(RetrySyncRequest { sync_log_id }).await?,
+            Begin::Watch(sync_log_id) => self.client.watch_sync(WatchSyncRequest { sync_log_id }).await?,
+        };
+        let mut stream = response.into_inner();
         let end = loop {
             match stream.message().await {
                 Ok(Some(progress)) if is_end(&progress) => break progress,

@@ -1,0 +1,235 @@
+//! Asking Haier within a run: one of its calls in flight, an outage waited out, and a batch that is refused whole split
+//! until the codes that spoil it stand alone.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{
+    End, Fetcher,
+    batches::{Sorted, sort},
+};
+use crate::{
+    domain::{
+        products::{CatalogueRecord, PriceRecord, ProductCode},
+        reasons::Reason,
+        stock::{CountyCode, StockRecord},
+        sync_logs::Stage,
+    },
+    upstream::{self, Answer, Call, Listing, Openplat, Priority},
+};
+
+/// A call of a run.
+const BULK: Call = Call { priority: Priority::Bulk, deadline: None };
+/// How soon a run asks again when a breaker or a pause does not say how long it will last.
+const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
+/// How soon a run asks for a listing again that did not even begin.
+const LISTING_AGAIN: TimeDelta = TimeDelta::seconds(5);
+
+/// What a run asks.
+pub(super) trait Question {
+    type Answer;
+    fn put(&self, openplat: &Openplat) -> impl Future<Output = upstream::Result<Self::Answer>> + Send;
+}
+
+/// A question about up to 20 codes.
+pub(super) trait BatchQuestion: Question<Answer = Answer<Self::Record>> + Sync {
+    type Record;
+    const STAGE: Stage;
+    fn of(codes: Vec<ProductCode>) -> Self;
+    fn into_codes(self) -> Vec<ProductCode>;
+    fn code_of(record: &Self::Record) -> &ProductCode;
+}
+
+/// The catalogue records of some codes.
+pub(super) struct Catalogue(Vec<ProductCode>);
+
+/// The prices of some codes.
+pub(super) struct Prices(Vec<ProductCode>);
+
+/// The stock of a code in a county.
+pub(super) struct Stock<'a>(pub(super) &'a ProductCode, pub(super) &'a CountyCode);
+
+/// The whole catalogue.
+pub(super) struct WholeCatalogue;
+
+impl Question for Catalogue {
+    type Answer = Answer<CatalogueRecord>;
+
+    fn put(&self, openplat: &Openplat) -> impl Future<Output = upstream::Result<Self::Answer>> + Send {
+        openplat.products(&self.0, &BULK)
+    }
+}
+
+impl BatchQuestion for Catalogue {
+    type Record = CatalogueRecord;
+    const STAGE: Stage = Stage::Catalogue;
+
+    fn of(codes: Vec<ProductCode>) -> Self {
+        Self(codes)
+    }
+
+    fn into_codes(self) -> Vec<ProductCode> {
+        self.0
+    }
+
+    fn code_of(record: &CatalogueRecord) -> &ProductCode {
+        &record.code
+    }
+}
+
+impl Question for Prices {
+    type Answer = Answer<PriceRecord>;
+
+    fn put(&self, openplat: &Openplat) -> impl Future<Output = upstream::Result<Self::Answer>> + Send {
+        openplat.prices(&self.0, &BULK)
+    }
+}
+
+impl BatchQuestion for Prices {
+    type Record = PriceRecord;
+    const STAGE: Stage = Stage::Prices;
+
+    fn of(codes: Vec<ProductCode>) -> Self {
+        Self(codes)
+    }
+
+    fn into_codes(self) -> Vec<ProductCode> {
+        self.0
+    }
+
+    fn code_of(record: &PriceRecord) -> &ProductCode {
+        &record.code
+    }
+}
+
+impl Question for Stock<'_> {
+    type Answer = StockRecord;
+
+    fn put(&self, openplat: &Openplat) -> impl Future<Output = upstream::Result<StockRecord>> + Send {
+        openplat.stock(self.0, self.1, &BULK)
+    }
+}
+
+impl Question for WholeCatalogue {
+    type Answer = Listing;
+
+    fn put(&self, openplat: &Openplat) -> impl Future<Output = upstream::Result<Listing>> + Send {
+        openplat.listing(&BULK)
+    }
+}
+
+impl Fetcher<'_> {
+    /// An answer, once one of the run's calls in flight is over. While calls are held back, the run waits rather than
+    /// burn its codes; for a Haier that is down it does so only so long.
+    pub(super) async fn ask<Q: Question>(&self, question: &Q) -> Result<upstream::Result<Q::Answer>, End> {
+        let mut outage = Outage::default();
+        loop {
+            let answer = {
+                // Never closed, so this only waits.
+                let _permit = self.calls.acquire().await;
+                question.put(self.openplat).await
+            };
+            match answer {
+                Err(error) if is_held_back(&error) => self.sit_out(&mut outage, &error, LOOK_AGAIN).await?,
+                answer => return Ok(answer),
+            }
+        }
+    }
+
+    /// The whole catalogue, from its first record. A listing that does not begin is asked for again like any outage.
+    pub(super) async fn ask_listing(&self) -> Result<Listing, End> {
+        let mut outage = Outage::default();
+        loop {
+            match self.ask(&WholeCatalogue).await? {
+                Ok(listing) => return Ok(listing),
+                Err(error) if is_transient(&error) => {
+                    self.sit_out(&mut outage, &error, LISTING_AGAIN).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Answers to a batch, by code. A batch that is refused whole is asked for again in halves.
+    pub(super) async fn ask_batch<Q: BatchQuestion>(
+        &self,
+        codes: Vec<ProductCode>,
+    ) -> Result<Sorted<Q::Record>, End> {
+        let mut sorted = Sorted::default();
+        let mut left = vec![codes];
+        while let Some(mut codes) = left.pop() {
+            if codes.is_empty() {
+                continue;
+            }
+            let question = Q::of(codes);
+            let answer = self.ask(&question).await?;
+            codes = question.into_codes();
+            let alone = codes.len() == 1;
+            match &answer {
+                Err(error) if !alone && (is_refusal(error) || is_transient(error)) => {
+                    let tail = codes.split_off(codes.len().div_ceil(2));
+                    // The front first, so that codes stay in their order.
+                    left.extend([tail, codes]);
+                    continue;
+                }
+                Err(error) if alone && is_refusal(error) => {
+                    sorted.poison.extend(codes.iter().map(|code| (code.clone(), Q::STAGE)));
+                }
+                Ok(_) if alone => {
+                    let known = codes.iter().map(|code| (code.clone(), Q::STAGE));
+                    sorted.cured.extend(known.filter(|known| self.poison.contains(known)));
+                }
+                _ => {}
+            }
+            sort(codes, Q::STAGE, answer, Q::code_of, &mut sorted)?;
+        }
+        Ok(sorted)
+    }
+
+    /// Waits until calls may be let through again; ends the run when Haier has been down for too long.
+    async fn sit_out(
+        &self,
+        outage: &mut Outage,
+        error: &upstream::Error,
+        otherwise: TimeDelta,
+    ) -> Result<(), End> {
+        let now = self.app.clock.now();
+        // A pause is somebody's will, however long it lasts.
+        let since = if error.reason == Reason::Paused { now } else { outage.since.unwrap_or(now) };
+        outage.since = Some(since);
+        let longest = self.app.runs.outage_wait;
+        if now - since >= longest {
+            let minutes = longest.num_minutes();
+            let detail =
+                format!("Haier has been down for {minutes} min, as long as a run waits; {}", error.detail);
+            return Err(End::Ended { reason: Reason::UpstreamDown, detail });
+        }
+        let wait = error.retry_after.and_then(|wait| TimeDelta::from_std(wait).ok()).unwrap_or(otherwise);
+        let until = (now + wait.max(MIN_WAIT)).min(since + longest);
+        self.app.clock.sleep_until(until).await;
+        Ok(())
+    }
+}
+
+/// A breaker's last millisecond must not become a busy loop.
+const MIN_WAIT: TimeDelta = TimeDelta::milliseconds(10);
+
+/// Since when a question has not been let through.
+#[derive(Default)]
+struct Outage {
+    since: Option<DateTime<Utc>>,
+}
+
+/// Not sent at all: a breaker is open, or an operator holds calls back.
+fn is_held_back(error: &upstream::Error) -> bool {
+    matches!(error.reason, Reason::BreakerOpen | Reason::Paused | Reason::StoreUnavailable)
+}
+
+/// A fault of the moment, after every try that the call policy allows.
+fn is_transient(error: &upstream::Error) -> bool {
+    matches!(error.reason, Reason::RequestTimeout | Reason::ServerError | Reason::RateLimited)
+}
+
+/// An answer that one code in the batch may have spoilt.
+fn is_refusal(error: &upstream::Error) -> bool {
+    matches!(error.reason, Reason::ValidationError | Reason::ServerError | Reason::MalformedAnswer)
+}
