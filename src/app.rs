@@ -116,19 +116,19 @@ impl App {
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
+            clock,
             ids: IdGenerator::new(process),
             upstream: upstream.map(Arc::new),
             live: live::Live::default(),
             runs,
             worker: format!("{}-{process}", std::process::id()),
-            replica: replicas::Replica::new(name, version, clock.now()),
+            replica: replicas::Replica::new(name, version),
             pauses: watch::Sender::new(Vec::new()),
             pauses_reading: tokio::sync::Mutex::default(),
             committed: watch::Sender::new(0),
             wake: Notify::new(),
             stopping: CancellationToken::new(),
             health: watch::Sender::new(health::Health::default()),
-            clock,
         })
     }
 

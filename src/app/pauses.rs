@@ -68,7 +68,9 @@ impl App {
             let mut tx = app.store.begin().await?;
             let stored = pauses::delete(&mut tx, target).await?;
             tx.commit().await?;
-            tracing::info!(target = target.as_str(), caller, "an operator resumes calls to Haier");
+            if stored {
+                tracing::info!(target = target.as_str(), caller, "an operator resumes calls to Haier");
+            }
             app.pauses_refresh().await?;
             Ok(stored || was_paused)
         });

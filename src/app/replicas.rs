@@ -1,14 +1,17 @@
 //! How the calls to Haier stand, on every replica: each reports what it knows into the database, and whoever is asked
 //! answers with his own state as it is and the others' as they last said.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, OnceLock, PoisonError},
+    time::Instant,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{App, Ctx};
 use crate::{
-    domain::pauses::Pause,
+    domain::{clock::to_micros, pauses::Pause},
     error::Result,
     store::replicas::{self, Report},
     upstream::SystemStatus,
@@ -25,13 +28,21 @@ const GONE: TimeDelta = TimeDelta::minutes(5);
 pub(super) struct Replica {
     name: String,
     version: &'static str,
-    started_at: DateTime<Utc>,
+    started: Instant,
+    started_at: OnceLock<DateTime<Utc>>,
     reported: Mutex<Option<(DateTime<Utc>, serde_json::Value)>>,
 }
 
 impl Replica {
-    pub(super) const fn new(name: String, version: &'static str, started_at: DateTime<Utc>) -> Self {
-        Self { name, version, started_at, reported: Mutex::new(None) }
+    pub(super) fn new(name: String, version: &'static str) -> Self {
+        let (started, started_at) = (Instant::now(), OnceLock::new());
+        Self { name, version, started, started_at, reported: Mutex::default() }
+    }
+
+    /// Reckoned when first asked for: at the start itself the clock is not set to the database's yet.
+    fn started_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let up = TimeDelta::from_std(self.started.elapsed()).unwrap_or_default();
+        *self.started_at.get_or_init(|| to_micros(now - up))
     }
 }
 
@@ -84,7 +95,7 @@ impl App {
         let own = ReplicaStatus {
             name: self.replica.name.clone(),
             version: self.replica.version.to_owned(),
-            started_at: self.replica.started_at,
+            started_at: self.replica.started_at(now),
             seen_at: now,
             age: TimeDelta::zero(),
             answering: true,
@@ -118,7 +129,7 @@ impl App {
         let report = Report {
             name: self.replica.name.clone(),
             version: self.replica.version.to_owned(),
-            started_at: self.replica.started_at,
+            started_at: self.replica.started_at(now),
             seen_at: now,
             status: status.clone(),
         };

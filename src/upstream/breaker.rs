@@ -176,12 +176,14 @@ impl Breaker {
         });
     }
 
-    /// Calls a person, once until the operation has succeeded again.
-    pub(super) fn alert(&self, error: &Error) {
-        if !self.alerted.swap(true, Ordering::Relaxed) {
+    /// Calls a person, once until the operation has succeeded again; whether this was the time.
+    pub(super) fn alert(&self, error: &Error) -> bool {
+        let is_first = !self.alerted.swap(true, Ordering::Relaxed);
+        if is_first {
             let (operation, reason) = (self.endpoint.name(), error.reason);
             tracing::error!(operation, %reason, %error, alert = true, "Haier refuses this operation as such");
         }
+        is_first
     }
 
     pub(super) fn status(&self) -> BreakerStatus {
@@ -331,5 +333,18 @@ mod tests {
         assert_eq!(breaker.status().state, BreakerState::HalfOpen);
         probe.tell(Ok(()));
         assert_eq!(breaker.status().state, BreakerState::Closed);
+    }
+
+    #[test]
+    fn a_person_is_called_once_until_the_operation_has_succeeded_again() {
+        let (breaker, _) = breaker(5, 1);
+        let forbidden = Error::of(crate::upstream::matrix::of_status(403), "403");
+        let refused = || {
+            breaker.admit().unwrap_or_else(|error| panic!("{error}")).tell(Err(forbidden.health));
+            breaker.alert(&forbidden)
+        };
+        assert_eq!([refused(), refused(), refused()], [true, false, false]);
+        breaker.admit().unwrap_or_else(|error| panic!("{error}")).tell(Ok(()));
+        assert!(refused());
     }
 }

@@ -41,8 +41,8 @@ impl Error {
         Self { again, health, alert, ..Self::new(reason, detail) }
     }
 
-    /// The same, not to be repeated: whoever failed has repeated it already.
+    /// The same for those who only hear of it: whoever failed has repeated it, and called a person, already.
     pub(super) fn for_good(self) -> Self {
-        Self { again: Again::Never, ..self }
+        Self { again: Again::Never, alert: false, ..self }
     }
 }

@@ -128,7 +128,7 @@ impl Refusal {
         let until = now + TimeDelta::from_std(hold).unwrap_or(TimeDelta::zero());
         let next = until.to_rfc3339_opts(SecondsFormat::Secs, true);
         let detail = format!("{}; Haier is not asked again before {next}", error.detail);
-        Self { error: Error { detail, ..error.clone() }, hold, until }
+        Self { error: Error { detail, ..error.clone() }.for_good(), hold, until }
     }
 }
 

@@ -11,18 +11,31 @@ const UPSTREAM_PERIOD: TimeDelta = TimeDelta::seconds(60);
 
 /// Checks the database every `period` and Haier every minute, until the process goes down.
 pub async fn run(app: Arc<App>, period: TimeDelta) {
+    // Side by side: a Haier that is silent must not keep a lost database unnoticed.
+    tokio::join!(check_database(&app, period), check_upstream(&app));
+}
+
+async fn check_database(app: &App, period: TimeDelta) {
     let limit = period.to_std().unwrap_or(Duration::from_secs(5));
-    let mut next_upstream = app.clock().now();
-    loop {
+    while !app.stopping.is_cancelled() {
         app.check_database(limit).await;
-        let now = app.clock().now();
-        if now >= next_upstream {
-            app.check_upstream().await;
-            next_upstream = now + UPSTREAM_PERIOD;
-        }
+        pause(app, period).await;
+    }
+}
+
+async fn check_upstream(app: &App) {
+    while !app.stopping.is_cancelled() {
         tokio::select! {
             () = app.stopping.cancelled() => return,
-            () = app.clock().sleep_until(now + period) => {}
+            () = app.check_upstream() => {}
         }
+        pause(app, UPSTREAM_PERIOD).await;
+    }
+}
+
+async fn pause(app: &App, period: TimeDelta) {
+    tokio::select! {
+        () = app.stopping.cancelled() => {}
+        () = app.clock().sleep_until(app.clock().now() + period) => {}
     }
 }

@@ -24,6 +24,7 @@ on_both_databases!(
     an_operation_that_is_down_is_left_alone_and_its_neighbours_are_not,
     a_breaker_that_opens_between_two_sends_ends_the_call,
     probes_close_a_breaker_when_haier_is_back,
+    a_silent_haier_opens_a_breaker_though_its_callers_leave_first,
     a_caller_whom_no_slot_can_serve_hears_so_at_once,
     nothing_more_is_sent_for_callers_who_have_gone,
 );
@@ -256,17 +257,49 @@ async fn probes_close_a_breaker_when_haier_is_back(plan: Plan) {
     world.finish().await;
 }
 
+async fn a_silent_haier_opens_a_breaker_though_its_callers_leave_first(plan: Plan) {
+    let world = plan
+        .settings(|settings| {
+            settings.upstream.request_timeout = Duration::from_secs(2);
+            settings.upstream.breaker_failures = 1;
+        })
+        .start()
+        .await;
+    let codes = world.codes(1).await;
+    world.haier.fault(json!({ "kind": "hang", "endpoint": "H2" })).await;
+    // Who leaves at once proves nothing about Haier; who leaves after half the limit of a send does.
+    let hasty = get_prices_within(&world, &codes, Duration::from_millis(100)).await.unwrap_err();
+    assert_eq!(hasty.code(), Code::DeadlineExceeded);
+    let mut left = 0;
+    let opened = async {
+        loop {
+            let refused = get_prices_within(&world, &codes, Duration::from_millis(1_500)).await.unwrap_err();
+            if refused.code() != Code::DeadlineExceeded {
+                break refused;
+            }
+            left += 1;
+        }
+    };
+    assert_eq!(refusal(&within(opened).await), (Code::Unavailable, "BREAKER_OPEN".to_owned()));
+    assert!(left >= 1);
+    world.finish().await;
+}
+
 async fn a_caller_whom_no_slot_can_serve_hears_so_at_once(plan: Plan) {
     let world = plan.products(5).settings(|settings| settings.upstream_rate = 1).start().await;
     let codes = world.codes(1).await;
-    let began = Instant::now();
-    // The next slot is a second or more away, whoever takes it.
-    let mut calls = (0..4).map(|_| get_prices_within(&world, &codes, Duration::from_millis(700)));
-    let first = calls.next().unwrap().await;
-    let refused = calls.next().unwrap().await.or(first).unwrap_err();
+    let limit = Duration::from_millis(700);
+    // The next slot may come in time for a first call; the one after it is a whole second away.
+    let (refused, waited) = loop {
+        let began = Instant::now();
+        match get_prices_within(&world, &codes, limit).await {
+            Err(refused) if refused.code() != Code::DeadlineExceeded => break (refused, began.elapsed()),
+            Ok(()) | Err(_) => {}
+        }
+    };
     assert_eq!(refusal(&refused), (Code::ResourceExhausted, "BUDGET_EXHAUSTED".to_owned()), "{refused}");
-    assert!(retry_delay(&refused).is_some_and(|wait| wait <= Duration::from_secs(10)), "{refused:?}");
-    assert!(began.elapsed() < Duration::from_millis(1_400), "{:?}", began.elapsed());
+    assert!(retry_delay(&refused).is_some_and(|wait| wait > Duration::ZERO), "{refused:?}");
+    assert!(waited < limit, "{waited:?}");
     world.finish().await;
 }
 
