@@ -28,7 +28,6 @@ impl Fetcher<'_> {
             let mut conn = self.app.store.read().await.map_err(Error::from)?;
             products::known_codes(&mut conn, &codes).await.map_err(Error::from)?.into_iter().collect()
         };
-        self.hand_over(Step::Left(codes.len())).await?;
         let (known, unknown): (Vec<_>, Vec<_>) = codes.into_iter().partition(|code| stored.contains(code));
         let stage = self.rest_stage();
         let failures = unknown.into_iter().map(|code| NewFailure {
@@ -38,7 +37,11 @@ impl Fetcher<'_> {
             detail: "no such product is stored; sync it first".to_owned(),
             county: self.run.request.stock.clone(),
         });
-        self.hand_over(Step::Store(Found { failures: failures.collect(), ..Found::default() })).await?;
+        let failures: Vec<_> = failures.collect();
+        let heard_of = i64::try_from(failures.len()).unwrap_or(i64::MAX);
+        // Before the plan: a resumed run has these failures already, and would else plan them a second time.
+        self.hand_over(Step::Store(Found { failures, known: heard_of, ..Found::default() })).await?;
+        self.hand_over(Step::Left(known.len())).await?;
         Ok(self.rest_of(&known).await)
     }
 

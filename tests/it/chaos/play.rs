@@ -264,8 +264,15 @@ impl Play {
     async fn end(mut self) {
         self.settle().await;
         self.world.haier.clear_faults().await;
-        let id = self.ask(full()).await;
-        let end = watch(&mut self.replica.client, id).await;
+        let mut end = SyncProgress::default();
+        for _ in 0..3 {
+            // A call that was held back when the outage ended still fails, and whoever shares its token with it.
+            let id = self.ask(full()).await;
+            end = watch(&mut self.replica.client, id).await;
+            if end.status() == SyncStatus::Success {
+                break;
+            }
+        }
         assert_eq!(
             (end.status(), end.success_count),
             (SyncStatus::Success, self.codes.len() as i64),
