@@ -6,12 +6,14 @@ mod clock;
 mod errors;
 mod flights;
 pub mod health;
+mod learning;
 mod live;
 mod logistics;
 pub mod page_tokens;
 mod pauses;
 mod prices;
 mod products;
+mod recent;
 mod replicas;
 mod stock;
 mod sync_logs;
@@ -72,6 +74,8 @@ pub struct App {
     ids: IdGenerator,
     upstream: Option<Arc<Openplat>>,
     live: live::Live,
+    learning: learning::Learning,
+    recent: recent::Recent,
     runs: RunSettings,
     /// Name of this process in leases.
     worker: String,
@@ -120,6 +124,8 @@ impl App {
             ids: IdGenerator::new(process),
             upstream: upstream.map(Arc::new),
             live: live::Live::default(),
+            learning: learning::Learning::default(),
+            recent: recent::Recent::default(),
             runs,
             worker: format!("{}-{process}", std::process::id()),
             replica: replicas::Replica::new(name, version),
@@ -142,6 +148,11 @@ impl App {
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Waits until what live calls learnt is stored, when no more of them can begin.
+    pub async fn finish_learning(&self) {
+        self.learning.finish().await;
     }
 
     /// Begins to go down: streams end, runs are given back at the next checkpoint.

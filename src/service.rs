@@ -145,6 +145,7 @@ impl Service {
                 Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "the gRPC server failed"),
                 Err(error) => tracing::error!(%error, "the gRPC server failed"),
             }
+            self.app.finish_learning().await;
         };
         if tokio::time::timeout(self.settings.drain_timeout, drained).await.is_err() {
             let limit = self.settings.drain_timeout;

@@ -86,8 +86,10 @@ impl App {
         let (app, openplat, asked) = (Arc::clone(self), self.openplat()?, (code.clone(), county.clone()));
         let flight = |patience: Arc<Patience>| async move {
             let record = openplat.stock(&asked.0, &asked.1, &live(&patience)).await?;
-            let learnt = vec![record.clone()];
-            app.learn(async |tx| stock::upsert(tx, learnt).await).await;
+            let (learner, learnt) = (Arc::clone(&app), vec![record.clone()]);
+            app.learning.begin(async move {
+                learner.learn(async |tx| stock::upsert(tx, learnt).await).await;
+            });
             Ok(record)
         };
         Ok(self.live.stock.join(ctx, (code, county), flight).await??)
@@ -116,5 +118,6 @@ impl App {
         if let Err(error) = stored.await {
             tracing::warn!(%error, "what a live call learnt could not be stored");
         }
+        self.recent.outdate();
     }
 }

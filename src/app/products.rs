@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct FoundProducts {
     /// Those that are stored, in the order asked.
-    pub products: Vec<Product>,
+    pub products: Vec<Arc<Product>>,
     /// Those that are not.
     pub missing: Vec<ProductCode>,
     /// Those that are older than asked for all the same.
@@ -54,7 +54,10 @@ impl App {
                 self.openplat()?;
                 self.freshen(ctx, &old).await;
                 by_code.extend(self.stored(&old).await?);
-                stale = old.into_iter().filter(|code| is_older(by_code.get(code), oldest)).collect();
+                stale = old
+                    .into_iter()
+                    .filter(|code| is_older(by_code.get(code).map(Arc::as_ref), oldest))
+                    .collect();
             }
         }
         let mut found = FoundProducts::default();
@@ -83,10 +86,27 @@ impl App {
         join_all(codes.chunks(self.runs.batch_size).map(<[ProductCode]>::to_vec).map(ask)).await;
     }
 
-    async fn stored(&self, codes: &[ProductCode]) -> Result<HashMap<ProductCode, Product>> {
+    async fn stored(&self, codes: &[ProductCode]) -> Result<HashMap<ProductCode, Arc<Product>>> {
+        self.learning.settled().await;
+        let mut found = HashMap::with_capacity(codes.len());
+        let mut unread = Vec::new();
+        for code in codes {
+            match self.recent.find(code) {
+                Some(product) => drop(found.insert(code.clone(), product)),
+                None => unread.push(code.clone()),
+            }
+        }
+        if unread.is_empty() {
+            return Ok(found);
+        }
+        let writes = self.recent.writes();
         let mut conn = self.store.read().await?;
-        let stored = products::list_by_code(&mut conn, codes).await?;
-        Ok(stored.into_iter().map(|product| (product.code.clone(), product)).collect())
+        for product in products::list_by_code(&mut conn, &unread).await? {
+            let product = Arc::new(product);
+            self.recent.keep(writes, &product);
+            found.insert(product.code.clone(), product);
+        }
+        Ok(found)
     }
 
     /// One page of the stored products that match, by code.
@@ -99,6 +119,7 @@ impl App {
         filter: &ProductFilter,
         page: &PageRequest<String>,
     ) -> Result<Page<Product, String>> {
+        self.learning.settled().await;
         let mut conn = self.store.read().await?;
         Ok(products::list(&mut conn, filter, page).await?)
     }

@@ -175,6 +175,7 @@ impl App {
 
     /// Tells watchers on this replica that a run has committed something.
     pub(super) fn announce_commit(&self) {
+        self.recent.outdate();
         self.committed.send_modify(|count| *count += 1);
     }
 }

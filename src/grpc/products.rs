@@ -11,6 +11,7 @@ use crate::{
     domain::{
         pages::PageRequest,
         products::{Product, ProductCode, ProductFilter},
+        stock::StockLevel,
         violations::Violations,
     },
     error::{Error, Result},
@@ -31,7 +32,7 @@ pub(super) async fn get(
     let found = app.products_get(ctx, codes, max_staleness).await?;
     let texts = |codes: Vec<ProductCode>| codes.into_iter().map(ProductCode::into_string).collect();
     Ok(proto::GetProductsResponse {
-        products: found.products.into_iter().map(encode).collect(),
+        products: found.products.iter().map(|product| encode(product)).collect(),
         missing_codes: texts(found.missing),
         stale_codes: texts(found.stale),
     })
@@ -58,42 +59,40 @@ pub(super) async fn list(
     let answer = app.products_list(ctx, &filter, &page).await?;
     Ok(proto::ListProductsResponse {
         next_page_token: page_tokens::encode(&bound, answer.next.as_ref()),
-        products: answer.items.into_iter().map(encode).collect(),
+        products: answer.items.iter().map(encode).collect(),
     })
 }
 
-fn encode(product: Product) -> proto::Product {
-    let last_sync_at = product.last_sync_at();
-    let fullest = product.stock.clone();
-    let (warehouse_code, warehouse_grade) =
-        fullest.map(|level| (level.warehouse_code, level.warehouse_grade)).unzip();
-    let warehouse_code = warehouse_code.flatten().unwrap_or_default();
-    let warehouse_grade = warehouse_grade.flatten().unwrap_or_default();
+fn encode(product: &Product) -> proto::Product {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let stock = product.stock.as_ref();
+    let warehouse =
+        |field: fn(&StockLevel) -> &Option<String>| stock.map(|level| text(field(level))).unwrap_or_default();
     proto::Product {
+        product_code: product.code.as_str().to_owned(),
+        product_model: text(&product.model),
         name: product.display_name().to_owned(),
-        display_price: product.display_price().map(money),
-        product_code: product.code.into_string(),
-        product_model: product.model.unwrap_or_default(),
-        product_group: product.group.unwrap_or_default(),
-        category: product.category.unwrap_or_default(),
-        brand: product.brand.unwrap_or_default(),
-        product_image_url: product.image_url.unwrap_or_default(),
-        product_page_urls: product.page_urls,
+        product_group: text(&product.group),
+        category: text(&product.category),
+        brand: text(&product.brand),
+        product_image_url: text(&product.image_url),
+        product_page_urls: product.page_urls.clone(),
         supply_price: product.supply_price.map(money),
         invoice_price: product.invoice_price.map(money),
         market_price: product.market_price.map(money),
-        stock_rebate: product.stock_rebate.unwrap_or_default(),
-        rebate_policy: product.rebate_policy.unwrap_or_default(),
+        display_price: product.display_price().map(money),
+        stock_rebate: text(&product.stock_rebate),
+        rebate_policy: text(&product.rebate_policy),
         rebate_money: product.rebate_money.map(money),
         is_sales: product.is_sales,
         // What is stored may be older than a later "purchasable" that came without a reason.
-        no_sales_reason: product.no_sales_reason.filter(|_| !product.is_sales).unwrap_or_default(),
-        stock: product.stock.as_ref().map(|level| level.stock),
-        stock_as_of: product.stock.as_ref().map(|level| timestamp(level.as_of)),
-        warehouse_code,
-        warehouse_grade,
-        source: product.source,
-        last_sync_at: last_sync_at.map(timestamp),
+        no_sales_reason: if product.is_sales { String::new() } else { text(&product.no_sales_reason) },
+        stock: stock.map(|level| level.stock),
+        stock_as_of: stock.map(|level| timestamp(level.as_of)),
+        warehouse_code: warehouse(|level| &level.warehouse_code),
+        warehouse_grade: warehouse(|level| &level.warehouse_grade),
+        source: product.source.clone(),
+        last_sync_at: product.last_sync_at().map(timestamp),
         delisted_at: product.delisted_at.map(timestamp),
     }
 }
