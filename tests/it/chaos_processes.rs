@@ -72,8 +72,9 @@ struct Act {
 enum What {
     /// `kill -9`, and a new process in its place.
     Kill,
-    /// SIGSTOP, and SIGCONT after so long: sometimes longer than the lease of a second, so that another takes over.
-    Stop(Duration),
+    /// SIGSTOP to all others, and SIGCONT after so long: mostly longer than the lease of a second, so that this one takes
+    /// over, and whoever worked before wakes to a run that is no longer its own.
+    StopOthers(Duration),
     /// SIGTERM, and a new process in its place.
     Replace,
     /// A run by codes is asked of it.
@@ -117,8 +118,8 @@ impl Schedule {
 impl Act {
     fn draw(dice: &mut Dice, replicas: u64) -> Self {
         let what = match dice.between(0, 8) {
-            0..=3 => What::Kill,
-            4 | 5 => What::Stop(Duration::from_millis(dice.between(200, 1_500))),
+            0..=2 => What::Kill,
+            3..=5 => What::StopOthers(Duration::from_millis(dice.between(500, 2_500))),
             6 => What::Replace,
             _ => What::Ask,
         };
@@ -176,11 +177,14 @@ impl Play {
                 let replica = self.replica().await;
                 self.replicas.insert(act.replica, replica);
             }
-            What::Stop(time) => {
-                let running = &self.replicas[act.replica].0;
-                running.signal("-STOP");
+            What::StopOthers(time) => {
+                let others = || {
+                    let all = self.replicas.iter().enumerate();
+                    all.filter(|(at, _)| *at != act.replica).map(|(_, (running, _))| running)
+                };
+                others().for_each(|running| running.signal("-STOP"));
                 tokio::time::sleep(time).await;
-                running.signal("-CONT");
+                others().for_each(|running| running.signal("-CONT"));
             }
             What::Ask => {
                 let product_codes = self.haier.listed().await.into_iter().step_by(11).collect();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use haier_integration::proto::{
-    GetProductsRequest, ListProductsRequest, ListSyncLogsRequest, SyncProductsRequest, SyncProgress,
+    GetProductsRequest, ListProductsRequest, ListSyncLogsRequest, SyncLog, SyncProductsRequest, SyncProgress,
     SyncStatus, SyncType, WatchSyncRequest,
 };
 use serde_json::{Value, json};
@@ -97,25 +97,23 @@ impl Play {
     /// One run, disturbed and looked at.
     async fn round(mut self, round: &Round) -> Self {
         self.former.clear();
-        let before = self.codes.clone();
         let kind = if self.first.is_some() { Kind::Full { prices: true } } else { round.kind };
         let (request, asked) = self.request(kind).await;
         let id = match self.first.take() {
             Some(first) => first,
             None => self.ask(request).await,
         };
-        let mut ids = vec![id];
         if round.beside {
-            let product_codes = before.iter().rev().take(7).cloned().collect();
-            ids.push(self.ask(SyncProductsRequest { product_codes, ..full() }).await);
+            let product_codes = self.codes.iter().rev().take(7).cloned().collect();
+            self.ask(SyncProductsRequest { product_codes, ..full() }).await;
         }
         for disturbance in &round.disturbances {
             self.decided(id, disturbance.after).await;
             self = self.disturb(disturbance.what).await;
         }
         self.settle().await;
-        for id in &ids {
-            Ended::fetch(&mut self.replica.client, *id).await.assert_adds_up();
+        for log in self.logs().await {
+            Ended::fetch(&mut self.replica.client, log.id).await.assert_adds_up();
         }
         let ended = Ended::fetch(&mut self.replica.client, id).await;
         self.look(kind, &ended, &asked).await;
@@ -178,11 +176,14 @@ impl Play {
         }
     }
 
+    async fn logs(&mut self) -> Vec<SyncLog> {
+        let request = ListSyncLogsRequest { page_size: 1_000, ..Default::default() };
+        self.replica.client.list_sync_logs(request).await.unwrap().into_inner().sync_logs
+    }
+
     /// Waits until no run is open.
     async fn settle(&mut self) {
-        let request = ListSyncLogsRequest { page_size: 1_000, ..Default::default() };
-        let logs = self.replica.client.list_sync_logs(request).await.unwrap().into_inner().sync_logs;
-        for log in logs.iter().filter(|log| log.status <= SyncStatus::Processing as i32) {
+        for log in self.logs().await.iter().filter(|log| log.status <= SyncStatus::Processing as i32) {
             watch(&mut self.replica.client, log.id).await;
         }
     }
@@ -203,6 +204,9 @@ impl Play {
             What::Steal => {
                 let stolen = "UPDATE sync_runs SET lease_until = NULL, epoch = epoch + 1";
                 self.world.database.execute(stolen).await.unwrap();
+                // Rings the bell: the runner looks for work at once, and finds the stolen run first.
+                let product_codes = vec![self.codes[0].clone()];
+                self.ask(SyncProductsRequest { product_codes, ..Default::default() }).await;
             }
             What::Change => self.change().await,
         }

@@ -82,7 +82,7 @@ pub(super) enum What {
     Restart,
     /// The service is gone from one moment to the next; another one finds its lease run out.
     Crash,
-    /// Another replica took the run over, and vanished: whoever works on it must notice.
+    /// The run is taken over under a worker that does not know it yet: from now on two work on it, and one must notice.
     Steal,
     /// Prices move, a product goes, one comes.
     Change,
