@@ -22,8 +22,8 @@ use crate::{
 struct Listed {
     /// Records of any kind.
     records: usize,
-    /// Codes met, each once.
-    seen: HashSet<ProductCode>,
+    /// Hashes of the codes met: a million codes themselves would be most of a run's memory.
+    seen: HashSet<u128>,
     /// Codes of which more than the listing is asked for.
     left: Vec<ProductCode>,
 }
@@ -97,7 +97,7 @@ impl Fetcher<'_> {
                 let product_code =
                     bad.code.as_ref().map_or_else(|| format!("#{}", listed.records), ToString::to_string);
                 let code = ProductCode::from_stored(product_code.clone());
-                if listed.seen.insert(code) {
+                if listed.seen.insert(hash(&code)) {
                     found.known += 1;
                     let BadRecord { reason, detail, .. } = bad;
                     found.failures.push(NewFailure {
@@ -112,7 +112,7 @@ impl Fetcher<'_> {
             }
         };
         // A doubled row counts once; the first one is as good as the second.
-        if !listed.seen.insert(record.code.clone()) {
+        if !listed.seen.insert(hash(&record.code)) {
             return;
         }
         if self.wants_more() {
@@ -136,4 +136,9 @@ impl Fetcher<'_> {
         let matches = |wanted: &Option<String>, has: &Option<String>| wanted.is_none() || wanted == has;
         matches(&self.run.request.category, &record.group) && matches(&self.run.request.brand, &record.brand)
     }
+}
+
+/// Wide enough that no two codes of any catalogue share one.
+fn hash(code: &ProductCode) -> u128 {
+    xxhash_rust::xxh3::xxh3_128(code.as_str().as_bytes())
 }
