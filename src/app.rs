@@ -13,6 +13,7 @@ mod pauses;
 mod prices;
 mod products;
 mod replicas;
+mod slots;
 mod stock;
 mod sync_logs;
 mod sync_run;
@@ -28,6 +29,7 @@ pub use clock::SystemClock;
 pub use prices::{LivePrices, PriceFailure};
 pub use products::FoundProducts;
 pub use replicas::{ReplicaStatus, UpstreamStatus};
+pub use slots::StoredLedger;
 pub use sync_runs::{Progress, SyncWatch};
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};

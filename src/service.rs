@@ -15,16 +15,17 @@ use chrono::TimeDelta;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use crate::{
-    app::{App, Parts, RunSettings, SystemClock},
+    app::{App, Parts, RunSettings, StoredLedger, SystemClock},
     config::{DatabaseUrl, Settings},
     domain::{
         accounts::{Account, AuthorizationScheme},
         clock::Clock,
+        slots::Rules,
     },
     grpc, http,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
-    upstream::{self, BreakerSettings, Budget, MemoryLedger, Openplat, RetrySettings},
+    upstream::{self, BreakerSettings, Budget, MemoryLedger, Openplat, RetrySettings, SlotLedger},
     workers,
 };
 
@@ -91,7 +92,8 @@ impl Service {
         let sandbox = start_sandbox(&settings).await?;
         let account = sandbox.as_ref().map(sandbox_account).or_else(|| settings.account.clone());
         let clock = Arc::new(SystemClock::new());
-        let upstream = account.map(|account| open_upstream(account, &settings, &clock)).transpose()?;
+        let upstream =
+            account.map(|account| open_upstream(account, &settings, &store, &clock)).transpose()?;
         let process = rand::random::<u16>();
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
@@ -247,12 +249,10 @@ fn sandbox_account(sandbox: &Sandbox) -> Account {
 fn open_upstream(
     account: Account,
     settings: &Settings,
+    store: &Store,
     clock: &Arc<SystemClock>,
 ) -> anyhow::Result<Openplat> {
-    let budget = match settings.upstream_rate {
-        0 => Budget::unlimited(),
-        rate => Budget::new(Arc::new(MemoryLedger::new(rate))),
-    };
+    let budget = budget(&account, settings.upstream_rate, store);
     let limits = upstream::Settings {
         request_timeout: settings.upstream.request_timeout,
         token_timeout: settings.upstream.token_timeout,
@@ -272,6 +272,20 @@ fn open_upstream(
     };
     let clock: Arc<dyn Clock> = clock.clone();
     Ok(Openplat::new(account, limits, budget, clock)?)
+}
+
+/// What the replicas of this account may send together. An SQLite file has one process, which counts by itself.
+fn budget(account: &Account, rate: u32, store: &Store) -> Budget {
+    if rate == 0 {
+        return Budget::unlimited();
+    }
+    let rules = Rules::new(rate);
+    let ledger: Arc<dyn SlotLedger> = if store.is_exclusive() {
+        Arc::new(MemoryLedger::new(rules))
+    } else {
+        Arc::new(StoredLedger::new(store.clone(), upstream::account_key(account), rules))
+    };
+    Budget::new(ledger, &rules)
 }
 
 /// The machine's name, which Kubernetes makes the pod's.

@@ -2,6 +2,7 @@
 //!
 //! Built from an account, and replaced when that changes. Knows nothing of what is stored.
 
+mod account_key;
 mod breaker;
 mod budget;
 mod endpoint;
@@ -27,8 +28,9 @@ use std::{sync::Arc, time::Duration};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
+pub use account_key::account_key;
 pub use breaker::BreakerSettings;
-pub use budget::{Budget, MemoryLedger, Priority, SlotLedger, Turn};
+pub use budget::{Budget, MemoryLedger, Priority, SlotLedger, Unreachable};
 pub use error::{Error, Result};
 pub use listing::{Listing, ListingEvent};
 pub use patience::{Call, Patience, Seat};

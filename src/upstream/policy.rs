@@ -7,7 +7,7 @@
 
 use std::{
     sync::{Arc, OnceLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use reqwest::{RequestBuilder, header::AUTHORIZATION};
@@ -30,7 +30,10 @@ use super::{
     traffic::Traffic,
     transport::{self, Reading, Sending},
 };
-use crate::domain::{accounts::Account, clock::Clock, pauses::PauseTarget};
+use crate::domain::{accounts::Account, clock::Clock, pauses::PauseTarget, reasons::Reason};
+
+/// How long a run waits before it asks anew for what the database must grant.
+const STORE_WAIT: Duration = Duration::from_secs(1);
 
 /// Makes calls under one account.
 pub(super) struct Caller {
@@ -85,6 +88,14 @@ impl Caller {
         loop {
             sends += 1;
             match self.authenticated(endpoint, body, call, reading, &mut renewed).await {
+                // Nothing was sent: the token could not be fetched without a slot for it. Runs wait, as they do for slots.
+                Err(error) if error.reason == Reason::StoreUnavailable && call.priority == Priority::Bulk => {
+                    sends -= 1;
+                    tokio::select! {
+                        error = call.ended() => return Err(error),
+                        () = tokio::time::sleep(STORE_WAIT) => {}
+                    }
+                }
                 Err(error) => self.wait_for_another(endpoint, error, sends, call).await?,
                 answer => return answer,
             }
@@ -145,6 +156,11 @@ impl Caller {
         let sending = Sending { endpoint, call, asked_at, started, limit, redactor, token };
         self.traffic.let_out();
         let answer = sending.run(request, reading).await;
+        if let Err(error) = &answer
+            && error.reason == Reason::RateLimited
+        {
+            self.budget.throttled(error.retry_after);
+        }
         permit.tell(answer.as_ref().map(drop).map_err(|error| error.health));
         let outcome = answer.as_ref().map_or_else(|error| error.reason.as_str(), |_| "OK");
         let (name, elapsed) = (endpoint.name(), started.elapsed());
