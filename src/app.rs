@@ -18,6 +18,7 @@ mod stock;
 mod sync_logs;
 mod sync_run;
 mod sync_runs;
+mod tokens;
 
 use std::{sync::Arc, time::Instant};
 
@@ -31,6 +32,7 @@ pub use products::FoundProducts;
 pub use replicas::{ReplicaStatus, UpstreamStatus};
 pub use slots::StoredLedger;
 pub use sync_runs::{Progress, SyncWatch};
+pub use tokens::StoredTokens;
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{

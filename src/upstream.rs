@@ -19,6 +19,7 @@ mod retry;
 mod status;
 mod token;
 mod token_flight;
+mod token_share;
 mod traffic;
 mod transport;
 mod wire;
@@ -37,6 +38,7 @@ pub use patience::{Call, Patience, Seat};
 pub use record::BadRecord;
 pub use retry::RetrySettings;
 pub use status::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
+pub use token_share::{Lease, TokenShelf};
 
 use crate::domain::{
     accounts::Account,
@@ -82,12 +84,18 @@ pub struct Openplat {
 }
 
 impl Openplat {
-    /// A client for an account.
+    /// A client for an account. With a shelf, it shares its token with the account's other replicas.
     ///
     /// # Errors
     /// When this machine has no usable TLS roots.
-    pub fn new(account: Account, settings: Settings, budget: Budget, clock: Arc<dyn Clock>) -> Result<Self> {
-        Ok(Self { caller: Arc::new(Caller::new(account, settings, budget, clock)?) })
+    pub fn new(
+        account: Account,
+        settings: Settings,
+        budget: Budget,
+        shelf: Option<Arc<dyn TokenShelf>>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        Ok(Self { caller: Arc::new(Caller::new(account, settings, budget, shelf, clock)?) })
     }
 
     /// The account it was built from.

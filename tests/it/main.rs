@@ -19,6 +19,7 @@ mod requests;
 mod runs;
 mod sandbox;
 mod serving;
+mod shared_tokens;
 mod store;
 mod stored_runs;
 mod support;

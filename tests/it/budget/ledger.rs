@@ -7,7 +7,7 @@ use haier_integration::{
     store::{Conn, Store, upstream_slots},
 };
 
-use crate::support::Plan;
+use crate::support::{Plan, on_postgres};
 
 const LIVE: Wish = Wish { live: true, bulk: false, patience: None, lead: Duration::ZERO };
 const BULK: Wish = Wish { live: false, bulk: true, patience: None, lead: Duration::ZERO };
