@@ -15,10 +15,12 @@ mod prices;
 mod products;
 mod recent;
 mod replicas;
+mod slots;
 mod stock;
 mod sync_logs;
 mod sync_run;
 mod sync_runs;
+mod tokens;
 
 use std::{sync::Arc, time::Instant};
 
@@ -30,7 +32,9 @@ pub use clock::SystemClock;
 pub use prices::{LivePrices, PriceFailure};
 pub use products::FoundProducts;
 pub use replicas::{ReplicaStatus, UpstreamStatus};
+pub use slots::StoredLedger;
 pub use sync_runs::{Progress, SyncWatch};
+pub use tokens::StoredTokens;
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{

@@ -15,16 +15,19 @@ use chrono::TimeDelta;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use crate::{
-    app::{App, Parts, RunSettings, SystemClock},
+    app::{App, Parts, RunSettings, StoredLedger, StoredTokens, SystemClock},
     config::{DatabaseUrl, Settings},
     domain::{
         accounts::{Account, AuthorizationScheme},
         clock::Clock,
+        slots::Rules,
     },
     grpc, http,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
-    upstream::{self, BreakerSettings, Budget, MemoryLedger, Openplat, RetrySettings},
+    upstream::{
+        self, BreakerSettings, Budget, MemoryLedger, Openplat, RetrySettings, SlotLedger, TokenShelf,
+    },
     workers,
 };
 
@@ -91,8 +94,9 @@ impl Service {
         let sandbox = start_sandbox(&settings).await?;
         let account = sandbox.as_ref().map(sandbox_account).or_else(|| settings.account.clone());
         let clock = Arc::new(SystemClock::new());
-        let upstream = account.map(|account| open_upstream(account, &settings, &clock)).transpose()?;
         let process = rand::random::<u16>();
+        let open = |account| open_upstream(account, &settings, &store, process, &clock);
+        let upstream = account.map(open).transpose()?;
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
         let app = App::new(Parts { store, clock: clock.clone(), upstream, runs, process, host, version });
@@ -248,12 +252,12 @@ fn sandbox_account(sandbox: &Sandbox) -> Account {
 fn open_upstream(
     account: Account,
     settings: &Settings,
+    store: &Store,
+    process: u16,
     clock: &Arc<SystemClock>,
 ) -> anyhow::Result<Openplat> {
-    let budget = match settings.upstream_rate {
-        0 => Budget::unlimited(),
-        rate => Budget::new(Arc::new(MemoryLedger::new(rate))),
-    };
+    let account_key = upstream::account_key(&account);
+    let budget = budget(&account_key, settings.upstream_rate, store);
     let limits = upstream::Settings {
         request_timeout: settings.upstream.request_timeout,
         token_timeout: settings.upstream.token_timeout,
@@ -272,7 +276,27 @@ fn open_upstream(
         rate: settings.upstream_rate,
     };
     let clock: Arc<dyn Clock> = clock.clone();
-    Ok(Openplat::new(account, limits, budget, clock)?)
+    Ok(Openplat::new(account, limits, budget, shelf(&account_key, store, process), clock)?)
+}
+
+/// What the replicas of this account may send together. An SQLite file has one process, which counts by itself.
+fn budget(account_key: &str, rate: u32, store: &Store) -> Budget {
+    if rate == 0 {
+        return Budget::unlimited();
+    }
+    let rules = Rules::new(rate);
+    let ledger: Arc<dyn SlotLedger> = if store.is_exclusive() {
+        Arc::new(MemoryLedger::new(rules))
+    } else {
+        Arc::new(StoredLedger::new(store.clone(), account_key.to_owned(), rules))
+    };
+    Budget::new(ledger, &rules)
+}
+
+/// Where the replicas of this account share their token; on SQLite there is only one.
+fn shelf(account_key: &str, store: &Store, process: u16) -> Option<Arc<dyn TokenShelf>> {
+    let shelf = || StoredTokens::new(store.clone(), account_key.to_owned(), process);
+    (!store.is_exclusive()).then(|| Arc::new(shelf()) as Arc<dyn TokenShelf>)
 }
 
 /// The machine's name, which Kubernetes makes the pod's.

@@ -25,6 +25,8 @@ pub mod stock;
 pub mod sync_failures;
 pub mod sync_logs;
 pub mod sync_runs;
+pub mod upstream_slots;
+pub mod upstream_tokens;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -64,13 +66,19 @@ pub struct Options {
     pub statement_timeout: Duration,
 }
 
-/// The database, open.
+/// The database, open. Clones share it.
+#[derive(Clone)]
 pub struct Store {
     pools: Pools,
 }
 
+#[derive(Clone)]
 enum Pools {
-    Pg(postgres::Pool),
+    Pg {
+        main: postgres::Pool,
+        /// For statements that nothing may hold up.
+        urgent: postgres::Pool,
+    },
     Lite(sqlite::Pools),
 }
 
@@ -91,7 +99,10 @@ impl Store {
     pub async fn open(options: &Options) -> Result<Self> {
         let pools = match &options.database {
             Database::Sqlite { path } => Pools::Lite(sqlite::open(path, options.wait).await?),
-            Database::Postgres { url } => Pools::Pg(postgres::open(url, options).await?),
+            Database::Postgres { url } => {
+                let main = postgres::open(url, options).await?;
+                Pools::Pg { main, urgent: postgres::urgent(url, options)? }
+            }
         };
         Ok(Self { pools })
     }
@@ -102,7 +113,7 @@ impl Store {
     /// When none is free in time, or the database is gone.
     pub async fn read(&self) -> Result<Conn> {
         match &self.pools {
-            Pools::Pg(pool) => Ok(Conn::Pg(pool.get().await?)),
+            Pools::Pg { main, .. } => Ok(Conn::Pg(main.get().await?)),
             Pools::Lite(pools) => Ok(Conn::Lite(pools.readers.get().await?)),
         }
     }
@@ -113,8 +124,27 @@ impl Store {
     /// When no connection is free in time, or the database is gone.
     pub async fn begin(&self) -> Result<Tx> {
         match &self.pools {
-            Pools::Pg(pool) => Tx::begin(Conn::Pg(pool.get().await?), "BEGIN").await,
+            Pools::Pg { main, .. } => Tx::begin(Conn::Pg(main.get().await?), "BEGIN").await,
             Pools::Lite(pools) => Tx::begin(Conn::Lite(pools.writer.get().await?), "BEGIN IMMEDIATE").await,
+        }
+    }
+
+    /// Runs one short statement on a connection that no other work uses, so that a pool without a free connection holds
+    /// up no call to Haier. Its commit does not wait for the disk: what a crash of the server loses must be of no value
+    /// after it.
+    ///
+    /// # Errors
+    /// When the database does not answer within seconds, or is not PostgreSQL.
+    pub async fn urgent<T>(&self, statement: impl AsyncFnOnce(&mut Conn) -> Result<T>) -> Result<T> {
+        let Pools::Pg { urgent, .. } = &self.pools else { return Err(conn::not_shared()) };
+        let mut conn = Conn::Pg(urgent.get().await?);
+        match tokio::time::timeout(postgres::URGENT_LIMIT, statement(&mut conn)).await {
+            Ok(Ok(done)) => Ok(done),
+            failed => {
+                // Whatever it still waits for, nobody else shall.
+                conn.close();
+                failed.unwrap_or_else(|elapsed| Err(Error::Unavailable(Box::new(elapsed))))
+            }
         }
     }
 
@@ -156,7 +186,7 @@ impl Store {
             max: status.max_size,
         };
         match &self.pools {
-            Pools::Pg(pool) => of(pool.status()),
+            Pools::Pg { main, .. } => of(main.status()),
             Pools::Lite(pools) => {
                 let (writer, readers) = (of(pools.writer.status()), of(pools.readers.status()));
                 PoolUse { in_use: writer.in_use + readers.in_use, max: writer.max + readers.max }

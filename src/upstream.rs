@@ -2,6 +2,7 @@
 //!
 //! Built from an account, and replaced when that changes. Knows nothing of what is stored.
 
+mod account_key;
 mod breaker;
 mod budget;
 mod endpoint;
@@ -18,6 +19,7 @@ mod retry;
 mod status;
 mod token;
 mod token_flight;
+mod token_share;
 mod traffic;
 mod transport;
 mod wire;
@@ -27,14 +29,16 @@ use std::{sync::Arc, time::Duration};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
+pub use account_key::account_key;
 pub use breaker::BreakerSettings;
-pub use budget::{Budget, MemoryLedger, Priority, SlotLedger, Turn};
+pub use budget::{Budget, MemoryLedger, Priority, SlotLedger, Unreachable};
 pub use error::{Error, Result};
 pub use listing::{Listing, ListingEvent};
 pub use patience::{Call, Patience, Seat};
 pub use record::BadRecord;
 pub use retry::RetrySettings;
 pub use status::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
+pub use token_share::{Lease, TokenShelf};
 
 use crate::domain::{
     accounts::Account,
@@ -80,12 +84,18 @@ pub struct Openplat {
 }
 
 impl Openplat {
-    /// A client for an account.
+    /// A client for an account. With a shelf, it shares its token with the account's other replicas.
     ///
     /// # Errors
     /// When this machine has no usable TLS roots.
-    pub fn new(account: Account, settings: Settings, budget: Budget, clock: Arc<dyn Clock>) -> Result<Self> {
-        Ok(Self { caller: Arc::new(Caller::new(account, settings, budget, clock)?) })
+    pub fn new(
+        account: Account,
+        settings: Settings,
+        budget: Budget,
+        shelf: Option<Arc<dyn TokenShelf>>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        Ok(Self { caller: Arc::new(Caller::new(account, settings, budget, shelf, clock)?) })
     }
 
     /// The account it was built from.

@@ -5,6 +5,7 @@
 
 mod bare_server;
 mod bare_upsert;
+mod budget;
 mod check_stock;
 mod cluster;
 mod database;
@@ -110,7 +111,8 @@ async fn one(figure: Figure, options: &Options, server: Option<&Cluster>) -> any
             on_both(server, async |server| check_stock::measure(options, server).await).await
         }
         (Figure::ListLogs, Some(server)) => list_logs::measure(options, server).await,
-        (Figure::SyncPostgres | Figure::ListLogs, None) => Ok(Vec::new()),
+        (Figure::Budget, Some(server)) => budget::measure(options, server).await,
+        (Figure::SyncPostgres | Figure::ListLogs | Figure::Budget, None) => Ok(Vec::new()),
     }
 }
 

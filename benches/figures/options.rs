@@ -28,7 +28,7 @@ pub(crate) struct Options {
     /// Calls of check_stock, and of each kind of page of list_logs
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) calls: u32,
-    /// Length of each load of get_products in seconds
+    /// Length of each load of get_products and budget in seconds
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) seconds: u64,
     /// How often sync_* and get_products are repeated; medians are printed
@@ -37,7 +37,7 @@ pub(crate) struct Options {
     /// Time that the stand-in waits before it answers in sync_latency
     #[arg(long, value_name = "TIME", default_value = "50ms")]
     pub(crate) latency: String,
-    /// Calls a second of prices_at_rate
+    /// Calls a second of prices_at_rate and budget
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) rate: u32,
     /// A setting of the service that is not its default, such as SYNC_CALLS_IN_FLIGHT=16; repeatable
@@ -63,6 +63,7 @@ pub(crate) enum Figure {
     GetProducts,
     CheckStock,
     ListLogs,
+    Budget,
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {
@@ -95,6 +96,11 @@ Figures (the stand-in's throttle and the service's budget are off unless said ot
   list_logs       Time of a page of ListSyncLogs among --logs rows in monthly partitions on
                   PostgreSQL: the first page, one before a random instant, and the page after
                   that; by each filter. The partitions are vacuumed first.
+  budget          Calls a second that arrive at the stand-in, and the most in any second, while
+                  runs at 1, 3 and 10 processes on one PostgreSQL take all that --rate allows; of
+                  three also while every 3 s one is killed and replaced. Beside the runs of three,
+                  the time of live calls at 20 a second; and what is left for runs beside 40 live
+                  callers that never cease. Give it --seconds 30.
 
 PostgreSQL: BENCH_DATABASE_URL names a server where databases may be made and dropped (without
 TLS). Without it a server is made for the run by initdb and pg_ctl (in PATH or

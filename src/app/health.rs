@@ -70,7 +70,8 @@ impl App {
         let Some(openplat) = &self.upstream else { return };
         let outcome = openplat.authenticate(&Call { priority: Priority::Bulk, deadline: None }).await;
         // Not asked, so nothing is known anew.
-        if outcome.as_ref().is_err_and(|error| error.reason == Reason::Paused) {
+        let not_asked = [Reason::Paused, Reason::StoreUnavailable];
+        if outcome.as_ref().is_err_and(|error| not_asked.contains(&error.reason)) {
             return;
         }
         metrics::gauge!("haier_dependency_up", "dependency" => "openplat")

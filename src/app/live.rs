@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How a flight calls: before bulk, and until the last of those who wait for it stops waiting.
-fn live(patience: &Patience) -> Call<'_> {
+fn live(patience: &Arc<Patience>) -> Call<'_> {
     Call { priority: Priority::Live, deadline: Some(patience) }
 }
 

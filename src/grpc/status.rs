@@ -52,6 +52,7 @@ fn of_upstream(reason: Reason, retry_after: Option<Duration>) -> (Code, Option<D
         Reason::RateLimited | Reason::BudgetExhausted => {
             (Code::ResourceExhausted, Some(retry_after.unwrap_or(OUTAGE_RETRY)))
         }
+        Reason::StoreUnavailable => (Code::Unavailable, Some(retry_after.unwrap_or(OUTAGE_RETRY))),
         Reason::RequestTimeout | Reason::ServerError | Reason::BreakerOpen => {
             (Code::Unavailable, Some(retry_after.unwrap_or(UPSTREAM_RETRY)))
         }

@@ -8,7 +8,7 @@ use diesel_async::{
     sync_connection_wrapper::SyncConnectionWrapper,
 };
 
-use super::error::Result;
+use super::error::{Error, Result};
 
 /// SQLite behind diesel's async interface.
 pub(super) type LiteConnection = SyncConnectionWrapper<SqliteConnection>;
@@ -20,6 +20,28 @@ pub enum Conn {
     Pg(Object<AsyncPgConnection>),
     /// SQLite.
     Lite(Object<LiteConnection>),
+}
+
+impl Conn {
+    /// The connection to a database that replicas share.
+    pub(super) fn shared(&mut self) -> Result<&mut AsyncPgConnection> {
+        match self {
+            Self::Pg(conn) => Ok(conn),
+            Self::Lite(_) => Err(not_shared()),
+        }
+    }
+
+    /// Takes it off its pool and closes it.
+    pub(super) fn close(self) {
+        match self {
+            Self::Pg(object) => drop(Object::take(object)),
+            Self::Lite(object) => drop(Object::take(object)),
+        }
+    }
+}
+
+pub(super) fn not_shared() -> Error {
+    Error::Open("SQLite serves one process; replicas share through PostgreSQL".to_owned())
 }
 
 /// Runs one expression on either connection: a query is written once for both.
@@ -64,10 +86,8 @@ impl Tx {
 
 impl Drop for Tx {
     fn drop(&mut self) {
-        match self.0.take() {
-            Some(Conn::Pg(object)) => drop(Object::take(object)),
-            Some(Conn::Lite(object)) => drop(Object::take(object)),
-            None => {}
+        if let Some(conn) = self.0.take() {
+            conn.close();
         }
     }
 }

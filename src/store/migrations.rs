@@ -58,8 +58,8 @@ pub async fn run(store: &Store) -> Result<Vec<String>> {
         |error: Box<dyn std::error::Error + Send + Sync>| Error::Open(format!("a migration failed: {error}"));
     // Held until the connection goes back, so that two replicas that start together do not both migrate.
     match &store.pools {
-        super::Pools::Pg(pool) => {
-            let mut conn = pool.get().await?;
+        super::Pools::Pg { main, .. } => {
+            let mut conn = main.get().await?;
             let lock = format!("SELECT pg_advisory_lock({ADVISORY_LOCK})");
             diesel::sql_query(lock).execute(&mut conn).await?;
             let mut harness = AsyncMigrationHarness::new(conn);

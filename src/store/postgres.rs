@@ -1,5 +1,7 @@
 //! PostgreSQL: the pool, and how each of its connections is made.
 
+use std::time::Duration;
+
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{
     AsyncPgConnection,
@@ -15,18 +17,41 @@ use super::{
 
 pub(super) type Pool = deadpool::Pool<AsyncPgConnection>;
 
+/// Connections for urgent statements: one asks for slots, one tells of a throttle or takes a token.
+const URGENT_CONNECTIONS: usize = 2;
+/// Longest wait for one of them, and for an answer on it.
+pub(super) const URGENT_LIMIT: Duration = Duration::from_secs(2);
+
 /// Makes the pool and its first connection, so that a wrong address is told at start.
 pub(super) async fn open(url: &SecretString, options: &Options) -> Result<Pool> {
-    let (mut config, tls) = parse(url)?;
     let timeout = options.statement_timeout.as_millis();
+    // Disks have no arms any more: with the default of 4 a batch of a few hundred codes reads whole tables.
+    let session = format!(
+        "-c statement_timeout={timeout} -c idle_in_transaction_session_timeout=10000 -c random_page_cost=1.1"
+    );
+    let (pool, server) = pool(url, session, options.pool_size, options.wait)?;
+    let first = pool.get().await.map_err(|error| {
+        Error::Open(format!("cannot reach PostgreSQL at {server}: {}", innermost(&error)))
+    })?;
+    drop(first);
+    Ok(pool)
+}
+
+/// The pool for urgent statements; it connects when the first one comes.
+pub(super) fn urgent(url: &SecretString, options: &Options) -> Result<Pool> {
+    let timeout = (URGENT_LIMIT / 2).as_millis();
+    let session = format!("-c statement_timeout={timeout} -c synchronous_commit=off");
+    Ok(pool(url, session, URGENT_CONNECTIONS, options.wait.min(URGENT_LIMIT))?.0)
+}
+
+/// A pool, and what may be said of its server.
+fn pool(url: &SecretString, session: String, size: usize, wait: Duration) -> Result<(Pool, String)> {
+    let (mut config, tls) = parse(url)?;
     config
         .application_name("haier-integration")
-        .connect_timeout(options.wait)
-        .keepalives_idle(std::time::Duration::from_secs(30))
-        .options(format!(
-            // Disks have no arms any more: with the default of 4 a batch of a few hundred codes reads whole tables.
-            "-c statement_timeout={timeout} -c idle_in_transaction_session_timeout=10000 -c random_page_cost=1.1"
-        ));
+        .connect_timeout(wait)
+        .keepalives_idle(Duration::from_secs(30))
+        .options(session);
     let server = describe(&config);
     let mut manager = ManagerConfig::<AsyncPgConnection>::default();
     manager.recycling_method = RecyclingMethod::Fast;
@@ -37,17 +62,13 @@ pub(super) async fn open(url: &SecretString, options: &Options) -> Result<Pool> 
     });
     // The address is in the closure; the manager's own copy of it is not needed.
     let pool = deadpool::Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager))
-        .max_size(options.pool_size)
-        .wait_timeout(Some(options.wait))
-        .create_timeout(Some(options.wait))
+        .max_size(size)
+        .wait_timeout(Some(wait))
+        .create_timeout(Some(wait))
         .runtime(::deadpool::Runtime::Tokio1)
         .build()
         .map_err(|error| Error::Open(error.to_string()))?;
-    let first = pool.get().await.map_err(|error| {
-        Error::Open(format!("cannot reach PostgreSQL at {server}: {}", innermost(&error)))
-    })?;
-    drop(first);
-    Ok(pool)
+    Ok((pool, server))
 }
 
 fn parse(url: &SecretString) -> Result<(tokio_postgres::Config, Tls)> {

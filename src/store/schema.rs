@@ -166,6 +166,27 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    upstream_slots (account) {
+        account -> Text,
+        next_slot -> BigInt,
+        bulk_last -> BigInt,
+        held_until -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{Binary, Nullable, Text};
+    use super::super::instant::Instant;
+
+    upstream_tokens (account) {
+        account -> Text,
+        sealed -> Nullable<Binary>,
+        fetcher -> Nullable<Text>,
+        lease_until -> Nullable<Instant>,
+    }
+}
+
 diesel::joinable!(product_sync -> products (product_id));
 diesel::allow_tables_to_appear_in_same_query!(products, product_sync, product_prices, stock_levels);
 

@@ -5,6 +5,7 @@ use std::{
     fs::{File, TryLockError},
     io::{Read as _, Seek as _, Write as _},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -27,11 +28,12 @@ const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; P
                        PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY;";
 
 /// The pools of one file.
+#[derive(Clone)]
 pub(super) struct Pools {
     pub(super) writer: LitePool,
     pub(super) readers: LitePool,
     /// Held as long as the store lives.
-    _lock: File,
+    _lock: Arc<File>,
 }
 
 /// Opens, or makes, the file.
@@ -45,7 +47,7 @@ pub(super) async fn open(path: &Path, wait: Duration) -> Result<Pools> {
     })?;
     drop(first);
     let readers = pool(path, format!("{PRAGMAS} PRAGMA query_only = ON;"), READERS, wait)?;
-    Ok(Pools { writer, readers, _lock: lock })
+    Ok(Pools { writer, readers, _lock: Arc::new(lock) })
 }
 
 fn pool(path: &Path, pragmas: String, size: usize, wait: Duration) -> Result<LitePool> {

@@ -1,8 +1,12 @@
-//! The budget of calls: a timeline of slots that never lets more calls out in any second than Haier allows, and lets
-//! live calls pass before bulk ones.
+//! The budget of calls: never more in any second than Haier allows, live calls before bulk. The slots are kept in a
+//! ledger, in memory for one process or in the database for all replicas together; callers wait here, in one queue.
+
+mod memory;
+mod queue;
+mod reckoning;
 
 use std::{
-    sync::Mutex,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -10,171 +14,78 @@ use super::{
     error::{Error, Result},
     patience::Call,
 };
-use crate::domain::{clock::BoxFuture, reasons::Reason};
+pub use crate::domain::slots::Priority;
+use crate::domain::{
+    clock::BoxFuture,
+    reasons::Reason,
+    slots::{Rules, Turn, Wish},
+};
+pub use memory::MemoryLedger;
+use queue::{Place, Queue};
 
-/// Slots are this much wider than the rate asks for, so that the jitter of firing them stays below the limit.
-const SLACK: f64 = 0.97;
-/// Bulk takes a slot only when it is due this soon, so that a live call finds the next one free.
-const BULK_HORIZON: Duration = Duration::from_millis(5);
-/// Bulk gets a slot at least this often, however many live calls there are.
-const BULK_FLOOR: Duration = Duration::from_millis(100);
-/// A slot used later than this would crowd the next second: it is thrown away and another one taken.
+/// A slot used later than this would crowd the next second: it is thrown away and another one taken. With slots 3 % wider
+/// than the rate asks for, 31 ms between the earliest and the latest arrival still keep every second below the limit.
 const MAX_LATENESS: Duration = Duration::from_millis(25);
+/// How long nobody calls when Haier throttles and does not say for how long: by then a tenth of its second is free again.
+const UNTOLD_HOLD: Duration = Duration::from_millis(100);
 
-/// Who goes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Priority {
-    /// A caller waits for it.
-    Live,
-    /// Part of a run.
-    Bulk,
-}
+/// A ledger that cannot be asked, with why. No call is made without a slot.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreachable(pub String);
 
-/// What a ledger answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    /// A slot is reserved, due after this wait.
-    Reserved(Duration),
-    /// Nothing reserved; ask again after this wait.
-    AskAgain(Duration),
-}
-
-/// Where slots are kept: in memory for one process, in the database for many.
+/// Where slots are kept.
 pub trait SlotLedger: Send + Sync {
     /// Reserves the next slot, or says when to ask again.
-    fn reserve(&self, priority: Priority) -> BoxFuture<'_, Result<Turn>>;
+    fn reserve(&self, wish: Wish) -> BoxFuture<'_, std::result::Result<Turn, Unreachable>>;
+
+    /// Keeps everybody from calling for so long: Haier throttles the account.
+    fn hold(&self, wait: Duration) -> BoxFuture<'_, std::result::Result<(), Unreachable>>;
 }
 
-/// The slots of one process.
-#[derive(Debug)]
-pub struct MemoryLedger {
-    spacing: Duration,
-    timeline: Mutex<Timeline>,
-}
-
-#[derive(Debug, Default)]
-struct Timeline {
-    next_slot: Option<Instant>,
-    bulk_last: Option<Instant>,
-}
-
-impl MemoryLedger {
-    /// A timeline of at most `per_second` slots in any second; `per_second` is at least 1.
-    #[must_use]
-    pub fn new(per_second: u32) -> Self {
-        let spacing = Duration::from_secs_f64(1.0 / (f64::from(per_second.max(1)) * SLACK));
-        Self { spacing, timeline: Mutex::default() }
-    }
-
-    fn reserve_at(&self, priority: Priority, now: Instant) -> Turn {
-        let mut timeline = self.timeline.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let slot = timeline.next_slot.map_or(now, |next| next.max(now));
-        let wait = slot - now;
-        if priority == Priority::Bulk {
-            let starved =
-                timeline.bulk_last.is_none_or(|last| slot.saturating_duration_since(last) >= BULK_FLOOR);
-            if wait > BULK_HORIZON && !starved {
-                return Turn::AskAgain(wait - BULK_HORIZON);
-            }
-            timeline.bulk_last = Some(slot);
-        }
-        timeline.next_slot = Some(slot + self.spacing);
-        Turn::Reserved(wait)
-    }
-}
-
-impl SlotLedger for MemoryLedger {
-    fn reserve(&self, priority: Priority) -> BoxFuture<'_, Result<Turn>> {
-        Box::pin(std::future::ready(Ok(self.reserve_at(priority, Instant::now()))))
-    }
-}
-
-/// The budget of one upstream system.
+/// The budget of one upstream system under one account.
 #[derive(Clone)]
 pub struct Budget {
-    ledger: Option<std::sync::Arc<dyn SlotLedger>>,
+    queue: Option<Arc<Queue>>,
 }
 
 impl Budget {
-    /// A budget kept in a ledger.
+    /// A budget kept in a ledger by these rules.
     #[must_use]
-    pub fn new(ledger: std::sync::Arc<dyn SlotLedger>) -> Self {
-        Self { ledger: Some(ledger) }
+    pub fn new(ledger: Arc<dyn SlotLedger>, rules: &Rules) -> Self {
+        Self { queue: Some(Arc::new(Queue::new(ledger, rules))) }
     }
 
     /// No limit.
     #[must_use]
     pub const fn unlimited() -> Self {
-        Self { ledger: None }
+        Self { queue: None }
     }
 
-    /// Waits for a slot. A wait past the deadline is refused at once.
+    /// Waits for a slot. A wait past the deadline is refused at once. Dropping it costs one slot at most.
     pub(super) async fn acquire(&self, call: &Call<'_>) -> Result<()> {
-        let Some(ledger) = &self.ledger else { return Ok(()) };
+        let Some(queue) = &self.queue else { return Ok(()) };
+        let mut place = Place::Back;
         loop {
-            match ledger.reserve(call.priority).await? {
-                Turn::AskAgain(wait) => {
-                    check(call, wait)?;
-                    tokio::time::sleep(wait).await;
-                }
-                Turn::Reserved(wait) => {
-                    check(call, wait)?;
-                    let due = Instant::now() + wait;
-                    tokio::time::sleep_until(due.into()).await;
-                    if due.elapsed() <= MAX_LATENESS {
-                        return Ok(());
-                    }
-                }
+            let told = queue.join(call.priority, call.deadline.cloned(), place).await;
+            let due: Instant =
+                told.map_err(|_| Error::new(Reason::Internal, "the queue for slots panicked"))??;
+            if due.elapsed() <= MAX_LATENESS {
+                return Ok(());
             }
+            // It woke too late for this slot, through no fault of its own.
+            place = Place::Front;
         }
     }
-}
 
-fn check(call: &Call<'_>, wait: Duration) -> Result<()> {
-    if !call.ends_within(wait) {
-        return Ok(());
-    }
-    let refused = Error::new(Reason::BudgetExhausted, "no call to Haier is free before the deadline");
-    Err(Error { retry_after: Some(wait), ..refused })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, Instant};
-
-    use super::{MemoryLedger, Priority, Turn};
-
-    #[test]
-    fn slots_never_exceed_the_rate_in_any_second() {
-        let ledger = MemoryLedger::new(100);
-        let start = Instant::now();
-        let mut slots = Vec::new();
-        while slots.len() < 500 {
-            match ledger.reserve_at(Priority::Live, start) {
-                Turn::Reserved(wait) => slots.push(wait),
-                Turn::AskAgain(_) => panic!("a live call always gets a slot"),
+    /// Haier has answered 429: nobody calls until it is willing again.
+    pub(super) fn throttled(&self, asked: Option<Duration>) {
+        let Some(queue) = self.queue.clone() else { return };
+        // Not awaited: the caller may go away, and the others must hear of it all the same.
+        tokio::spawn(async move {
+            if let Err(error) = queue.hold(asked.unwrap_or(UNTOLD_HOLD)).await {
+                tracing::debug!(%error, "the other callers could not be told that Haier throttles");
             }
-        }
-        for (index, first) in slots.iter().enumerate() {
-            let within =
-                slots[index..].iter().filter(|slot| **slot - *first < Duration::from_secs(1)).count();
-            assert!(within <= 98, "{within} slots within a second of {first:?}");
-        }
-    }
-
-    #[test]
-    fn bulk_waits_for_live_calls_but_never_starves() {
-        let ledger = MemoryLedger::new(100);
-        let start = Instant::now();
-        assert_eq!(ledger.reserve_at(Priority::Bulk, start), Turn::Reserved(Duration::ZERO));
-        for _ in 0..5 {
-            ledger.reserve_at(Priority::Live, start);
-        }
-        assert!(matches!(ledger.reserve_at(Priority::Bulk, start), Turn::AskAgain(_)));
-        for _ in 0..5 {
-            ledger.reserve_at(Priority::Live, start);
-        }
-        // The next slot is 100 ms after bulk's last one: its floor.
-        assert!(matches!(ledger.reserve_at(Priority::Bulk, start), Turn::Reserved(_)));
+        });
     }
 }

@@ -20,7 +20,7 @@ pub struct Call<'a> {
     /// Who goes first.
     pub priority: Priority,
     /// Until when somebody waits for it. `None`: for ever.
-    pub deadline: Option<&'a Patience>,
+    pub deadline: Option<&'a Arc<Patience>>,
 }
 
 /// The latest deadline of those who wait for one call, and whether anybody still does.
@@ -78,13 +78,19 @@ impl Patience {
     }
 
     /// Whether everybody will have gone before this instant; then nobody may join any more.
-    fn ends_before(&self, instant: Instant) -> bool {
+    pub(super) fn ends_before(&self, instant: Instant) -> bool {
         let mut ends = false;
         self.waiting.send_if_modified(|waiting| {
             ends = waiting.end_before(instant);
             ends && !std::mem::replace(&mut waiting.closed, true)
         });
         ends
+    }
+
+    /// How long somebody still waits at most. `None`: for ever.
+    pub(super) fn left(&self) -> Option<Duration> {
+        let deadline = self.waiting.borrow().deadline?;
+        Some(deadline.saturating_duration_since(Instant::now()))
     }
 
     /// Returns when the latest deadline has passed.
@@ -174,7 +180,7 @@ mod tests {
         Some(Instant::now() + Duration::from_secs(seconds))
     }
 
-    fn call(patience: &Patience) -> Call<'_> {
+    fn call(patience: &Arc<Patience>) -> Call<'_> {
         Call { priority: Priority::Live, deadline: Some(patience) }
     }
 

@@ -7,7 +7,7 @@
 
 use std::{
     sync::{Arc, OnceLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use reqwest::{RequestBuilder, header::AUTHORIZATION};
@@ -26,11 +26,18 @@ use super::{
     redact::Redactor,
     retry::Backoff,
     status::{BudgetStatus, SystemStatus},
-    token::Tokens,
+    token::{Origin, Tokens},
+    token_share::{Seal, TokenShelf},
     traffic::Traffic,
     transport::{self, Reading, Sending},
 };
-use crate::domain::{accounts::Account, clock::Clock, pauses::PauseTarget};
+use crate::domain::{accounts::Account, clock::Clock, pauses::PauseTarget, reasons::Reason};
+
+/// How long a run waits before it asks anew for what the database must grant.
+const STORE_WAIT: Duration = Duration::from_secs(1);
+
+/// Times that a call takes another replica's token for a refused one.
+const MOST_RENEWALS: u32 = 3;
 
 /// Makes calls under one account.
 pub(super) struct Caller {
@@ -47,6 +54,8 @@ pub(super) struct Caller {
     backoff: Backoff,
     breakers: [Breaker; Endpoint::ALL.len()],
     traffic: Traffic,
+    /// Where the replicas of this account keep their token, and how.
+    pub(super) share: Option<(Arc<dyn TokenShelf>, Seal)>,
 }
 
 impl Caller {
@@ -54,6 +63,7 @@ impl Caller {
         account: Account,
         settings: Settings,
         budget: Budget,
+        shelf: Option<Arc<dyn TokenShelf>>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let breaker = |endpoint| Breaker::new(endpoint, settings.breaker.clone(), Arc::clone(&clock));
@@ -66,6 +76,7 @@ impl Caller {
             backoff: Backoff::new(settings.retry.clone()),
             breakers: Endpoint::ALL.map(breaker),
             traffic: Traffic::new(),
+            share: shelf.zip(Seal::new(&account)),
             account,
             settings,
             budget,
@@ -81,24 +92,33 @@ impl Caller {
         call: &Call<'_>,
         reading: &R,
     ) -> Result<R::Out> {
-        let (mut sends, mut renewed) = (0, false);
+        let (mut sends, mut renewals) = (0, 0);
         loop {
             sends += 1;
-            match self.authenticated(endpoint, body, call, reading, &mut renewed).await {
+            match self.authenticated(endpoint, body, call, reading, &mut renewals).await {
+                // Nothing was sent: the token could not be fetched without a slot for it. Runs wait, as they do for slots.
+                Err(error) if error.reason == Reason::StoreUnavailable && call.priority == Priority::Bulk => {
+                    sends -= 1;
+                    tokio::select! {
+                        error = call.ended() => return Err(error),
+                        () = tokio::time::sleep(STORE_WAIT) => {}
+                    }
+                }
                 Err(error) => self.wait_for_another(endpoint, error, sends, call).await?,
                 answer => return answer,
             }
         }
     }
 
-    /// One send with a token; once in a call a second one with a fresh token, for a 401.
+    /// One send with a token; for a 401 another one with a fresh token, once in a call. One that another replica fetched may
+    /// be as stale as the one before, so that it does not count as fresh.
     async fn authenticated<R: Reading>(
         self: &Arc<Self>,
         endpoint: Endpoint,
         body: &Value,
         call: &Call<'_>,
         reading: &R,
-        renewed: &mut bool,
+        renewals: &mut u32,
     ) -> Result<R::Out> {
         loop {
             // Before the token, so that none is fetched for a call that may not be made.
@@ -113,9 +133,11 @@ impl Caller {
             }
             // Expired early, or revoked by another holder. Dropped is this very token, not a newer one.
             self.tokens.forget(&token);
-            if std::mem::replace(renewed, true) {
+            let stale = token.origin == Origin::Shared && *renewals < MOST_RENEWALS;
+            if *renewals > 0 && !stale {
                 return answer;
             }
+            *renewals += 1;
         }
     }
 
@@ -145,6 +167,11 @@ impl Caller {
         let sending = Sending { endpoint, call, asked_at, started, limit, redactor, token };
         self.traffic.let_out();
         let answer = sending.run(request, reading).await;
+        if let Err(error) = &answer
+            && error.reason == Reason::RateLimited
+        {
+            self.budget.throttled(error.retry_after);
+        }
         permit.tell(answer.as_ref().map(drop).map_err(|error| error.health));
         let outcome = answer.as_ref().map_or_else(|error| error.reason.as_str(), |_| "OK");
         let (name, elapsed) = (endpoint.name(), started.elapsed());

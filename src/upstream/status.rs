@@ -23,7 +23,7 @@ pub struct SystemStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BudgetStatus {
-    /// Calls a second that are allowed; 0: no limit.
+    /// Calls a second that are allowed to all replicas together; 0: no limit.
     pub limit: u32,
     /// Calls this replica let out in the last whole second.
     pub last_second: u32,

@@ -33,8 +33,18 @@ const LONGEST_REFUSAL: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(super) struct Token {
     pub(super) value: SecretString,
-    issued_at: DateTime<Utc>,
-    refresh_at: DateTime<Utc>,
+    pub(super) issued_at: DateTime<Utc>,
+    pub(super) refresh_at: DateTime<Utc>,
+    pub(super) origin: Origin,
+}
+
+/// Who fetched a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// This process.
+    Fetched,
+    /// Another replica, maybe long ago: that Haier refuses it says nothing about the credentials.
+    Shared,
 }
 
 /// A flight that fetches one.
@@ -50,6 +60,8 @@ pub(super) struct Tokens {
 struct State {
     token: Option<Arc<Token>>,
     flight: Option<Flight>,
+    /// The last one that Haier refused: not to be taken up again from another replica.
+    refused: Option<SecretString>,
     refusal: Option<Refusal>,
 }
 
@@ -108,7 +120,13 @@ impl Tokens {
         let mut state = self.lock();
         if state.token.as_ref().is_some_and(|token| Arc::ptr_eq(token, refused)) {
             state.token = None;
+            state.refused = Some(refused.value.clone());
         }
+    }
+
+    /// The last token that Haier refused.
+    pub(super) fn refused(&self) -> Option<SecretString> {
+        self.lock().refused.clone()
     }
 
     pub(super) fn status(&self) -> Option<TokenStatus> {
@@ -163,7 +181,8 @@ pub(super) fn parse(body: &[u8], asked_at: DateTime<Utc>) -> Result<Token> {
     let life =
         seconds.filter(|seconds| *seconds > 0).and_then(TimeDelta::try_seconds).unwrap_or(DEFAULT_LIFE);
     let usable = (life - REFRESH_EARLY).max(life * 5 / 6);
-    Ok(Token { value: value.into(), issued_at: asked_at, refresh_at: asked_at + usable })
+    let origin = Origin::Fetched;
+    Ok(Token { value: value.into(), issued_at: asked_at, refresh_at: asked_at + usable, origin })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Fetching a token: a task of its own, so that a caller who goes away, or whose deadline is near, takes nobody's token
 //! along. Its sends obey the same policy as all others.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use secrecy::ExposeSecret as _;
@@ -15,9 +15,15 @@ use super::{
     patience::Call,
     policy::Caller,
     token::{self, Source, Token},
+    token_share::{Lease, is_usable},
     transport::Whole,
 };
 use crate::domain::reasons::Reason;
+
+/// How often one looks whether the replica that fetches a token has brought it.
+const LEASE_POLL: Duration = Duration::from_millis(50);
+/// What a try may take besides its limit: the wait for a slot.
+const LEASE_SLACK: Duration = Duration::from_secs(2);
 
 /// Everybody waits for a token, so it goes before bulk.
 const FLIGHT: Call<'_> = Call { priority: Priority::Live, deadline: None };
@@ -52,14 +58,68 @@ impl Caller {
         }
     }
 
+    /// A token that another replica has fetched, else one from Haier, which the others then find.
     async fn fetch_token(&self) -> Result<Token> {
         let mut sends = 0;
         loop {
-            sends += 1;
-            match self.ask_for_token().await {
-                Ok(token) => return Ok(token),
-                Err(error) => self.wait_for_another(Endpoint::Token, error, sends, &FLIGHT).await?,
+            if let Some(token) = self.shared_token().await {
+                return Ok(token);
             }
+            sends += 1;
+            let error = match self.ask_for_token().await {
+                Ok(token) => {
+                    self.share_token(Some(&token)).await;
+                    return Ok(token);
+                }
+                Err(error) => error,
+            };
+            if let Err(error) = self.wait_for_another(Endpoint::Token, error, sends, &FLIGHT).await {
+                self.share_token(None).await;
+                return Err(error);
+            }
+        }
+    }
+
+    /// The token that another replica has fetched, or is fetching. `None`: it is for us to fetch one.
+    async fn shared_token(&self) -> Option<Token> {
+        let (shelf, seal) = self.share.as_ref()?;
+        let refused = self.tokens.refused();
+        let usable = |sealed: Option<Vec<u8>>| {
+            let token = seal.open(&sealed?)?;
+            is_usable(&token, refused.as_ref(), self.clock.now()).then_some(token)
+        };
+        // As long as one try may take; one who was killed is waited for no longer.
+        let time = self.settings.token_timeout + LEASE_SLACK;
+        loop {
+            let found = shelf.find().await.map(usable);
+            let leased = match found {
+                Ok(Some(token)) => return Some(token),
+                Ok(None) => shelf.lease(time).await,
+                Err(error) => Err(error),
+            };
+            match leased {
+                // Between the look and the lease somebody may have brought one.
+                Ok(Lease::Granted(sealed)) => match usable(sealed) {
+                    Some(token) => {
+                        self.share_token(None).await;
+                        return Some(token);
+                    }
+                    None => return None,
+                },
+                Ok(Lease::Taken) => tokio::time::sleep(LEASE_POLL).await,
+                Err(error) => {
+                    // The worst that can come of it is that the others fetch one too.
+                    tracing::debug!(%error, "tokens cannot be shared; fetching one alone");
+                    return None;
+                }
+            }
+        }
+    }
+
+    async fn share_token(&self, token: Option<&Token>) {
+        let Some((shelf, seal)) = &self.share else { return };
+        if let Err(error) = shelf.release(token.and_then(|token| seal.seal(token))).await {
+            tracing::debug!(%error, "the token could not be shared with the other replicas");
         }
     }
 

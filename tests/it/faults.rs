@@ -280,6 +280,7 @@ async fn many_callers_share_one_token(plan: Plan) {
     let product_codes = world.codes(3).await;
     // A service that was just started has no token, and Haier takes its time to give one.
     world.stop().await;
+    world.forget_token().await;
     let before = world.haier.calls("H0").await;
     world.haier.fault(json!({ "kind": "latency", "endpoint": "H0", "delay_ms": 300 })).await;
     world.serve().await;

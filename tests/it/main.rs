@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
+#[cfg(target_os = "linux")]
+mod budget;
 mod catalogue;
 mod chaos;
 #[cfg(target_os = "linux")]
@@ -18,6 +20,7 @@ mod retry_cancel;
 mod runs;
 mod sandbox;
 mod serving;
+mod shared_tokens;
 mod store;
 mod stored_runs;
 mod support;

@@ -155,6 +155,7 @@ async fn a_token_call_is_sent_again_but_not_for_its_callers_a_second_time(plan: 
     let mut world = patient(plan).start().await;
     let codes = world.codes(1).await;
     world.stop().await;
+    world.forget_token().await;
     world.haier.fault(json!({ "kind": "server_error", "endpoint": "H0", "count": 2 })).await;
     let before = world.haier.calls("H0").await;
     world.serve().await;

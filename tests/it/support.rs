@@ -41,6 +41,19 @@ macro_rules! on_both_databases {
 }
 pub(crate) use on_both_databases;
 
+/// Makes a test of each named function on what only several replicas have: `name::postgres`.
+macro_rules! on_postgres {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                $crate::support::run($crate::support::Backend::Postgres, super::$name).await;
+            }
+        }
+    )+};
+}
+pub(crate) use on_postgres;
+
 /// Runs a test on a database of its own, which goes whatever the outcome.
 pub(crate) async fn run<F: Future<Output = ()>>(backend: Backend, test: impl FnOnce(Plan) -> F) {
     let Some(database) = Database::create(backend).await else { return };

@@ -61,7 +61,11 @@ fn replica(replica: &Replica) -> String {
 
 fn system_block(system: &UpstreamSystem) -> String {
     let budget = system.budget.unwrap_or_default();
-    let limit = if budget.limit == 0 { "no limit".to_owned() } else { format!("{} a second", budget.limit) };
+    let limit = if budget.limit == 0 {
+        "no limit".to_owned()
+    } else {
+        format!("{} a second, over all replicas", budget.limit)
+    };
     let token = system.token.as_ref().map_or_else(
         || "none at hand".to_owned(),
         |token| {
@@ -145,7 +149,7 @@ mod tests {
             "order-push  until resumed",
             "stocktaking",
             "seen        now: it answers",
-            "  budget           100 a second",
+            "  budget           100 a second, over all replicas",
             "  let out          0 in the last second, 12 in the last minute",
             "  token            none at hand",
             "  closed breakers  H0 H1\n",

@@ -99,6 +99,13 @@ impl World {
         within(service.stop()).await;
     }
 
+    /// Takes the token off the shelf of the replicas, so that the next start needs a new one.
+    pub(crate) async fn forget_token(&self) {
+        if self.database.is_postgres() {
+            self.database.execute("DELETE FROM upstream_tokens").await.unwrap();
+        }
+    }
+
     pub(crate) fn service(&self) -> &Service {
         &self.running.as_ref().expect("the service runs").0
     }
