@@ -83,6 +83,9 @@ impl Running {
             .env("HAIER_INTEGRATION_SYNC_HEARTBEAT", "200ms")
             .env("HAIER_INTEGRATION_SYNC_CALLS_IN_FLIGHT", "1")
             .env("HAIER_INTEGRATION_SYNC_FLUSH_INTERVAL", "10ms")
+            .env("HAIER_INTEGRATION_UPSTREAM_RETRY_BASE", "1ms")
+            .env("HAIER_INTEGRATION_UPSTREAM_RETRY_MAX", "5ms")
+            .env("HAIER_INTEGRATION_UPSTREAM_BREAKER_OPEN", "50ms")
             .env("HAIER_BASE_URL", haier.base_url())
             .env("HAIER_CUSTOMER_CODE", "8800000001");
         for name in ["CLIENT_ID", "CLIENT_SECRET", "PASSWORD", "SELLER_PASSWORD"] {
