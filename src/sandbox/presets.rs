@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::endpoint::Endpoint;
 use super::fault_kinds::Kind;
 use super::faults::Fault;
 
@@ -44,18 +45,25 @@ impl Preset {
         let chance = |kind, probability| Fault { probability, ..Fault::always(kind) };
         let slow =
             |kind, probability, delay_ms| Fault { delay_ms: Some(delay_ms), ..chance(kind, probability) };
+        // Not for the listing: one that breaks off is never asked for again, so that asking again cannot heal it.
+        let broken = |kind, probability| {
+            let others = Endpoint::ALL.into_iter().filter(|endpoint| *endpoint != Endpoint::Products);
+            others.map(move |endpoint| Fault { endpoint: Some(endpoint), ..chance(kind, probability) })
+        };
         match self {
             Self::None => Vec::new(),
-            Self::Mild => vec![
+            Self::Mild => [
                 slow(Kind::Latency, 0.005, 500),
                 chance(Kind::ServerError, 0.003),
                 chance(Kind::Unavailable, 0.002),
                 chance(Kind::Throttled, 0.002),
                 chance(Kind::ThrottledWithoutRetryAfter, 0.002),
                 chance(Kind::ResetBefore, 0.002),
-                chance(Kind::ResetAfter, 0.001),
-            ],
-            Self::Harsh => vec![
+            ]
+            .into_iter()
+            .chain(broken(Kind::ResetAfter, 0.001))
+            .collect(),
+            Self::Harsh => [
                 slow(Kind::Latency, 0.02, 300),
                 chance(Kind::ServerError, 0.02),
                 chance(Kind::BadGateway, 0.01),
@@ -68,10 +76,12 @@ impl Preset {
                 chance(Kind::Html, 0.01),
                 chance(Kind::ErrorBody, 0.01),
                 Fault { after_calls: Some(TOKEN_CALLS), ..chance(Kind::Unauthorized, 0.01) },
-                chance(Kind::TruncatedJson, 0.01),
-                chance(Kind::ResetAfter, 0.01),
                 chance(Kind::LostAnswer, 0.005),
-            ],
+            ]
+            .into_iter()
+            .chain(broken(Kind::TruncatedJson, 0.01))
+            .chain(broken(Kind::ResetAfter, 0.01))
+            .collect(),
         }
     }
 }
@@ -105,6 +115,8 @@ mod tests {
                     fault.kind,
                     Kind::Poison | Kind::Forbidden | Kind::NotFound | Kind::CutListing
                 ));
+                let breaks = fault.kind.row().stage == Stage::Sending && fault.kind != Kind::LostAnswer;
+                assert!(!breaks || fault.endpoint.is_some_and(|endpoint| endpoint != Endpoint::Products));
                 assert!(fault.probability < 0.05 && fault.product_code.is_none());
                 assert!(fault.kind != Kind::Hang || fault.delay_ms.is_some_and(|time| time < 5_000));
             }
@@ -114,7 +126,9 @@ mod tests {
     #[test]
     fn as_much_goes_wrong_as_is_said() {
         let wrong = |preset: Preset| {
-            let right: f64 = preset.faults().iter().map(|fault| 1.0 - fault.probability).product();
+            let faults = preset.faults().into_iter();
+            let of_prices = faults.filter(|fault| fault.endpoint.is_none_or(|at| at == Endpoint::Prices));
+            let right: f64 = of_prices.map(|fault| 1.0 - fault.probability).product();
             1.0 - right
         };
         assert!((0.01..0.02).contains(&wrong(Preset::Mild)), "{}", wrong(Preset::Mild));

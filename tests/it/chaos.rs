@@ -10,7 +10,12 @@ mod play;
 mod replica;
 mod schedule;
 
-use std::env;
+use std::{
+    env,
+    panic::{AssertUnwindSafe, resume_unwind},
+};
+
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 
 use crate::support::{Backend, run};
 
@@ -18,6 +23,8 @@ use crate::support::{Backend, run};
 const USUAL: u64 = 100;
 /// Test functions the schedules are dealt to, so that they run beside each other.
 const SHARES: u64 = 10;
+/// Schedules that one of them plays side by side.
+const AT_ONCE: usize = 3;
 
 macro_rules! shares {
     ($($name:ident = $share:literal),+ $(,)?) => {$(
@@ -49,11 +56,19 @@ shares!(
 );
 
 async fn play_share(backend: Backend, share: u64) {
-    for seed in seeds("HAIER_CHAOS_SCHEDULES", "HAIER_CHAOS_SEED", USUAL) {
-        if seed % SHARES == share {
-            let _named = Named { seed, test: format!("test(/^chaos::.*{backend:?}/i)") };
-            run(backend, |plan| Box::pin(play::play(plan, seed))).await;
+    let seeds = seeds("HAIER_CHAOS_SCHEDULES", "HAIER_CHAOS_SEED", USUAL);
+    let played = stream::iter(seeds.filter(|seed| seed % SHARES == share)).map(async |seed| {
+        let play = run(backend, |plan| Box::pin(play::play(plan, seed)));
+        let played = AssertUnwindSafe(play).catch_unwind().await;
+        if played.is_err() {
+            tell(seed, &format!("test(/^chaos::.*{backend:?}/i)"));
         }
+        played
+    });
+    // Most of a schedule is waiting. One that fails lets the others end, and clear up.
+    let played: Vec<_> = played.buffer_unordered(AT_ONCE).collect().await;
+    if let Some(panic) = played.into_iter().find_map(Result::err) {
+        resume_unwind(panic);
     }
 }
 
@@ -76,10 +91,13 @@ pub(crate) struct Named {
 impl Drop for Named {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let Self { seed, test } = self;
-            eprintln!(
-                "chaos: the schedule of seed {seed} failed; once more: HAIER_CHAOS_SEED={seed} cargo nextest run -E '{test}'"
-            );
+            tell(self.seed, &self.test);
         }
     }
+}
+
+fn tell(seed: u64, test: &str) {
+    eprintln!(
+        "chaos: the schedule of seed {seed} failed; once more: HAIER_CHAOS_SEED={seed} cargo nextest run -E '{test}'"
+    );
 }

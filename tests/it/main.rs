@@ -12,6 +12,7 @@ mod deploy;
 mod faults;
 mod layering;
 mod live;
+mod outages;
 mod policy;
 #[cfg(target_os = "linux")]
 mod processes;

@@ -83,12 +83,36 @@ impl Running {
             .env("HAIER_INTEGRATION_SYNC_HEARTBEAT", "200ms")
             .env("HAIER_INTEGRATION_SYNC_CALLS_IN_FLIGHT", "1")
             .env("HAIER_INTEGRATION_SYNC_FLUSH_INTERVAL", "10ms")
+            .env("HAIER_INTEGRATION_UPSTREAM_RETRY_BASE", "1ms")
+            .env("HAIER_INTEGRATION_UPSTREAM_RETRY_MAX", "5ms")
+            .env("HAIER_INTEGRATION_UPSTREAM_BREAKER_OPEN", "50ms")
             .env("HAIER_BASE_URL", haier.base_url())
             .env("HAIER_CUSTOMER_CODE", "8800000001");
         for name in ["CLIENT_ID", "CLIENT_SECRET", "PASSWORD", "SELLER_PASSWORD"] {
             command.env(format!("HAIER_{name}"), "sandbox");
         }
         command
+    }
+
+    /// The same program, which gets an error where a file may not grow, rather than a signal that ends it.
+    pub(crate) fn heeding_no_limit(program: &Command) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(program.get_program());
+        command.args(program.get_args()).stdin(Stdio::null()).stderr(Stdio::null());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command
+    }
+
+    /// Up to which size it may write files from now on.
+    pub(crate) fn limit_files(&self, bytes: &str) {
+        let id = self.child.id().to_string();
+        let limit = format!("--fsize={bytes}:unlimited");
+        assert!(Command::new("prlimit").args(["--pid", &id, &limit]).status().unwrap().success());
     }
 
     /// A client of a service that has just been started.

@@ -7,6 +7,7 @@ mod database;
 mod dice;
 mod haier;
 mod served;
+mod wire;
 mod world;
 
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
@@ -18,6 +19,7 @@ pub(crate) use database::{Backend, Database};
 pub(crate) use dice::Dice;
 pub(crate) use haier::{Haier, Shown};
 pub(crate) use served::{e4, equals, money_e4};
+pub(crate) use wire::Wire;
 pub(crate) use world::{Client, Plan, World, collect};
 
 /// How long anything may take; what takes longer will not come.

@@ -9,9 +9,6 @@ use haier_integration::proto::{
 
 use crate::support::{Client, Database, Shown, equals};
 
-/// Whether a batch refused for one poison code is split until that code stands alone. Without, its neighbours fail too.
-pub(crate) const SPLITS_POISON: bool = false;
-
 /// A run that has ended, with its failures.
 pub(crate) struct Ended {
     pub(crate) log: SyncLog,
@@ -63,7 +60,7 @@ impl Ended {
         }
     }
 
-    /// A code that Haier refuses is named; once batches are split, nothing else is blamed for it.
+    /// A code that Haier refuses is named, and nothing else is blamed for it: its batch is split.
     pub(crate) fn assert_names_poison(&self, poison: &BTreeSet<&str>, asked: &BTreeSet<String>) {
         if !self.completed() {
             return;
@@ -72,11 +69,31 @@ impl Ended {
         for code in poison {
             assert!(!asked.contains(*code) || failed.contains(code), "{code} is poison and did not fail");
         }
-        if SPLITS_POISON {
-            for failure in self.failures.iter().filter(|failure| failure.reason == "VALIDATION_ERROR") {
-                assert!(poison.contains(failure.product_code.as_str()), "{failure:?}");
-            }
+        for failure in self.failures.iter().filter(|failure| failure.reason == "VALIDATION_ERROR") {
+            assert!(poison.contains(failure.product_code.as_str()), "{failure:?}");
         }
+    }
+
+    /// Under faults that pass a run completes, and only what Haier refuses for good fails.
+    pub(crate) fn assert_whole(&self, poison: &BTreeSet<&str>) {
+        assert!(self.completed(), "{:?}", self.log);
+        for failure in &self.failures {
+            assert!(poison.contains(failure.product_code.as_str()), "{failure:?}");
+        }
+    }
+
+    /// A retry is about exactly the codes that failed before.
+    pub(crate) fn assert_retries(&self, parent: &Self) {
+        assert_eq!(
+            (self.log.parent_id, self.log.trigger.as_str()),
+            (Some(parent.log.id), "RETRY"),
+            "{:?}",
+            self.log
+        );
+        assert!(self.failed().is_subset(&parent.failed()), "{:?}", self.failures);
+        assert!(self.failures.iter().all(|failure| failure.attempt >= 2), "{:?}", self.failures);
+        let codes = parent.log.failed_count;
+        assert!(!self.completed() || self.log.total_count == codes, "{:?} {:?}", self.log, parent.log);
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use haier_integration::proto::{
-    GetProductsRequest, ListProductsRequest, ListSyncLogsRequest, SyncLog, SyncProductsRequest, SyncProgress,
-    SyncStatus, SyncType, WatchSyncRequest,
+    CancelSyncRequest, GetProductsRequest, ListProductsRequest, ListSyncLogsRequest, RetrySyncRequest,
+    SyncLog, SyncProductsRequest, SyncProgress, SyncStatus, SyncType, WatchSyncRequest,
 };
 use serde_json::{Value, json};
 use tonic::Code;
@@ -15,7 +15,7 @@ use super::{
     replica::Replica,
     schedule::{Kind, Round, Schedule, What},
 };
-use crate::support::{Client, Plan, Shown, World, collect, within};
+use crate::support::{Client, Plan, Shown, World, collect, refusal, within};
 
 const NOBODY_HAS: &str = "ZZ9999999";
 /// Products compared after a run; after the last one all are.
@@ -37,6 +37,8 @@ struct Play {
     former: BTreeMap<String, Vec<Shown>>,
     /// What it no longer lists.
     gone: BTreeSet<String>,
+    /// A run of this round as it stood when it was cancelled.
+    cancelled: Option<SyncLog>,
 }
 
 pub(super) async fn play(plan: Plan, seed: u64) {
@@ -74,6 +76,9 @@ impl Play {
                 settings.sync.calls_in_flight = schedule.calls_in_flight;
                 settings.sync.flush_rows = 30;
                 settings.sync.flush_interval = Duration::from_millis(5);
+                settings.upstream.retry_base = Duration::from_millis(1);
+                settings.upstream.retry_max = Duration::from_millis(5);
+                settings.upstream.breaker_open = Duration::from_millis(50);
             })
             .prepare()
             .await;
@@ -91,7 +96,7 @@ impl Play {
         let poison = schedule.faults.iter().filter_map(|fault| fault.poison(&codes));
         let poison = poison.map(|(endpoint, code)| (endpoint, code.to_owned())).collect();
         let (former, gone) = (BTreeMap::new(), BTreeSet::new());
-        Self { world, schedule, replica, poison, first, codes, former, gone }
+        Self { world, schedule, replica, poison, first, codes, former, gone, cancelled: None }
     }
 
     /// One run, disturbed and looked at.
@@ -109,15 +114,38 @@ impl Play {
         }
         for disturbance in &round.disturbances {
             self.decided(id, disturbance.after).await;
-            self = self.disturb(disturbance.what).await;
+            self = self.disturb(disturbance.what, id).await;
         }
         self.settle().await;
         for log in self.logs().await {
             Ended::fetch(&mut self.replica.client, log.id).await.assert_adds_up();
         }
         let ended = Ended::fetch(&mut self.replica.client, id).await;
+        if let Some(cancelled) = self.cancelled.take() {
+            assert_eq!(ended.log, cancelled);
+        }
         self.look(kind, &ended, &asked).await;
+        if round.retry {
+            self.retry(&ended).await;
+        }
         self
+    }
+
+    /// Tries again what failed, undisturbed but under the same faults.
+    async fn retry(&mut self, parent: &Ended) {
+        let request = RetrySyncRequest { sync_log_id: parent.log.id };
+        match self.replica.client.retry_sync(request).await {
+            Ok(stream) => {
+                let id = collect(stream.into_inner()).await.unwrap().pop().unwrap().sync_log_id;
+                let ended = Ended::fetch(&mut self.replica.client, id).await;
+                ended.assert_adds_up();
+                ended.assert_retries(parent);
+            }
+            Err(status) => {
+                assert_eq!(refusal(&status), (Code::FailedPrecondition, "NOTHING_TO_RETRY".to_owned()));
+                assert!(parent.failures.is_empty(), "{:?}", parent.failures);
+            }
+        }
     }
 
     /// What a kind of run asks for, and the codes that it is about.
@@ -188,7 +216,7 @@ impl Play {
         }
     }
 
-    async fn disturb(mut self, what: What) -> Self {
+    async fn disturb(mut self, what: What, id: i64) -> Self {
         // A lease that has run out is written down, not waited for.
         let forgotten = "UPDATE sync_runs SET lease_until = NULL";
         match what {
@@ -209,6 +237,13 @@ impl Play {
                 self.ask(SyncProductsRequest { product_codes, ..Default::default() }).await;
             }
             What::Change => self.change().await,
+            What::Cancel => {
+                let request = CancelSyncRequest { sync_log_id: id };
+                let log = within(self.replica.client.cancel_sync(request)).await.unwrap().into_inner();
+                // It may have ended a moment before; either way nothing moves it any more.
+                assert!(log.status > SyncStatus::Processing as i32, "{log:?}");
+                self.cancelled = Some(log);
+            }
         }
         self
     }
@@ -238,7 +273,12 @@ impl Play {
             assert_eq!(ended.log.total_count, asked.len() as i64, "{:?}", ended.log);
         }
         let poison = self.poison.iter().filter(|(endpoint, _)| kind.asks(endpoint));
-        ended.assert_names_poison(&poison.map(|(_, code)| code.as_str()).collect(), asked);
+        let poison = poison.map(|(_, code)| code.as_str()).collect();
+        ended.assert_names_poison(&poison, asked);
+        let by_catalogue = matches!(kind, Kind::Full { .. } | Kind::Prices);
+        if self.schedule.passing && by_catalogue && !changed && ended.log.end_reason != "CANCELLED" {
+            ended.assert_whole(&poison);
+        }
         let prices =
             matches!(kind, Kind::Full { prices: true } | Kind::Codes { prices: true, .. } | Kind::Prices);
         if ended.completed() && !matches!(kind, Kind::Stock { .. }) {

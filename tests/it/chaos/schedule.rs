@@ -21,6 +21,8 @@ pub(super) struct Schedule {
     /// Whether the catalogue is loaded before anything goes wrong. If not, the first run is the one of the first start.
     pub(super) warm: bool,
     pub(super) faults: Vec<Fault>,
+    /// Whether every fault passes when Haier is asked again, so that only poison codes may fail.
+    pub(super) passing: bool,
     pub(super) rounds: Vec<Round>,
 }
 
@@ -46,6 +48,8 @@ pub(super) struct Round {
     pub(super) kind: Kind,
     /// Another run by codes goes on beside it.
     pub(super) beside: bool,
+    /// What failed is tried again afterwards.
+    pub(super) retry: bool,
     pub(super) disturbances: Vec<Disturbance>,
 }
 
@@ -86,6 +90,8 @@ pub(super) enum What {
     Steal,
     /// Prices move, a product goes, one comes.
     Change,
+    /// An operator ends the run.
+    Cancel,
 }
 
 impl Schedule {
@@ -93,16 +99,23 @@ impl Schedule {
         let dice = &mut Dice::new(seed);
         let products = dice.between(20, 80);
         let rounds = if dice.one_in(3) { 2 } else { 1 };
+        let passing = dice.one_in(3);
+        // So large that a batch is split several times before a code stands alone, and fails if it is struck once more.
+        let smallest = if passing { 9 } else { 2 };
+        let faults = (0..dice.between(1, 6))
+            .map(|_| if passing { Fault::draw_passing(dice, products) } else { Fault::draw(dice, products) });
+        let faults = faults.collect();
         Self {
             products,
-            batch_size: dice.between(2, 13) as usize,
+            batch_size: dice.between(smallest, 13) as usize,
             calls_in_flight: dice.between(1, 5) as usize,
             latency: Duration::from_millis(dice.between(3, 11)),
             rate: dice.one_in(4).then(|| dice.between(100, 300) as u32),
             single_token: dice.one_in(4),
             envelope: dice.one_in(4),
             warm: dice.one_in(2),
-            faults: (0..dice.between(1, 6)).map(|_| Fault::draw(dice, products)).collect(),
+            faults,
+            passing,
             rounds: (0..rounds).map(|_| Round::draw(dice, products)).collect(),
         }
     }
@@ -119,15 +132,56 @@ impl Round {
         };
         let disturbances = (0..dice.between(0, 4)).map(|_| Disturbance {
             after: dice.between(0, products * 2 / 3) as i64,
-            what: dice.pick(&[What::Restart, What::Crash, What::Crash, What::Steal, What::Change]),
+            what: dice.pick(&[
+                What::Restart,
+                What::Crash,
+                What::Crash,
+                What::Steal,
+                What::Change,
+                What::Cancel,
+            ]),
         });
         let mut disturbances: Vec<_> = disturbances.collect();
         disturbances.sort_by_key(|disturbance| disturbance.after);
-        Self { kind, beside: dice.one_in(4), disturbances }
+        Self { kind, beside: dice.one_in(4), retry: dice.one_in(2), disturbances }
     }
 }
 
 impl Fault {
+    /// One that passes when Haier is asked again, and breaks off no listing; or a poison code.
+    fn draw_passing(dice: &mut Dice, products: u64) -> Self {
+        let (kind, endpoint) = dice.pick(&[
+            ("server_error", None),
+            ("unavailable", None),
+            ("bad_gateway", Some("H2")),
+            ("throttled_without_retry_after", None),
+            ("html", Some("H2")),
+            ("error_body", Some("H1")),
+            ("truncated_json", Some("H2")),
+            ("reset_before", None),
+            ("reset_after", Some("H2")),
+            ("lost_answer", None),
+            ("hang", None),
+            ("latency", None),
+            ("poison", Some("H2")),
+        ]);
+        let chance = match kind {
+            "poison" => Chance::Product(dice.between(0, products)),
+            "hang" => Chance::Times(dice.between(1, 6)),
+            _ => Chance::Of(dice.between(1, 8) as f64 / 100.0),
+        };
+        Self { kind, endpoint, chance, delay_ms: Self::delay(kind, dice) }
+    }
+
+    fn delay(kind: &str, dice: &mut Dice) -> Option<u64> {
+        match kind {
+            "latency" => Some(dice.between(1, 30)),
+            // Never for ever: nobody waits here for a client's time limit.
+            "hang" => Some(dice.between(10, 60)),
+            _ => None,
+        }
+    }
+
     fn draw(dice: &mut Dice, products: u64) -> Self {
         let any: &[&str] = &["H1", "H2", "H3"];
         let (kind, endpoints): (_, &[&str]) = dice.pick(&[
@@ -166,13 +220,8 @@ impl Fault {
         };
         // The token call may be struck too, by a fault that names no endpoint.
         let everywhere = !named && endpoints.len() == 3 && dice.one_in(4);
-        let delay_ms = match kind {
-            "latency" => Some(dice.between(1, 30)),
-            // Never for ever: nobody waits here for a client's time limit.
-            "hang" => Some(dice.between(10, 60)),
-            _ => None,
-        };
-        Self { kind, endpoint: (!everywhere).then(|| dice.pick(endpoints)), chance, delay_ms }
+        let endpoint = (!everywhere).then(|| dice.pick(endpoints));
+        Self { kind, endpoint, chance, delay_ms: Self::delay(kind, dice) }
     }
 
     /// The code that a poison stands for and the endpoint that refuses it.

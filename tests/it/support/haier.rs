@@ -35,7 +35,9 @@ fn code_of(product: &Value) -> String {
 pub(crate) struct Haier {
     base_url: String,
     http: reqwest::Client,
-    _sandbox: Option<Sandbox>,
+    sandbox: Option<(Sandbox, Options)>,
+    /// What to start again with, while it is gone.
+    gone: Option<Options>,
 }
 
 /// What the stand-in serves of one product, to the digit.
@@ -57,16 +59,30 @@ pub(crate) struct Price {
 
 impl Haier {
     pub(super) async fn start(options: Options) -> Self {
-        let sandbox = start(options).await.unwrap();
+        let sandbox = start(options.clone()).await.unwrap();
         let haier = Self::at(sandbox.base_url());
-        Self { _sandbox: Some(sandbox), ..haier }
+        let options = Options { addr: sandbox.addr(), ..options };
+        Self { sandbox: Some((sandbox, options)), ..haier }
+    }
+
+    /// Closes its port and every connection. [`Self::come_back`] opens it again.
+    pub(crate) async fn go(&mut self) {
+        let (sandbox, options) = self.sandbox.take().expect("it is of this process");
+        sandbox.stop().await;
+        self.gone = Some(options);
+    }
+
+    /// Listens where it listened, with the same catalogue and no faults.
+    pub(crate) async fn come_back(&mut self) {
+        let options = self.gone.take().expect("it went before");
+        self.sandbox = Some((start(options.clone()).await.unwrap(), options));
     }
 
     /// One that another process runs.
     pub(crate) fn at(base_url: String) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
-        Self { base_url, http, _sandbox: None }
+        Self { base_url, http, sandbox: None, gone: None }
     }
 
     pub(crate) fn base_url(&self) -> String {
