@@ -33,7 +33,7 @@ use crate::{
 };
 use writer::{Step, Writer};
 
-/// How often in a row a run is taken over from a worker that was gone before it has decided anything.
+/// How often in a row a run is taken over from a worker that was gone before it committed a batch.
 const MAX_TAKEOVERS: i64 = 5;
 
 /// How the fetching side of a run came to its end.
@@ -87,7 +87,8 @@ impl App {
                 self.announce_commit();
                 return Ok(Some(run));
             }
-            let detail = format!("{MAX_TAKEOVERS} workers went away without deciding a single code");
+            let detail =
+                format!("{MAX_TAKEOVERS} workers went away one after the other without committing a batch");
             self.run_end(tx, &run, Reason::WorkerLost, detail).await?;
         }
     }

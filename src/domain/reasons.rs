@@ -68,7 +68,7 @@ reasons! {
     EmptyListing = "EMPTY_LISTING", "商品目录为空", "empty listing";
     /// The listing ended before its end.
     ListingCut = "LISTING_CUT", "商品目录中断", "listing cut short";
-    /// Its workers went away one after the other without deciding a single code.
+    /// Its workers went away one after the other without committing a batch.
     WorkerLost = "WORKER_LOST", "执行进程丢失", "worker lost";
     /// Haier was down for longer than a run waits.
     UpstreamDown = "UPSTREAM_DOWN", "上游不可用", "upstream down";

@@ -80,6 +80,6 @@ pub struct ClaimedRun {
     pub checkpoint: Option<Checkpoint>,
     /// Account it was stored under.
     pub account: String,
-    /// How often it was taken over from a worker that was gone, since something was last decided.
+    /// How often it was taken over from a worker that was gone, since a batch was last committed.
     pub takeovers: i64,
 }

@@ -209,7 +209,7 @@ pub async fn release_all(conn: &mut Conn) -> Result<()> {
     Ok(())
 }
 
-/// Moves checkpoint and lease, and forgets takeovers if codes are `decided` with it. The first statement of a worker's transaction: without the lease, no write.
+/// Moves checkpoint and lease, and forgets takeovers if a batch is `committed` with it. The first statement of a worker's transaction: without the lease, no write.
 ///
 /// # Errors
 /// [`Error::LeaseLost`] when the run has another holder.
@@ -217,7 +217,7 @@ pub async fn checkpoint(
     conn: &mut Conn,
     run: &ClaimedRun,
     at: &Checkpoint,
-    decided: bool,
+    committed: bool,
     lease_until: DateTime<Utc>,
 ) -> Result<()> {
     held(on!(conn, |c| diesel::update(holding(run))
@@ -225,7 +225,7 @@ pub async fn checkpoint(
             sync_runs::stage.eq(at.stage.as_str()),
             sync_runs::checkpoint.eq(at.after.as_ref().map(ProductCode::as_str)),
             sync_runs::bad_pictures.eq(at.bad_pictures),
-            decided.then_some(sync_runs::takeovers.eq(0)),
+            committed.then_some(sync_runs::takeovers.eq(0)),
             sync_runs::lease_until.eq(At(lease_until)),
         ))
         .execute(c)

@@ -80,7 +80,7 @@ CREATE TABLE sync_runs (
     stage            text,
     checkpoint       text,
     bad_pictures     bigint NOT NULL DEFAULT 0,
-    -- Claims from a worker that was gone, since something was last decided.
+    -- Claims from a worker that was gone, since a batch was last committed.
     takeovers        bigint NOT NULL DEFAULT 0
 );
 -- One run over everything per type at a time.

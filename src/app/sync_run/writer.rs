@@ -160,6 +160,7 @@ impl Writer {
     /// Commits what has gathered. On an error nothing of it happened, and nothing more will.
     async fn flush(&mut self) -> Result<()> {
         let found = std::mem::take(&mut self.found);
+        let committed = found.rows() > 0 || found.success > 0;
         let bad_pictures: i64 = found.catalogue.iter().map(|record| i64::from(record.bad_pictures)).sum();
         self.checkpoint.bad_pictures += bad_pictures;
         self.checkpoint.after = found.after.or(self.checkpoint.after.take());
@@ -167,9 +168,8 @@ impl Writer {
         let now = self.app.clock.now();
         let mut tx = self.app.store.begin().await?;
         // First of all checkpoint and lease, in one statement: without the lease nothing may be written.
-        let decided = found.success > 0 || !found.failures.is_empty();
         let lease_end = self.app.lease_end();
-        sync_runs::checkpoint(&mut tx, &self.run, &self.checkpoint, decided, lease_end).await?;
+        sync_runs::checkpoint(&mut tx, &self.run, &self.checkpoint, committed, lease_end).await?;
         if std::mem::take(&mut self.start_over) {
             sync_failures::clear(&mut tx, self.run.log_id).await?;
         }
