@@ -19,12 +19,12 @@ pub(super) fn upsert(conn: &mut SqliteConnection, records: &[PriceRecord]) -> di
         let rows = decision
             .new
             .iter()
-            .map(|record| with_content(json!(record.code.as_str()), record, record.content_hash()));
+            .map(|record| with_content(&json!(record.code.as_str()), record, record.content_hash()));
         inserted = insert(conn, &Value::from_iter(rows).to_string())?;
     }
     if !decision.changed.is_empty() {
         let rows =
-            decision.changed.iter().map(|known| with_content(json!(known.id), known.record, known.hash));
+            decision.changed.iter().map(|known| with_content(&json!(known.id), known.record, known.hash));
         update(conn, &Value::from_iter(rows).to_string())?;
     }
     if !decision.same.is_empty() {
@@ -35,7 +35,7 @@ pub(super) fn upsert(conn: &mut SqliteConnection, records: &[PriceRecord]) -> di
 }
 
 /// A row of a statement's input: its key, and the record's content.
-fn with_content(key: Value, record: &PriceRecord, hash: i64) -> Value {
+fn with_content(key: &Value, record: &PriceRecord, hash: i64) -> Value {
     let e4 = |money: Option<Money>| money.map(|money| money.e4);
     json!([
         key,
