@@ -10,6 +10,8 @@ mod chaos;
 mod chaos_processes;
 mod deploy;
 mod faults;
+#[cfg(target_os = "linux")]
+mod harsh;
 mod layering;
 mod live;
 mod outages;

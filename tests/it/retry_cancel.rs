@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use haier_integration::proto::{
-    CancelSyncRequest, RetrySyncRequest, SyncProductsRequest, SyncProgress, SyncStatus, SyncType,
+    CancelSyncRequest, ListSyncLogsRequest, RetrySyncRequest, SyncProductsRequest, SyncProgress, SyncStatus,
+    SyncType,
 };
 use serde_json::json;
 use tonic::Code;
@@ -22,6 +23,8 @@ on_both_databases!(
     a_run_waits_for_haier_and_loses_no_code,
     a_run_that_waited_too_long_ends_upstream_down,
     a_run_that_kills_its_workers_is_given_up,
+    a_code_listed_well_once_and_badly_once_counts_once,
+    a_token_call_that_hangs_holds_up_the_next_run_for_its_time_limit_only,
 );
 
 fn prices() -> SyncProductsRequest {
@@ -240,5 +243,54 @@ async fn a_run_that_kills_its_workers_is_given_up(plan: Plan) {
     assert_eq!(end.status(), SyncStatus::Failed);
     assert_eq!(world.log(id).await.end_reason, "WORKER_LOST");
     world.haier.clear_faults().await;
+    world.finish().await;
+}
+
+async fn a_code_listed_well_once_and_badly_once_counts_once(plan: Plan) {
+    let mut world = plan
+        .settings(|settings| {
+            settings.sync.batch_size = 5;
+            settings.sync.calls_in_flight = 1;
+            settings.sync.flush_interval = Duration::from_millis(10);
+        })
+        .start()
+        .await;
+    let mut codes = world.codes(45).await;
+    codes.sort();
+    let bad =
+        |code: &str| json!({ "kind": "wrong_type", "endpoint": "H1", "product_code": code, "count": 1 });
+    world.haier.fault(bad(&codes[42])).await;
+    world.haier.fault(json!({ "kind": "hang", "endpoint": "H2", "product_code": codes[38] })).await;
+    let mut stream = world.client().sync_products(prices()).await.unwrap().into_inner();
+    let id = loop {
+        let progress = within(stream.message()).await.unwrap().unwrap();
+        if progress.success_count == 35 {
+            break progress.sync_log_id;
+        }
+    };
+    drop(stream);
+    world.stop().await;
+    // Which was decided on the other listing.
+    world.haier.clear_faults().await;
+    world.haier.fault(bad(&codes[3])).await;
+    world.serve().await;
+    let end = world.watch(id).await.pop().unwrap();
+    assert_eq!((end.total_count, end.success_count, end.failed_count), (45, 44, 1), "{}", end.message);
+    assert_eq!(codes_failed(&world, id).await, [(codes[42].clone(), 1)]);
+    world.haier.clear_faults().await;
+    world.finish().await;
+}
+
+async fn a_token_call_that_hangs_holds_up_the_next_run_for_its_time_limit_only(plan: Plan) {
+    let mut world = plan
+        .settings(|settings| settings.upstream.token_timeout = Duration::from_millis(500))
+        .prepare()
+        .await;
+    world.haier.fault(json!({ "kind": "hang", "endpoint": "H0", "count": 1 })).await;
+    world.serve().await;
+    world.haier.struck(1).await;
+    let first = world.logs(ListSyncLogsRequest::default()).await.remove(0).id;
+    assert_eq!(cancel(&world, first).await.end_reason, "CANCELLED");
+    assert_eq!(world.sync(prices()).await.status(), SyncStatus::Success);
     world.finish().await;
 }

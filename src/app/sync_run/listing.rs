@@ -13,9 +13,25 @@ use crate::{
         sync_logs::Stage,
         sync_runs::Checkpoint,
     },
-    store::sync_failures::NewFailure,
+    error::Error,
+    store::sync_failures::{self, NewFailure},
     upstream::{BadRecord, ListingEvent},
 };
+
+/// What the workers before have decided of a run that is resumed past its listing. The listing is another one now: a
+/// code that was bad then may be good, and the other way round, and must still count once.
+struct Decided {
+    /// Codes up to and with this one.
+    after: Option<ProductCode>,
+    /// Codes that have failed, wherever they stand.
+    failed: HashSet<ProductCode>,
+}
+
+impl Decided {
+    fn holds(&self, code: &ProductCode) -> bool {
+        self.after.as_ref().is_some_and(|after| code <= after) || self.failed.contains(code)
+    }
+}
 
 /// What a listing brought.
 #[derive(Default)]
@@ -39,10 +55,14 @@ impl Fetcher<'_> {
     }
 
     async fn list_then_rest(&self, resumed: Option<Checkpoint>) -> Result<End, End> {
-        if resumed.is_none() {
-            self.hand_over(Step::StartOver).await?;
-        }
-        let mut listed = self.list(resumed.is_some()).await?;
+        let decided = match resumed {
+            Some(checkpoint) => Some(self.decided(checkpoint).await?),
+            None => {
+                self.hand_over(Step::StartOver).await?;
+                None
+            }
+        };
+        let mut listed = self.list(decided.as_ref()).await?;
         if listed.records == 0 {
             let detail = "Haier's catalogue holds nothing; check the customer code".to_owned();
             return Ok(End::Ended { reason: Reason::EmptyListing, detail });
@@ -51,9 +71,6 @@ impl Fetcher<'_> {
             self.hand_over(Step::Left(0)).await?;
             return Ok(End::completed());
         }
-        if let Some(after) = resumed.and_then(|checkpoint| checkpoint.after) {
-            listed.left.retain(|code| *code > after);
-        }
         listed.left.sort_unstable();
         let codes = std::mem::take(&mut listed.left);
         drop(listed);
@@ -61,8 +78,14 @@ impl Fetcher<'_> {
         Ok(self.rest_of(&codes).await)
     }
 
+    async fn decided(&self, checkpoint: Checkpoint) -> Result<Decided, End> {
+        let mut conn = self.app.store.read().await.map_err(Error::from)?;
+        let failed = sync_failures::codes(&mut conn, self.run.log_id).await.map_err(Error::from)?;
+        Ok(Decided { after: checkpoint.after, failed: failed.into_iter().collect() })
+    }
+
     /// Reads the listing to its end and hands its records over as they come.
-    async fn list(&self, resumed: bool) -> Result<Listed, End> {
+    async fn list(&self, decided: Option<&Decided>) -> Result<Listed, End> {
         let mut listing = tokio::select! {
             () = self.stop.cancelled() => return Err(End::Stopped),
             listing = self.ask_listing() => listing?,
@@ -76,7 +99,7 @@ impl Fetcher<'_> {
             let ListingEvent::Records(records) = event else { return Ok(listed) };
             let mut found = Found::default();
             for record in records {
-                self.take(record, resumed, &mut listed, &mut found);
+                self.take(record, decided, &mut listed, &mut found);
             }
             self.hand_over(Step::Store(found)).await?;
         }
@@ -85,7 +108,7 @@ impl Fetcher<'_> {
     fn take(
         &self,
         record: Result<CatalogueRecord, BadRecord>,
-        resumed: bool,
+        decided: Option<&Decided>,
         listed: &mut Listed,
         found: &mut Found,
     ) {
@@ -97,7 +120,8 @@ impl Fetcher<'_> {
                 let product_code =
                     bad.code.as_ref().map_or_else(|| format!("#{}", listed.records), ToString::to_string);
                 let code = ProductCode::from_stored(product_code.clone());
-                if listed.seen.insert(hash(&code)) {
+                let counted = decided.is_some_and(|decided| decided.holds(&code));
+                if listed.seen.insert(hash(&code)) && !counted {
                     found.known += 1;
                     let BadRecord { reason, detail, .. } = bad;
                     found.failures.push(NewFailure {
@@ -115,12 +139,12 @@ impl Fetcher<'_> {
         if !listed.seen.insert(hash(&record.code)) {
             return;
         }
-        if self.wants_more() {
-            listed.left.push(record.code.clone());
-        } else {
+        if !self.wants_more() {
             found.success += 1;
+        } else if decided.is_none_or(|decided| !decided.holds(&record.code)) {
+            listed.left.push(record.code.clone());
         }
-        if !resumed {
+        if decided.is_none() {
             found.known += 1;
         }
         found.catalogue.push(record);
