@@ -104,7 +104,7 @@ async fn database_gone(plan: Plan) {
 }
 
 fn prices_of(code: &str) -> GetPricesRequest {
-    GetPricesRequest { product_codes: vec![code.to_owned()], ..Default::default() }
+    GetPricesRequest { product_codes: vec![code.to_owned()] }
 }
 
 async fn assert_live_calls_without_a_store(world: &World, code: &str) {

@@ -47,7 +47,7 @@ pub(super) async fn play(plan: Plan, seed: u64) {
     for round in std::mem::take(&mut play.schedule.rounds) {
         play = Box::pin(play.round(&round)).await;
     }
-    play.end().await;
+    Box::pin(play.end()).await;
 }
 
 async fn watch(client: &mut Client, sync_log_id: i64) -> SyncProgress {
