@@ -42,7 +42,7 @@ async fn finish(world: World, second: Service, client: Client) {
 }
 
 async fn replicas_share_one_token_instead_of_revoking_each_others(plan: Plan) {
-    let (world, second, mut client) = two(plan).await;
+    let (world, second, mut client) = Box::pin(two(plan)).await;
     let codes = world.codes(60).await;
     let stored = "SELECT count(*) FROM upstream_tokens WHERE sealed IS NOT NULL AND fetcher IS NULL";
     assert_eq!(world.database.number(stored).await, 1);
@@ -53,11 +53,11 @@ async fn replicas_share_one_token_instead_of_revoking_each_others(plan: Plan) {
         assert_eq!(ended, [SyncStatus::Success, SyncStatus::Success]);
     }
     assert_eq!(world.haier.calls("H0").await, 1, "the second one never needed one of its own");
-    finish(world, second, client).await;
+    Box::pin(finish(world, second, client)).await;
 }
 
 async fn a_revoked_token_is_fetched_once_for_all(plan: Plan) {
-    let (world, second, mut client) = two(plan).await;
+    let (world, second, mut client) = Box::pin(two(plan)).await;
     let codes = world.codes(60).await;
     let mut first = world.client();
     sync(&mut client, codes.clone()).await;
@@ -70,11 +70,11 @@ async fn a_revoked_token_is_fetched_once_for_all(plan: Plan) {
         assert_eq!(ended, [SyncStatus::Success, SyncStatus::Success], "{round}");
         assert_eq!(world.haier.calls("H0").await - before, 1, "{round}");
     }
-    finish(world, second, client).await;
+    Box::pin(finish(world, second, client)).await;
 }
 
 async fn a_stored_token_that_is_stale_too_does_not_fail_a_call(plan: Plan) {
-    let (world, second, mut client) = two(plan).await;
+    let (world, second, mut client) = Box::pin(two(plan)).await;
     let codes = world.codes(60).await;
     sync(&mut client, codes[..1].to_vec()).await;
     // The first replica renews; the second still has the token before when that one is revoked, too.
@@ -83,12 +83,12 @@ async fn a_stored_token_that_is_stale_too_does_not_fail_a_call(plan: Plan) {
     world.haier.listed().await;
     let request = CheckStockRequest { product_code: codes[1].clone(), county_code: String::new() };
     within(client.check_stock(request)).await.unwrap();
-    finish(world, second, client).await;
+    Box::pin(finish(world, second, client)).await;
 }
 
 async fn a_token_whose_fetcher_died_is_fetched_by_another(plan: Plan) {
     let plan = plan.settings(|settings| settings.upstream.token_timeout = Duration::from_millis(500));
-    let (world, second, mut client) = two(plan).await;
+    let (world, second, mut client) = Box::pin(two(plan)).await;
     let codes = world.codes(2).await;
     let died = "UPDATE upstream_tokens SET sealed = NULL, fetcher = 'nobody', \
                     lease_until = clock_timestamp() + interval '1 second'";
@@ -101,5 +101,5 @@ async fn a_token_whose_fetcher_died_is_fetched_by_another(plan: Plan) {
     world.haier.fault(json!({ "kind": "unauthorized", "endpoint": "H3", "count": 1 })).await;
     let request = CheckStockRequest { product_code: codes[0].clone(), county_code: String::new() };
     within(client.check_stock(request)).await.unwrap();
-    finish(world, second, client).await;
+    Box::pin(finish(world, second, client)).await;
 }
