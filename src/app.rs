@@ -39,6 +39,7 @@ pub use tokens::StoredTokens;
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
     domain::{clock::Clock, ids::IdGenerator, pauses::Pause},
+    error::{Error, Result},
     store::Store,
     upstream::Openplat,
 };
@@ -69,6 +70,11 @@ pub struct RunSettings {
     pub heartbeat: TimeDelta,
     /// How long a run waits for a Haier that is down.
     pub outage_wait: TimeDelta,
+}
+
+/// Runs what writes in a task of its own, so that a client who hangs up cannot stop it between two steps.
+async fn to_its_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(work).await.map_err(|error| Error::Internal(Box::new(error)))?
 }
 
 /// Everything a use case needs.

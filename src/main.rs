@@ -1,6 +1,6 @@
 //! The binary: everything is in the library's `cli`.
 
-/// A fifth of a sync's time went into the system's allocator, which also kept what it was given back.
+/// A fifth of a sync's CPU went into the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

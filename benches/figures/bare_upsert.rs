@@ -6,7 +6,7 @@ use tokio_postgres::{Client, Row};
 
 use super::say;
 
-/// Rows a statement, as many as the service flushes at once.
+/// Rows a statement.
 const ROWS: usize = 500;
 
 const UPSERT: &str = "INSERT INTO bare_products (product_code, product_model, name, product_group, category, brand, \

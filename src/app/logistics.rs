@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{App, Ctx};
+use super::{App, Ctx, to_its_end};
 use crate::{
     domain::{
         logistics::{Logistics, LogisticsQuery},
@@ -10,7 +10,7 @@ use crate::{
         reasons::Reason,
         sync_logs::{Counts, SyncLog, SyncStatus, SyncType, Trigger},
     },
-    error::{Error, Result},
+    error::Result,
     store::sync_logs,
 };
 
@@ -54,16 +54,13 @@ impl App {
             account: openplat.account().name.clone(),
         };
         let app = Arc::clone(self);
-        // In a task of its own: a client that hangs up leaves its log all the same.
-        let logged = tokio::spawn(async move {
+        let logged = to_its_end(async move {
             let mut tx = app.store.begin().await?;
             sync_logs::insert_ended(&mut tx, &log, &end).await?;
-            tx.commit().await
+            Ok(tx.commit().await?)
         });
-        match logged.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "a logistics query could not be logged"),
-            Err(error) => return Err(Error::Internal(Box::new(error))),
+        if let Err(error) = logged.await {
+            tracing::warn!(%error, "a logistics query could not be logged");
         }
         answer
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{App, Ctx};
+use super::{App, Ctx, to_its_end};
 use crate::{
     domain::{
         clock::to_micros,
@@ -39,9 +39,7 @@ impl App {
         let until = until.map(to_micros);
         let pause = Pause { target, reason, until, paused_by: ctx.caller.clone(), since: now };
         let app = Arc::clone(self);
-        // In a task of its own: a client that hangs up leaves no pause that is stored and not obeyed.
-        let stored = tokio::spawn(async move { app.pause_store(pause).await });
-        stored.await.map_err(|error| Error::Internal(Box::new(error)))?
+        to_its_end(async move { app.pause_store(pause).await }).await
     }
 
     async fn pause_store(&self, mut pause: Pause) -> Result<Pause> {
@@ -63,7 +61,7 @@ impl App {
     /// When the database does not answer.
     pub async fn upstream_resume(self: &Arc<Self>, ctx: &Ctx, target: PauseTarget) -> Result<bool> {
         let (app, caller) = (Arc::clone(self), ctx.caller.clone());
-        let resumed = tokio::spawn(async move {
+        to_its_end(async move {
             let was_paused = app.pauses_in_force().iter().any(|pause| pause.target == target);
             let mut tx = app.store.begin().await?;
             let stored = pauses::delete(&mut tx, target).await?;
@@ -73,8 +71,8 @@ impl App {
             }
             app.pauses_refresh().await?;
             Ok(stored || was_paused)
-        });
-        resumed.await.map_err(|error| Error::Internal(Box::new(error)))?
+        })
+        .await
     }
 
     /// Pauses in force, by target.

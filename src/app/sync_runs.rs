@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 
-use super::{App, Ctx, sync_logs::not_found};
+use super::{App, Ctx, sync_logs::not_found, to_its_end};
 use crate::{
     domain::{
         reasons::Reason,
@@ -55,7 +55,8 @@ impl App {
         request: SyncRequest,
     ) -> Result<i64> {
         let origin = Origin { trigger: Trigger::Caller, by: ctx.caller.clone(), parent_id: None };
-        self.run_store(kind, request, origin).await
+        let app = Arc::clone(self);
+        to_its_end(async move { app.run_insert(kind, request, origin).await }).await
     }
 
     /// Stores a run over exactly the codes that failed in another one, asking what that one asked for.
@@ -79,7 +80,8 @@ impl App {
         let tried = asked.tried + 1;
         let request = SyncRequest { codes, category: None, brand: None, tried, ..asked };
         let origin = Origin { trigger: Trigger::Retry, by: ctx.caller.clone(), parent_id: Some(log_id) };
-        self.run_store(parent.sync_type, request, origin).await
+        let app = Arc::clone(self);
+        to_its_end(async move { app.run_insert(parent.sync_type, request, origin).await }).await
     }
 
     /// Ends a run, whoever works on it: what is decided stays, what is in flight is dropped. An ended one stays as it is.
@@ -87,29 +89,16 @@ impl App {
     /// # Errors
     /// When there is no such run, or the database does not answer.
     pub async fn sync_cancel(self: &Arc<Self>, ctx: &Ctx, log_id: i64) -> Result<SyncLog> {
-        self.sync_log_fetch(ctx, log_id).await?;
         let (app, by) = (Arc::clone(self), ctx.caller.clone());
-        let cancelled = tokio::spawn(async move {
+        to_its_end(async move {
             let mut tx = app.store.begin().await?;
             match sync_runs::seize(&mut tx, log_id).await? {
                 None => Ok(()),
                 Some(run) => app.run_end(tx, &run, Reason::Cancelled, format!("cancelled by {by}")).await,
             }
-        });
-        cancelled.await.map_err(|error| Error::Internal(Box::new(error)))??;
+        })
+        .await?;
         self.sync_log_fetch(ctx, log_id).await
-    }
-
-    /// In a task of its own: a client that hangs up cannot stop it between two steps.
-    async fn run_store(
-        self: &Arc<Self>,
-        sync_type: SyncType,
-        request: SyncRequest,
-        origin: Origin,
-    ) -> Result<i64> {
-        let app = Arc::clone(self);
-        let stored = tokio::spawn(async move { app.run_insert(sync_type, request, origin).await });
-        stored.await.map_err(|error| Error::Internal(Box::new(error)))?
     }
 
     /// Stores the first full run with prices when nothing is stored and none is under way.

@@ -62,7 +62,7 @@ pub(super) struct Decision<'a, R> {
 
 /// Sorts records by what is stored of them. `anyway`: what is newer counts as changed, whatever it says.
 pub(super) fn decide<'a, R: Record>(
-    records: &'a [R],
+    records: impl IntoIterator<Item = &'a R>,
     stored: &StoredByCode,
     anyway: bool,
 ) -> Decision<'a, R> {

@@ -26,6 +26,7 @@ pub async fn list(conn: &mut Conn) -> Result<Vec<PoisonCode>> {
 /// # Errors
 /// When the database does not answer.
 pub async fn insert(conn: &mut Conn, codes: &[PoisonCode]) -> Result<()> {
+    // One statement each: they are few, and come once. A batch without a single good neighbour yields none.
     for (code, stage) in codes {
         let row = (poison_codes::product_code.eq(code.as_str()), poison_codes::stage.eq(stage.as_str()));
         on!(conn, |c| diesel::insert_into(poison_codes::table)

@@ -1,5 +1,7 @@
 //! The codes a run could not sync.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, Insertable, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
@@ -21,6 +23,9 @@ use crate::domain::{
     stock::CountyCode,
     sync_logs::{Stage, SyncFailure},
 };
+
+/// PostgreSQL takes 65,535 values a statement, and a row has eleven.
+const ROWS_A_STATEMENT: usize = 1_000;
 
 /// A code that failed, as the run's writer knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,22 +90,26 @@ pub async fn append(
     now: DateTime<Utc>,
 ) -> Result<i64> {
     let codes: Vec<&str> = failures.iter().map(|failure| failure.product_code.as_str()).collect();
-    let known: Vec<String> = on!(conn, |c| sync_failures::table
+    let known: HashSet<String> = on!(conn, |c| sync_failures::table
         .filter(sync_failures::sync_log_id.eq(log_id))
         .filter(sync_failures::product_code.eq_any(&codes))
         .select(sync_failures::product_code)
-        .load(c)
-        .await)?;
+        .load::<String>(c)
+        .await)?
+    .into_iter()
+    .collect();
     let stored: Vec<(String, Option<String>, Option<String>)> = on!(conn, |c| products::table
         .filter(products::product_code.eq_any(&codes))
         .select((products::product_code, products::category, products::brand))
         .load(c)
         .await)?;
+    let stored: HashMap<_, _> =
+        stored.into_iter().map(|(code, category, brand)| (code, (category, brand))).collect();
     let fresh = failures.into_iter().filter(|failure| !known.contains(&failure.product_code));
     let rows: Vec<FailureRow> = fresh
         .zip(so_far + 1..)
         .map(|(failure, seq)| {
-            let product = stored.iter().find(|(code, _, _)| *code == failure.product_code);
+            let (category, brand) = stored.get(&failure.product_code).cloned().unwrap_or_default();
             FailureRow {
                 sync_log_id: log_id,
                 seq,
@@ -109,8 +118,8 @@ pub async fn append(
                 detail: failure.detail,
                 attempt,
                 county_code: failure.county.map(|county| county.as_str().to_owned()).unwrap_or_default(),
-                category: product.and_then(|(_, category, _)| category.clone()).unwrap_or_default(),
-                brand: product.and_then(|(_, _, brand)| brand.clone()).unwrap_or_default(),
+                category: category.unwrap_or_default(),
+                brand: brand.unwrap_or_default(),
                 product_code: failure.product_code,
                 created_at: At(now),
             }
@@ -119,7 +128,9 @@ pub async fn append(
     let added = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     match conn {
         Conn::Pg(conn) => {
-            diesel::insert_into(sync_failures::table).values(rows).execute(conn).await?;
+            for rows in rows.chunks(ROWS_A_STATEMENT) {
+                diesel::insert_into(sync_failures::table).values(rows).execute(conn).await?;
+            }
         }
         Conn::Lite(conn) => {
             for row in rows {

@@ -20,6 +20,7 @@ on_both_databases!(
     cancelling_an_ended_run_changes_nothing,
     one_poison_code_fails_alone,
     a_known_poison_code_is_asked_apart_until_it_is_cured,
+    an_outage_leaves_no_code_marked_as_poison,
     a_run_waits_for_haier_and_loses_no_code,
     a_run_that_waited_too_long_ends_upstream_down,
     a_run_that_kills_its_workers_is_given_up,
@@ -177,7 +178,7 @@ async fn a_known_poison_code_is_asked_apart_until_it_is_cured(plan: Plan) {
     world.haier.fault(json!({ "kind": "poison", "endpoint": "H2", "product_code": code })).await;
     world.sync(prices()).await;
     // 45 codes: 20, 9, the poison one, 15. Splitting anew would take more.
-    let calls = async || world.haier.stats().await["endpoints"]["H2"]["calls"].as_i64().unwrap();
+    let calls = async || world.haier.calls("H2").await;
     let before = calls().await;
     assert_eq!(world.sync(prices()).await.failed_count, 1);
     assert_eq!(calls().await - before, 4);
@@ -191,15 +192,31 @@ async fn a_known_poison_code_is_asked_apart_until_it_is_cured(plan: Plan) {
     world.finish().await;
 }
 
+async fn an_outage_leaves_no_code_marked_as_poison(plan: Plan) {
+    let world =
+        plan.settings(|settings| settings.upstream.retry_base = Duration::from_millis(1)).start().await;
+    // A page of maintenance instead of every answer.
+    world.haier.fault(json!({ "kind": "html", "endpoint": "H2" })).await;
+    assert_eq!(world.sync(prices()).await.failed_count, 45);
+    assert_eq!(world.database.number("SELECT count(*) FROM poison_codes").await, 0);
+    world.haier.clear_faults().await;
+    let before = world.haier.calls("H2").await;
+    assert_eq!(world.sync(prices()).await.status(), SyncStatus::Success);
+    assert_eq!(world.haier.calls("H2").await - before, 3, "whole batches");
+    world.finish().await;
+}
+
+/// Breakers that open soon and not for long.
+fn with_nervous_breakers(plan: Plan, failures: u32, open: Duration) -> Plan {
+    plan.settings(|settings| {
+        settings.upstream.breaker_failures = failures;
+        settings.upstream.breaker_open = open;
+        settings.upstream.retry_base = Duration::from_millis(1);
+    })
+}
+
 async fn a_run_waits_for_haier_and_loses_no_code(plan: Plan) {
-    let world = plan
-        .settings(|settings| {
-            settings.upstream.breaker_failures = 2;
-            settings.upstream.breaker_open = Duration::from_millis(50);
-            settings.upstream.retry_base = Duration::from_millis(1);
-        })
-        .start()
-        .await;
+    let world = with_nervous_breakers(plan, 2, Duration::from_millis(50)).start().await;
     // Enough for many breakers' worth of failed probes.
     world.haier.fault(json!({ "kind": "server_error", "endpoint": "H2", "count": 30 })).await;
     let end = world.sync(prices()).await;
@@ -208,13 +225,8 @@ async fn a_run_waits_for_haier_and_loses_no_code(plan: Plan) {
 }
 
 async fn a_run_that_waited_too_long_ends_upstream_down(plan: Plan) {
-    let world = plan
-        .settings(|settings| {
-            settings.upstream.breaker_failures = 1;
-            settings.upstream.breaker_open = Duration::from_millis(20);
-            settings.upstream.retry_base = Duration::from_millis(1);
-            settings.sync.outage_wait = Duration::from_millis(200);
-        })
+    let world = with_nervous_breakers(plan, 1, Duration::from_millis(20))
+        .settings(|settings| settings.sync.outage_wait = Duration::from_millis(200))
         .start()
         .await;
     world.haier.fault(json!({ "kind": "server_error", "endpoint": "H1" })).await;

@@ -165,13 +165,13 @@ impl Fetcher<'_> {
             codes = question.into_codes();
             let alone = codes.len() == 1;
             match &answer {
-                Err(error) if !alone && (is_refusal(error) || is_transient(error)) => {
+                Err(error) if !alone && (may_be_one_code(error) || is_transient(error)) => {
                     let tail = codes.split_off(codes.len().div_ceil(2));
                     // The front first, so that codes stay in their order.
                     left.extend([tail, codes]);
                     continue;
                 }
-                Err(error) if alone && is_refusal(error) => {
+                Err(error) if alone && may_be_one_code(error) => {
                     sorted.poison.extend(codes.iter().map(|code| (code.clone(), Q::STAGE)));
                 }
                 Ok(_) if alone => {
@@ -181,6 +181,11 @@ impl Fetcher<'_> {
                 _ => {}
             }
             sort(codes, Q::STAGE, answer, Q::code_of, &mut sorted)?;
+        }
+        // Where no neighbour came through, it was Haier and not the codes: asking for each of them apart would cost the next
+        // run twenty times the calls.
+        if sorted.records.is_empty() {
+            sorted.poison.clear();
         }
         Ok(sorted)
     }
@@ -221,7 +226,7 @@ struct Outage {
 
 /// Not sent at all: a breaker is open, or an operator holds calls back.
 fn is_held_back(error: &upstream::Error) -> bool {
-    matches!(error.reason, Reason::BreakerOpen | Reason::Paused | Reason::StoreUnavailable)
+    matches!(error.reason, Reason::BreakerOpen | Reason::Paused)
 }
 
 /// A fault of the moment, after every try that the call policy allows.
@@ -230,6 +235,6 @@ fn is_transient(error: &upstream::Error) -> bool {
 }
 
 /// An answer that one code in the batch may have spoilt.
-fn is_refusal(error: &upstream::Error) -> bool {
+fn may_be_one_code(error: &upstream::Error) -> bool {
     matches!(error.reason, Reason::ValidationError | Reason::ServerError | Reason::MalformedAnswer)
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Codes read at a time.
-const PAGE: i64 = 5_000;
+const PAGE: u16 = 5_000;
 
 impl Fetcher<'_> {
     /// Prices or stock of stored products: given codes, or all of a category and brand, or all.
@@ -24,25 +24,32 @@ impl Fetcher<'_> {
 
     async fn given(&self) -> Result<End, End> {
         let codes = self.undecided(&self.run.request.codes);
-        let stored: HashSet<ProductCode> = {
-            let mut conn = self.app.store.read().await.map_err(Error::from)?;
-            products::known_codes(&mut conn, &codes).await.map_err(Error::from)?.into_iter().collect()
-        };
-        let (known, unknown): (Vec<_>, Vec<_>) = codes.into_iter().partition(|code| stored.contains(code));
-        let stage = self.rest_stage();
-        let failures = unknown.into_iter().map(|code| NewFailure {
-            product_code: code.into_string(),
-            stage,
+        let mut known = Vec::with_capacity(codes.len());
+        // A retry may be over as many codes as the catalogue has.
+        for page in codes.chunks(usize::from(PAGE)) {
+            let stored: HashSet<ProductCode> = {
+                let mut conn = self.app.store.read().await.map_err(Error::from)?;
+                products::known_codes(&mut conn, page).await.map_err(Error::from)?.into_iter().collect()
+            };
+            let (here, unknown): (Vec<_>, Vec<_>) = page.iter().partition(|code| stored.contains(code));
+            known.extend(here.into_iter().cloned());
+            let failures: Vec<_> = unknown.into_iter().map(|code| self.not_stored(code)).collect();
+            let heard_of = i64::try_from(failures.len()).unwrap_or(i64::MAX);
+            // Before the plan: a resumed run has these failures already, and would else plan them a second time.
+            self.hand_over(Step::Store(Found { failures, known: heard_of, ..Found::default() })).await?;
+        }
+        self.hand_over(Step::Left(known.len())).await?;
+        Ok(self.rest_of(&known).await)
+    }
+
+    fn not_stored(&self, code: &ProductCode) -> NewFailure {
+        NewFailure {
+            product_code: code.as_str().to_owned(),
+            stage: self.rest_stage(),
             reason: Reason::UnknownCode,
             detail: "no such product is stored; sync it first".to_owned(),
             county: self.run.request.stock.clone(),
-        });
-        let failures: Vec<_> = failures.collect();
-        let heard_of = i64::try_from(failures.len()).unwrap_or(i64::MAX);
-        // Before the plan: a resumed run has these failures already, and would else plan them a second time.
-        self.hand_over(Step::Store(Found { failures, known: heard_of, ..Found::default() })).await?;
-        self.hand_over(Step::Left(known.len())).await?;
-        Ok(self.rest_of(&known).await)
+        }
     }
 
     async fn sweep(&self) -> Result<End, End> {
@@ -56,7 +63,7 @@ impl Fetcher<'_> {
         }
         loop {
             let mut conn = self.app.store.read().await.map_err(Error::from)?;
-            let page = products::list_codes(&mut conn, category, brand, after.as_ref(), PAGE).await;
+            let page = products::list_codes(&mut conn, category, brand, after.as_ref(), PAGE.into()).await;
             drop(conn);
             let codes = page.map_err(Error::from)?;
             let Some(last) = codes.last() else { return Ok(End::completed()) };

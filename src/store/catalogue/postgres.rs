@@ -26,14 +26,16 @@ struct Inserted {
 
 pub(super) async fn upsert(conn: &mut AsyncPgConnection, batch: &CatalogueBatch) -> Result<Written> {
     let CatalogueBatch { records, .. } = batch;
-    let mut stored = lock(conn, records.iter()).await?;
-    let new = content::decide(records, &stored, batch.assigns()).new;
-    let inserted = if new.is_empty() { 0 } else { insert(conn, batch, &new).await? };
-    if inserted < new.len() {
+    let stored = lock(conn, records.iter()).await?;
+    let mut decision = content::decide(records, &stored, batch.assigns());
+    let inserted = if decision.new.is_empty() { 0 } else { insert(conn, batch, &decision.new).await? };
+    if inserted < decision.new.len() {
         // Another writer inserted some of them meanwhile: they are stored now, so look again and compare.
-        stored.extend(lock(conn, new.iter().copied()).await?);
+        let stored = lock(conn, decision.new.iter().copied()).await?;
+        let late = content::decide(decision.new.iter().copied(), &stored, batch.assigns());
+        decision.changed.extend(late.changed);
+        decision.same.extend(late.same);
     }
-    let decision = content::decide(records, &stored, batch.assigns());
     if !decision.changed.is_empty() {
         update(conn, batch, &decision.changed).await?;
     }

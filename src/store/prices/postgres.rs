@@ -14,14 +14,16 @@ use crate::{
 };
 
 pub(super) async fn upsert(conn: &mut AsyncPgConnection, records: &[PriceRecord]) -> Result<Written> {
-    let mut stored = lock(conn, records.iter()).await?;
-    let new = content::decide(records, &stored, false).new;
-    let inserted = if new.is_empty() { 0 } else { insert(conn, &new).await? };
-    if inserted < new.len() {
+    let stored = lock(conn, records.iter()).await?;
+    let mut decision = content::decide(records, &stored, false);
+    let inserted = if decision.new.is_empty() { 0 } else { insert(conn, &decision.new).await? };
+    if inserted < decision.new.len() {
         // Codes that are no products, or another writer was first: its rows are stored now, so look again and compare.
-        stored.extend(lock(conn, new.iter().copied()).await?);
+        let stored = lock(conn, decision.new.iter().copied()).await?;
+        let late = content::decide(decision.new.iter().copied(), &stored, false);
+        decision.changed.extend(late.changed);
+        decision.same.extend(late.same);
     }
-    let decision = content::decide(records, &stored, false);
     if !decision.changed.is_empty() {
         update(conn, &decision.changed).await?;
     }
