@@ -6,6 +6,7 @@ mod clock;
 mod errors;
 mod flights;
 pub mod health;
+mod keys;
 mod learning;
 mod live;
 mod logistics;
@@ -40,6 +41,7 @@ pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatu
 use crate::{
     domain::{clock::Clock, ids::IdGenerator, pauses::Pause},
     error::{Error, Result},
+    keyring::KeyRing,
     store::Store,
     upstream::Openplat,
 };
@@ -83,6 +85,8 @@ pub struct App {
     clock: Arc<dyn Clock>,
     ids: IdGenerator,
     upstream: Option<Arc<Openplat>>,
+    /// What seals and opens secrets. `None`: what needs it answers NO_KEY.
+    key_ring: Option<Arc<KeyRing>>,
     live: live::Live,
     learning: learning::Learning,
     recent: recent::Recent,
@@ -112,6 +116,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// The client of the open platform. `None`: no account.
     pub upstream: Option<Openplat>,
+    /// What seals and opens secrets. `None`: no keys were given.
+    pub key_ring: Option<Arc<KeyRing>>,
     /// How runs work.
     pub runs: RunSettings,
     /// A number of this process, for ids and leases.
@@ -126,13 +132,14 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, upstream, runs, process, host, version } = parts;
+        let Parts { store, clock, upstream, key_ring, runs, process, host, version } = parts;
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
             clock,
             ids: IdGenerator::new(process),
             upstream: upstream.map(Arc::new),
+            key_ring,
             live: live::Live::default(),
             learning: learning::Learning::default(),
             recent: recent::Recent::default(),

@@ -1,6 +1,7 @@
 //! Joins the rooms into a running service: opens the database, starts servers and workers, and drains them at the end.
 
 mod announce;
+mod keys;
 mod recorder;
 
 use std::{
@@ -97,9 +98,11 @@ impl Service {
         let process = rand::random::<u16>();
         let open = |account| open_upstream(account, &settings, &store, process, &clock);
         let upstream = account.map(open).transpose()?;
+        let key_ring = keys::open(&settings, clock.now())?;
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
-        let app = App::new(Parts { store, clock: clock.clone(), upstream, runs, process, host, version });
+        let app =
+            App::new(Parts { store, clock: clock.clone(), upstream, key_ring, runs, process, host, version });
         workers::housekeeping::set_clock(&app, &clock).await;
         app.store().ensure_partitions(clock.now()).await?;
         app.check_database(settings.database_wait).await;
@@ -120,6 +123,7 @@ impl Service {
             tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
             tokio::spawn(workers::housekeeping::run(Arc::clone(&app), clock)),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
+            tokio::spawn(workers::key_file::run(Arc::clone(&app))),
         ];
         Ok(Self { app, grpc_addr, http_addr, sandbox, settings, grpc, http, http_stop, workers })
     }
