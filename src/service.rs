@@ -3,6 +3,7 @@
 mod announce;
 mod keys;
 mod recorder;
+mod sandbox_account;
 
 use std::{
     net::SocketAddr,
@@ -15,14 +16,12 @@ use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
+use sandbox_account::sandbox_account;
+
 use crate::{
     app::{App, Parts, RunSettings, StoredLedger, StoredTokens, SystemClock},
     config::{DatabaseUrl, Settings},
-    domain::{
-        accounts::{Account, AuthorizationScheme},
-        clock::Clock,
-        slots::Rules,
-    },
+    domain::{accounts::Account, clock::Clock, slots::Rules},
     grpc, http,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
@@ -94,6 +93,9 @@ impl Service {
         let store = open_store(&settings).await?;
         let sandbox = start_sandbox(&settings).await?;
         let account = sandbox.as_ref().map(sandbox_account).or_else(|| settings.account.clone());
+        if sandbox.is_none() {
+            account.iter().for_each(warn_of_plain_http);
+        }
         let clock = Arc::new(SystemClock::new());
         let process = rand::random::<u16>();
         let open = |account| open_upstream(account, &settings, &store, process, &clock);
@@ -233,23 +235,18 @@ fn default_sandbox_state(database: &DatabaseUrl) -> PathBuf {
     }
 }
 
-fn sandbox_account(sandbox: &Sandbox) -> Account {
-    let [customer_code, _] = sandbox::CUSTOMER_CODES;
-    let base_url = sandbox.base_url();
-    Account {
-        name: "sandbox".to_owned(),
-        client_id: sandbox::CLIENT_ID.to_owned(),
-        client_secret: sandbox::CLIENT_SECRET.into(),
-        token_url: format!("{base_url}/oauth2/auth"),
-        token_url_is_default: true,
-        base_url,
-        customer_code: customer_code.to_owned(),
-        send_to_code: customer_code.to_owned(),
-        supplier_code: "1001".to_owned(),
-        password: sandbox::PASSWORD.into(),
-        seller_password: sandbox::PASSWORD.into(),
-        customer_password: sandbox::PASSWORD.into(),
-        authorization_scheme: AuthorizationScheme::Bare,
+/// Haier lists the order system's hosts with http, so that they are called so; but passwords and customers' names then
+/// travel in the open.
+fn warn_of_plain_http(account: &Account) {
+    let Some(ylh) = &account.ylh else { return };
+    if let Some(address) = [&ylh.base_url, &ylh.auth_url].into_iter().find(|url| url.starts_with("http://")) {
+        let account = account.name.as_str();
+        tracing::warn!(
+            account,
+            address,
+            "the order system is called without TLS: what is sent can be read on the way; give an https address if Haier \
+             serves one"
+        );
     }
 }
 
