@@ -6,6 +6,7 @@ mod balances;
 mod clock;
 mod errors;
 mod flights;
+mod haier_configs;
 pub mod health;
 mod keys;
 mod learning;
@@ -31,6 +32,8 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use clock::SystemClock;
+pub use haier_configs::{Activation, NewHaierConfig};
+pub use keys::{KeyRotation, KeyUse, RotationProgress};
 pub use prices::{LivePrices, PriceFailure};
 pub use products::FoundProducts;
 pub use replicas::{ReplicaStatus, UpstreamStatus};
@@ -40,7 +43,7 @@ pub use tokens::StoredTokens;
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
-    domain::{callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
+    domain::{accounts::AccountRules, callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
     error::{Error, Result},
     keyring::KeyRing,
     store::Store,
@@ -88,6 +91,7 @@ pub struct App {
     upstream: Option<Arc<Openplat>>,
     /// What seals and opens secrets. `None`: what needs it answers NO_KEY.
     key_ring: Option<Arc<KeyRing>>,
+    account_rules: AccountRules,
     live: live::Live,
     learning: learning::Learning,
     recent: recent::Recent,
@@ -119,6 +123,8 @@ pub struct Parts {
     pub upstream: Option<Openplat>,
     /// What seals and opens secrets. `None`: no keys were given.
     pub key_ring: Option<Arc<KeyRing>>,
+    /// What stored accounts are allowed.
+    pub account_rules: AccountRules,
     /// How runs work.
     pub runs: RunSettings,
     /// A number of this process, for ids and leases.
@@ -133,7 +139,7 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, upstream, key_ring, runs, process, host, version } = parts;
+        let Parts { store, clock, upstream, key_ring, account_rules, runs, process, host, version } = parts;
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
@@ -141,6 +147,7 @@ impl App {
             ids: IdGenerator::new(process),
             upstream: upstream.map(Arc::new),
             key_ring,
+            account_rules,
             live: live::Live::default(),
             learning: learning::Learning::default(),
             recent: recent::Recent::default(),

@@ -21,7 +21,11 @@ use sandbox_account::sandbox_account;
 use crate::{
     app::{App, Parts, RunSettings, StoredLedger, StoredTokens, SystemClock},
     config::{DatabaseUrl, Settings},
-    domain::{accounts::Account, clock::Clock, slots::Rules},
+    domain::{
+        accounts::{Account, AccountRules},
+        clock::Clock,
+        slots::Rules,
+    },
     grpc, http,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
@@ -100,11 +104,24 @@ impl Service {
         let process = rand::random::<u16>();
         let open = |account| open_upstream(account, &settings, &store, process, &clock);
         let upstream = account.map(open).transpose()?;
+        let account_rules = AccountRules {
+            allow_plain_http: settings.allow_plain_http,
+            allow_private_hosts: settings.allow_private_hosts || settings.sandbox.is_some(),
+        };
         let key_ring = keys::open(&settings, clock.now())?;
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
-        let app =
-            App::new(Parts { store, clock: clock.clone(), upstream, key_ring, runs, process, host, version });
+        let app = App::new(Parts {
+            store,
+            clock: clock.clone(),
+            upstream,
+            key_ring,
+            account_rules,
+            runs,
+            process,
+            host,
+            version,
+        });
         workers::housekeeping::set_clock(&app, &clock).await;
         app.store().ensure_partitions(clock.now()).await?;
         app.check_database(settings.database_wait).await;
