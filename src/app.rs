@@ -7,6 +7,7 @@ mod clock;
 mod errors;
 mod flights;
 pub mod health;
+mod keys;
 mod learning;
 mod live;
 mod logistics;
@@ -43,6 +44,7 @@ pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatu
 use crate::{
     domain::{callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
     error::{Error, Result},
+    keyring::KeyRing,
     store::Store,
 };
 
@@ -85,6 +87,8 @@ pub struct App {
     clock: Arc<dyn Clock>,
     ids: IdGenerator,
     upstreams: upstreams::Upstreams,
+    /// What seals and opens secrets. `None`: what needs it answers NO_KEY.
+    key_ring: Option<Arc<KeyRing>>,
     live: live::Live,
     learning: learning::Learning,
     recent: recent::Recent,
@@ -116,6 +120,8 @@ pub struct Parts {
     pub opener: Box<dyn OpenUpstream>,
     /// The account of the environment or of the sandbox.
     pub given: GivenAccount,
+    /// What seals and opens secrets. `None`: no keys were given.
+    pub key_ring: Option<Arc<KeyRing>>,
     /// How runs work.
     pub runs: RunSettings,
     /// A number of this process, for ids and leases.
@@ -130,13 +136,14 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, opener, given, runs, process, host, version } = parts;
+        let Parts { store, clock, opener, given, key_ring, runs, process, host, version } = parts;
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
             clock,
             ids: IdGenerator::new(process),
             upstreams: upstreams::Upstreams::new(opener, given),
+            key_ring,
             live: live::Live::default(),
             learning: learning::Learning::default(),
             recent: recent::Recent::default(),

@@ -13,6 +13,7 @@ pub mod pages;
 pub mod pauses;
 pub mod products;
 pub mod reasons;
+pub mod sealed;
 pub mod slots;
 pub mod stock;
 pub mod sync_logs;

@@ -1,7 +1,9 @@
 //! Joins the rooms into a running service: opens the database, starts servers and workers, and drains them at the end.
 
 mod announce;
+mod keys;
 mod recorder;
+mod sandbox_account;
 mod upstream;
 
 use std::{
@@ -15,15 +17,13 @@ use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
+use sandbox_account::sandbox_account;
 use upstream::Opener;
 
 use crate::{
     app::{App, GivenAccount, Parts, RunSettings, SystemClock},
     config::{DatabaseUrl, Settings},
-    domain::{
-        accounts::{Account, AuthorizationScheme},
-        clock::Clock,
-    },
+    domain::{accounts::Account, clock::Clock},
     grpc, http,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
@@ -95,13 +95,18 @@ impl Service {
             account: sandbox.as_ref().map(sandbox_account).or_else(|| settings.account.clone()),
             over_any_other: sandbox.is_some(),
         };
+        if sandbox.is_none() {
+            given.account.iter().for_each(warn_of_plain_http);
+        }
         let clock = Arc::new(SystemClock::new());
         let process = rand::random::<u16>();
         let opener = Box::new(Opener::new(&settings, store.clone(), process, clock.clone()));
+        let key_ring = keys::open(&settings, clock.now())?;
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
-        let app =
-            App::new(Parts { store, clock: clock.clone(), opener, given, runs, process, host, version });
+        let parts =
+            Parts { store, clock: clock.clone(), opener, given, key_ring, runs, process, host, version };
+        let app = App::new(parts);
         workers::housekeeping::set_clock(&app, &clock).await;
         app.store().ensure_partitions(clock.now()).await?;
         app.check_database(settings.database_wait).await;
@@ -123,6 +128,7 @@ impl Service {
             tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
             tokio::spawn(workers::housekeeping::run(Arc::clone(&app), clock)),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
+            tokio::spawn(workers::key_file::run(Arc::clone(&app))),
         ];
         Ok(Self { app, grpc_addr, http_addr, sandbox, settings, grpc, http, http_stop, workers })
     }
@@ -232,23 +238,18 @@ fn default_sandbox_state(database: &DatabaseUrl) -> PathBuf {
     }
 }
 
-fn sandbox_account(sandbox: &Sandbox) -> Account {
-    let [customer_code, _] = sandbox::CUSTOMER_CODES;
-    let base_url = sandbox.base_url();
-    Account {
-        name: "sandbox".to_owned(),
-        client_id: sandbox::CLIENT_ID.to_owned(),
-        client_secret: sandbox::CLIENT_SECRET.into(),
-        token_url: format!("{base_url}/oauth2/auth"),
-        token_url_is_default: true,
-        base_url,
-        customer_code: customer_code.to_owned(),
-        send_to_code: customer_code.to_owned(),
-        supplier_code: "1001".to_owned(),
-        password: sandbox::PASSWORD.into(),
-        seller_password: sandbox::PASSWORD.into(),
-        customer_password: sandbox::PASSWORD.into(),
-        authorization_scheme: AuthorizationScheme::Bare,
+/// Haier lists the order system's hosts with http, so that they are called so; but passwords and customers' names then
+/// travel in the open.
+fn warn_of_plain_http(account: &Account) {
+    let Some(ylh) = &account.ylh else { return };
+    if let Some(address) = [&ylh.base_url, &ylh.auth_url].into_iter().find(|url| url.starts_with("http://")) {
+        let account = account.name.as_str();
+        tracing::warn!(
+            account,
+            address,
+            "the order system is called without TLS: what is sent can be read on the way; give an https address if Haier \
+             serves one"
+        );
     }
 }
 
