@@ -24,6 +24,7 @@ mod sync_logs;
 mod sync_run;
 mod sync_runs;
 mod tokens;
+mod upstreams;
 
 use std::{sync::Arc, time::Instant};
 
@@ -40,6 +41,7 @@ pub use replicas::{ReplicaStatus, UpstreamStatus};
 pub use slots::StoredLedger;
 pub use sync_runs::{Progress, SyncWatch};
 pub use tokens::StoredTokens;
+pub use upstreams::{GivenAccount, OpenUpstream};
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
@@ -47,7 +49,6 @@ use crate::{
     error::{Error, Result},
     keyring::KeyRing,
     store::Store,
-    upstream::Openplat,
 };
 
 /// Who calls, and until when.
@@ -88,7 +89,7 @@ pub struct App {
     store: Store,
     clock: Arc<dyn Clock>,
     ids: IdGenerator,
-    upstream: Option<Arc<Openplat>>,
+    upstreams: upstreams::Upstreams,
     /// What seals and opens secrets. `None`: what needs it answers NO_KEY.
     key_ring: Option<Arc<KeyRing>>,
     account_rules: AccountRules,
@@ -119,8 +120,10 @@ pub struct Parts {
     pub store: Store,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// The client of the open platform. `None`: no account.
-    pub upstream: Option<Openplat>,
+    /// Makes the clients of Haier.
+    pub opener: Box<dyn OpenUpstream>,
+    /// The account of the environment or of the sandbox.
+    pub given: GivenAccount,
     /// What seals and opens secrets. `None`: no keys were given.
     pub key_ring: Option<Arc<KeyRing>>,
     /// What stored accounts are allowed.
@@ -139,13 +142,14 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, upstream, key_ring, account_rules, runs, process, host, version } = parts;
+        let Parts { store, clock, opener, given, key_ring, account_rules, runs, process, host, version } =
+            parts;
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
             clock,
             ids: IdGenerator::new(process),
-            upstream: upstream.map(Arc::new),
+            upstreams: upstreams::Upstreams::new(opener, given),
             key_ring,
             account_rules,
             live: live::Live::default(),

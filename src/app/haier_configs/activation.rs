@@ -115,7 +115,7 @@ impl App {
     async fn account_in_use(&self) -> Result<Option<Account>> {
         let active = haier_configs::active(&mut self.store.read().await?).await?;
         let Some((id, _)) = active else {
-            return Ok(self.upstream.as_ref().map(|upstream| upstream.account().clone()));
+            return Ok(self.upstreams.given.account.clone());
         };
         match self.account_load(id).await {
             // One that does not open any more is in nobody's way.
