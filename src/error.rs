@@ -63,6 +63,16 @@ pub enum Error {
         /// Its key.
         key: String,
     },
+    /// Something runs under the account.
+    #[error(
+        "the account {name} is needed by what began with it ({what}): wait for its end, or cancel it, before it is deleted"
+    )]
+    AccountBusy {
+        /// Its name.
+        name: String,
+        /// What runs.
+        what: String,
+    },
     /// The account is the one in use.
     #[error(
         "the account {name} is the active one: activate another one, or deactivate it, before it is deleted"
@@ -132,7 +142,7 @@ impl Error {
             Self::RunInProgress { .. } => Reason::RunInProgress,
             Self::AlreadyExists { .. } => Reason::AlreadyExists,
             Self::EtagMismatch { .. } => Reason::EtagMismatch,
-            Self::AccountActive { .. } => Reason::AccountActive,
+            Self::AccountActive { .. } | Self::AccountBusy { .. } => Reason::AccountActive,
             Self::NotConfigured => Reason::NotConfigured,
             Self::NoKey | Self::MissingKey { .. } => Reason::NoKey,
             Self::Upstream { reason, .. } => *reason,

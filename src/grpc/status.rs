@@ -35,6 +35,7 @@ pub(super) fn of(error: Error) -> Status {
         Error::NotConfigured
         | Error::NothingToRetry { .. }
         | Error::AccountActive { .. }
+        | Error::AccountBusy { .. }
         | Error::NoKey
         | Error::MissingKey { .. } => (Code::FailedPrecondition, None),
         Error::Upstream { reason, retry_after, .. } => of_upstream(*reason, *retry_after),
