@@ -10,6 +10,7 @@ mod client;
 mod codes;
 mod console;
 mod failure;
+mod haier_configs;
 mod json;
 mod keys;
 mod lines;
@@ -64,6 +65,7 @@ enum Command {
     Balance(balance::BalanceArgs),
     Logistics(logistics::LogisticsArgs),
     Status(upstream::StatusArgs),
+    Config(haier_configs::ConfigArgs),
     Keys(keys::KeysArgs),
 }
 
@@ -97,6 +99,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Balance(args) => block_on(&mut client, balance::run(args, console)),
         Command::Logistics(args) => block_on(&mut client, logistics::run(args, console)),
         Command::Status(args) => block_on(&mut client, upstream::run(args, console)),
+        Command::Config(args) => block_on(&mut client, haier_configs::run(args, console)),
         Command::Keys(args) => block_on(&mut client, keys::run(args, console)),
     }
 }

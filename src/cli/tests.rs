@@ -27,7 +27,7 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
     let with_prefix = sandbox.replace("--", "--sandbox-");
     let serve = "--grpc-addr --http-addr --database-url --key-file --migrate --upstream-rate --allow-private-hosts --sandbox --config --log-format --log-level ";
     let client = "--server --token --output ";
-    let commands: [(&[&str], String); 19] = [
+    let commands: [(&[&str], String); 32] = [
         (&["serve"], format!("{serve}{with_prefix}")),
         (&["sandbox"], sandbox.to_owned()),
         (&["migrate"], "--database-url --config".to_owned()),
@@ -52,6 +52,19 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["keys", "generate"], String::new()),
         (&["keys", "add"], "--primary".to_owned()),
         (&["keys", "promote"], String::new()),
+        (&["keys", "rotate"], client.to_owned()),
+        (&["keys", "list"], client.to_owned()),
+        (&["config"], client.to_owned()),
+        (&["config", "list"], "--active --after --before --query".to_owned()),
+        (&["config", "show"], String::new()),
+        (&["config", "create"], "--preset --validate-only".to_owned()),
+        (&["config", "update"], "--set --preset --etag".to_owned()),
+        (&["config", "activate"], "--validate-only --etag".to_owned()),
+        (&["config", "deactivate"], String::new()),
+        (&["config", "delete"], "--etag".to_owned()),
+        (&["config", "template"], String::new()),
+        (&["config", "export"], String::new()),
+        (&["config", "import"], String::new()),
     ];
     for (command, flags) in commands {
         let text = help(command);
