@@ -49,6 +49,16 @@ pub enum Error {
          HAIER_CUSTOMER_CODE, HAIER_PASSWORD and HAIER_SELLER_PASSWORD, or start with --sandbox"
     )]
     NotConfigured,
+    /// The account has no part at the order system.
+    #[error(
+        "the account {account} has no part at the order system: set YLH_BASE_URL, YLH_USERNAME, YLH_PASSWORD, \
+         YLH_CLIENT_ID, YLH_CLIENT_SECRET, YLH_SOURCE_SYSTEM, YLH_SHOP_NAME, YLH_CALLBACK_APP_KEY and \
+         YLH_CALLBACK_SECRET, or give it `ylh`"
+    )]
+    OrdersNotConfigured {
+        /// Name of the account.
+        account: String,
+    },
     /// Haier refused, failed or did not answer.
     #[error("{detail}")]
     Upstream {
@@ -90,7 +100,7 @@ impl Error {
             Self::UnknownCode { .. } => Reason::UnknownCode,
             Self::NothingToRetry { .. } => Reason::NothingToRetry,
             Self::RunInProgress { .. } => Reason::RunInProgress,
-            Self::NotConfigured => Reason::NotConfigured,
+            Self::NotConfigured | Self::OrdersNotConfigured { .. } => Reason::NotConfigured,
             Self::Upstream { reason, .. } => *reason,
             Self::DeadlineExceeded => Reason::RequestTimeout,
             Self::StoreUnavailable(_) => Reason::StoreUnavailable,
