@@ -20,12 +20,14 @@ use tokio_util::sync::CancellationToken;
 
 use connection::{Door, Scissors};
 use endpoint::Endpoint;
+use journal::Journal;
 use world::World;
 
 pub use presets::Preset;
 
 mod answer;
 mod balance;
+mod book;
 mod call;
 mod catalogue;
 mod catalogue_change;
@@ -37,29 +39,42 @@ mod damage;
 mod decimal;
 mod dice;
 mod endpoint;
+mod events;
 mod fault_input;
 mod fault_kinds;
 mod faults;
 mod groups;
+mod journal;
 mod listing;
 mod logistics;
 mod openplat;
+mod order;
+mod order_check;
 mod presets;
 mod prices;
 mod request;
+mod shanghai;
 mod stock;
 mod throttle;
 mod tokens;
 mod world;
+mod ylh;
 
 /// The open platform's client id.
 pub const CLIENT_ID: &str = "sandbox";
 /// The open platform's client secret.
 pub const CLIENT_SECRET: &str = "sandbox";
-/// The password of every customer.
+/// The order system's client id.
+pub const YLH_CLIENT_ID: &str = "sandbox";
+/// The order system's user.
+pub const YLH_USERNAME: &str = "sandbox";
+/// The password of every customer, and of the order system's client and user.
 pub const PASSWORD: &str = "sandbox";
 /// The two sellers, as sold-to codes (售达方).
 pub const CUSTOMER_CODES: [&str; 2] = ["8800000001", "8800000002"];
+
+/// The state file of a stand-in of a process, when none is named.
+pub const DEFAULT_STATE: &str = "haier-sandbox.db";
 
 /// How long calls in progress have to end by themselves, and then again to notice that they were cut.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -87,7 +102,7 @@ pub struct Options {
     pub envelope: bool,
     /// The faults switched on from the start.
     pub faults: Preset,
-    /// The file that keeps changes of the catalogue over a restart.
+    /// The file that keeps orders and changes of the catalogue over a restart.
     pub state: Option<PathBuf>,
 }
 
@@ -151,8 +166,8 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
-    /// The state file is there but is damaged or cannot be read.
-    #[error("the sandbox cannot read its state file {}", path.display())]
+    /// The state file cannot be opened, is damaged, or is in use.
+    #[error("the sandbox cannot use its state file {}", path.display())]
     State {
         /// The file.
         path: PathBuf,
@@ -168,6 +183,7 @@ pub struct Sandbox {
     stopping: CancellationToken,
     closing: CancellationToken,
     server: Option<JoinHandle<io::Result<()>>>,
+    journal: Arc<Journal>,
 }
 
 /// Starts a stand-in; it answers when this returns.
@@ -179,6 +195,7 @@ pub async fn start(options: Options) -> Result<Sandbox, StartError> {
     let listener = TcpListener::bind(options.addr).await.map_err(listen)?;
     let addr = listener.local_addr().map_err(listen)?;
     let stopping = CancellationToken::new();
+    let journal = Arc::clone(&world.journal);
     let server = axum::serve(
         Door { listener, closing: closing.clone() },
         router(Arc::new(world)).into_make_service_with_connect_info::<Scissors>(),
@@ -186,7 +203,7 @@ pub async fn start(options: Options) -> Result<Sandbox, StartError> {
     .with_graceful_shutdown(stopping.clone().cancelled_owned());
     let server = tokio::spawn(server.into_future());
     tracing::info!(%addr, products = options.products, seed = options.seed, "the sandbox listens");
-    Ok(Sandbox { addr, stopping, closing, server: Some(server) })
+    Ok(Sandbox { addr, stopping, closing, server: Some(server), journal })
 }
 
 impl Sandbox {
@@ -204,13 +221,13 @@ impl Sandbox {
     pub async fn stop(mut self) {
         let Some(mut server) = self.server.take() else { return };
         self.stopping.cancel();
-        if tokio::time::timeout(PATIENCE, &mut server).await.is_ok() {
-            return;
-        }
+        let ended = tokio::time::timeout(PATIENCE, &mut server).await.is_ok();
         self.closing.cancel();
-        if tokio::time::timeout(PATIENCE, &mut server).await.is_err() {
+        if !ended && tokio::time::timeout(PATIENCE, &mut server).await.is_err() {
             server.abort();
         }
+        // Whoever starts one next may want the same file.
+        self.journal.closed().await;
     }
 }
 
@@ -226,7 +243,7 @@ fn router(world: Arc<World>) -> Router {
     for endpoint in Endpoint::ALL {
         for path in endpoint.paths() {
             router = router.route(
-                path,
+                &path,
                 post(
                     move |State(world): State<Arc<World>>,
                           ConnectInfo(scissors): ConnectInfo<Scissors>,

@@ -194,7 +194,9 @@ impl ServeSandboxArgs {
 pub(super) async fn run(args: SandboxArgs, console: &mut Console) -> Result<u8, Failure> {
     telemetry::init(LogFormat::Text, "info").map_err(anyhow::Error::from)?;
     let (products, seed) = (args.products, args.seed);
-    let sandbox = sandbox::start(args.into()).await.map_err(anyhow::Error::from)?;
+    let mut options = Options::from(args);
+    options.state.get_or_insert_with(|| sandbox::DEFAULT_STATE.into());
+    let sandbox = sandbox::start(options).await.map_err(anyhow::Error::from)?;
     let told = tell(&sandbox, products, seed, console);
     if told.is_ok() {
         termination().await.map_err(anyhow::Error::from)?;

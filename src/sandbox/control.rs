@@ -26,12 +26,17 @@ pub(super) fn routes() -> Router<Arc<World>> {
     Router::new()
         .route("/_sandbox/stats", get(stats))
         .route("/_sandbox/catalogue", get(show_product).post(change_catalogue))
+        .route("/_sandbox/orders", get(list_orders))
         .route("/_sandbox/faults", get(list_faults).post(append_faults).delete(clear_faults))
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
 async fn stats(State(world): State<Arc<World>>) -> Response<Body> {
     reply(Ok(world.throttle.stats()))
+}
+
+async fn list_orders(State(world): State<Arc<World>>) -> Response<Body> {
+    reply(Ok(world.book.shown()))
 }
 
 async fn list_faults(State(world): State<Arc<World>>) -> Response<Body> {

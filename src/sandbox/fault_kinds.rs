@@ -100,7 +100,7 @@ pub(super) const KINDS: &[Row] = &[
         "unauthorized",
         Stage::Instead,
         ANY,
-        "401, and that token is void; on H0 only if named; with after_calls only a token that has served so many calls",
+        "401, and that token is void; on H0 and Y0 only if named; with after_calls only a token that has served so many calls",
     ),
     row(Kind::Forbidden, "forbidden", Stage::Instead, ANY, "403"),
     row(Kind::NotFound, "not_found", Stage::Instead, ANY, "404"),

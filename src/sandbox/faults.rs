@@ -155,7 +155,7 @@ impl Fault {
             // Unasked, a token call is never answered 401: a test that means "in mid-run" would get "at the start".
             None => {
                 row.endpoints.contains(&asked.endpoint)
-                    && !(self.kind == Kind::Unauthorized && asked.endpoint == Endpoint::Token)
+                    && !(self.kind == Kind::Unauthorized && asked.endpoint.is_token())
             }
         };
         let product = self.product_code.as_ref().is_none_or(|code| {
