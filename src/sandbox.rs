@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 
 use connection::{Door, Scissors};
 use endpoint::Endpoint;
-use journal::Journal;
 use world::World;
 
 pub use presets::Preset;
@@ -29,6 +28,9 @@ mod answer;
 mod balance;
 mod book;
 mod call;
+mod callback_note;
+mod callback_sign;
+mod callbacks;
 mod catalogue;
 mod catalogue_change;
 mod changes;
@@ -39,6 +41,7 @@ mod damage;
 mod decimal;
 mod dice;
 mod endpoint;
+mod errands;
 mod events;
 mod fault_input;
 mod fault_kinds;
@@ -50,6 +53,8 @@ mod logistics;
 mod openplat;
 mod order;
 mod order_check;
+mod order_control;
+mod order_papers;
 mod presets;
 mod prices;
 mod request;
@@ -72,6 +77,11 @@ pub const YLH_USERNAME: &str = "sandbox";
 pub const PASSWORD: &str = "sandbox";
 /// The two sellers, as sold-to codes (售达方).
 pub const CUSTOMER_CODES: [&str; 2] = ["8800000001", "8800000002"];
+
+/// The apps that speak to the two sellers by callback.
+pub const CALLBACK_APPS: [&str; 2] = ["sandbox-app", "sandbox-app-2"];
+/// The secret that both sign with.
+pub const CALLBACK_SECRET: &str = "sandbox-callback-secret";
 
 /// The state file of a stand-in of a process, when none is named.
 pub const DEFAULT_STATE: &str = "haier-sandbox.db";
@@ -104,6 +114,14 @@ pub struct Options {
     pub faults: Preset,
     /// The file that keeps orders and changes of the catalogue over a restart.
     pub state: Option<PathBuf>,
+    /// Where the order system sends its callbacks; `None`: nowhere, and then none is made.
+    pub callback_url: Option<String>,
+    /// How long after it is decided a callback is sent.
+    pub callback_delay: Duration,
+    /// What callbacks call `PlatformOrderNo`.
+    pub callback_order_key: CallbackOrderKey,
+    /// Callbacks have a JSON body rather than a form.
+    pub callback_json: bool,
 }
 
 impl Default for Options {
@@ -120,6 +138,10 @@ impl Default for Options {
             envelope: false,
             faults: Preset::None,
             state: None,
+            callback_url: None,
+            callback_delay: Duration::from_secs(1),
+            callback_order_key: CallbackOrderKey::SoId,
+            callback_json: false,
         }
     }
 }
@@ -154,6 +176,27 @@ impl fmt::Display for StockShape {
     }
 }
 
+/// The number of ours that a callback names an order by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallbackOrderKey {
+    /// The sub-order's `soId`.
+    SoId,
+    /// The platform's `onlineNo`, which several sub-orders may share.
+    OnlineNo,
+}
+
+impl FromStr for CallbackOrderKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "so_id" => Ok(Self::SoId),
+            "online_no" => Ok(Self::OnlineNo),
+            _ => Err(format!("order key {text:?} is unknown, allowed are so_id and online_no")),
+        }
+    }
+}
+
 /// Why the stand-in did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -177,13 +220,13 @@ pub enum StartError {
 }
 
 /// A running stand-in. Dropped, it stops without waiting.
-#[derive(Debug)]
 pub struct Sandbox {
     addr: SocketAddr,
     stopping: CancellationToken,
     closing: CancellationToken,
     server: Option<JoinHandle<io::Result<()>>>,
-    journal: Arc<Journal>,
+    world: Arc<World>,
+    errands: JoinHandle<()>,
 }
 
 /// Starts a stand-in; it answers when this returns.
@@ -195,15 +238,16 @@ pub async fn start(options: Options) -> Result<Sandbox, StartError> {
     let listener = TcpListener::bind(options.addr).await.map_err(listen)?;
     let addr = listener.local_addr().map_err(listen)?;
     let stopping = CancellationToken::new();
-    let journal = Arc::clone(&world.journal);
+    let world = Arc::new(world);
+    let errands = tokio::spawn(errands::run(Arc::clone(&world)));
     let server = axum::serve(
         Door { listener, closing: closing.clone() },
-        router(Arc::new(world)).into_make_service_with_connect_info::<Scissors>(),
+        router(Arc::clone(&world)).into_make_service_with_connect_info::<Scissors>(),
     )
     .with_graceful_shutdown(stopping.clone().cancelled_owned());
     let server = tokio::spawn(server.into_future());
     tracing::info!(%addr, products = options.products, seed = options.seed, "the sandbox listens");
-    Ok(Sandbox { addr, stopping, closing, server: Some(server), journal })
+    Ok(Sandbox { addr, stopping, closing, server: Some(server), world, errands })
 }
 
 impl Sandbox {
@@ -217,6 +261,11 @@ impl Sandbox {
         format!("http://{}", self.addr)
     }
 
+    /// Sends callbacks there from now on.
+    pub fn call_back_at(&self, url: String) {
+        self.world.callbacks.set_url(Some(url));
+    }
+
     /// Stops: calls in progress get a moment to end, then their connections are cut. Takes less than a second.
     pub async fn stop(mut self) {
         let Some(mut server) = self.server.take() else { return };
@@ -227,7 +276,14 @@ impl Sandbox {
             server.abort();
         }
         // Whoever starts one next may want the same file.
-        self.journal.closed().await;
+        self.world.journal.closed().await;
+        let _ = (&mut self.errands).await;
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox").field("addr", &self.addr).finish_non_exhaustive()
     }
 }
 
@@ -239,7 +295,7 @@ impl Drop for Sandbox {
 }
 
 fn router(world: Arc<World>) -> Router {
-    let mut router = Router::new().merge(control::routes());
+    let mut router = Router::new().merge(control::routes()).merge(order_control::routes());
     for endpoint in Endpoint::ALL {
         for path in endpoint.paths() {
             router = router.route(

@@ -77,13 +77,7 @@ async fn serve(world: &World, incoming: Incoming) -> Response<Body> {
     }
     match plan.instead {
         None => {}
-        Some(Kind::Hang) => {
-            match plan.hang {
-                Some(time) => world.wait(tokio::time::sleep(time)).await,
-                None => world.wait(pending()).await,
-            }
-            scissors.cut();
-        }
+        Some(Kind::Hang) => hang(world, &plan, &scissors).await,
         Some(Kind::ResetBefore) => scissors.cut(),
         Some(Kind::Unauthorized) => token.into_iter().for_each(|token| tokens.revoke(token)),
         Some(_) => {}
@@ -95,17 +89,31 @@ async fn serve(world: &World, incoming: Incoming) -> Response<Body> {
         Err(refusal) => Err(refusal),
         Ok(fields) => match endpoint {
             Endpoint::YlhToken => ylh::token(world, &headers, &fields),
-            _ if endpoint.system() == System::Ylh => ylh::answer(world, endpoint, &fields, arrival).await,
+            _ if endpoint.system() == System::Ylh => {
+                ylh::answer(world, endpoint, &fields, &plan, arrival).await
+            }
             _ => openplat::answer(world, endpoint, &fields),
         },
     };
-    if plan.sending == Some(Kind::LostAnswer) {
-        scissors.cut();
+    match plan.sending {
+        Some(Kind::LostAnswer | Kind::BookedLate) => scissors.cut(),
+        // What was refused was not done, and is said.
+        Some(Kind::BookedThenError) if answer.is_ok() => return instead(Kind::BookedThenError),
+        Some(Kind::BookedThenHang) if answer.is_ok() => hang(world, &plan, &scissors).await,
+        _ => {}
     }
     match answer {
         Ok(answer) => deliver(world, endpoint, plan, answer),
         Err(refusal) => refused(endpoint, &refusal),
     }
+}
+
+async fn hang(world: &World, plan: &Plan, scissors: &Scissors) {
+    match plan.hang {
+        Some(time) => world.wait(tokio::time::sleep(time)).await,
+        None => world.wait(pending()).await,
+    }
+    scissors.cut();
 }
 
 fn fields(endpoint: Endpoint, headers: &HeaderMap, body: &[u8]) -> Result<Fields, Refusal> {

@@ -18,13 +18,11 @@ const HEADER: &[u8] = b"{\"haier_sandbox\":1}\n";
 const GROUP: usize = 10_000;
 
 /// Where events are kept; without a file they are not.
-#[derive(Debug)]
 pub(super) struct Journal {
     lines: Option<mpsc::UnboundedSender<Line>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
-#[derive(Debug)]
 struct Line {
     bytes: Vec<u8>,
     kept: oneshot::Sender<io::Result<()>>,

@@ -12,7 +12,7 @@ use super::shanghai;
 const SALT: u64 = 5;
 /// Beyond that many orders the memory starts anew; their parcels then set out again.
 const MAX_REMEMBERED: usize = 100_000;
-const COMPANIES: &[&str] = &["日日顺物流", "顺丰速运", "德邦快递", "京东物流"];
+pub(super) const COMPANIES: &[&str] = &["日日顺物流", "顺丰速运", "德邦快递", "京东物流"];
 const STEPS: &[(i64, &str)] = &[
     (0, "仓库已接单"),
     (60, "已出库"),

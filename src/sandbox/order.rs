@@ -4,13 +4,14 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::callback_note::Wishes;
 use super::dice::{Dice, hash};
 use super::shanghai;
 
 const SALT: u64 = 6;
 
 /// What a push asks for, once it was checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Push {
     pub(super) so_id: String,
@@ -19,15 +20,23 @@ pub(super) struct Push {
     pub(super) source_system: String,
     /// A decimal's text.
     pub(super) total_amt: String,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(super) distribution_time: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(super) install_time: Option<i64>,
+    #[serde(flatten)]
+    pub(super) times: Times,
     pub(super) items: Vec<Item>,
 }
 
+/// When an order is to be delivered and installed, in milliseconds since the epoch.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Times {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) distribution_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) install_time: Option<i64>,
+}
+
 /// One line, which is one unit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Item {
     pub(super) product_code: String,
@@ -36,7 +45,7 @@ pub(super) struct Item {
     pub(super) actual_price: String,
 }
 
-/// What the supplier has decided about an order.
+/// What the supplier has decided about an order; the callback that tells it may still be on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum OrderState {
@@ -57,6 +66,14 @@ pub(super) struct Order {
     pub(super) haier_order_no: String,
     pub(super) state: OrderState,
     pub(super) created_at: DateTime<Utc>,
+}
+
+/// A push that was cut off, and is booked all the same when it falls due, unless its `soId` is there by then.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Late {
+    pub(super) push: Push,
+    pub(super) wishes: Wishes,
+    pub(super) due: DateTime<Utc>,
 }
 
 impl Order {

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use serde_json::Value;
 
 use super::catalogue::Catalogue;
-use super::order::{Item, Push};
+use super::order::{Item, Push, Times};
 use super::request::{Fields, Refusal, bad};
 use super::{CUSTOMER_CODES, decimal, shanghai};
 
@@ -18,14 +18,14 @@ impl Problems {
         self.0.push(problem.to_string());
     }
 
-    fn check(&mut self, holds: bool, problem: impl Display) {
+    pub(super) fn check(&mut self, holds: bool, problem: impl Display) {
         if !holds {
             self.add(problem);
         }
     }
 
     /// A text that must be there; empty when it is not, which has been noted then.
-    fn text(&mut self, fields: &Fields, name: &str) -> String {
+    pub(super) fn text(&mut self, fields: &Fields, name: &str) -> String {
         match fields.text(name) {
             Ok(text) => text.to_owned(),
             Err(refusal) => {
@@ -41,8 +41,16 @@ impl Problems {
         self.check(right, format_args!("{name}应为字符串"));
     }
 
+    /// Both times an order may have.
+    pub(super) fn times(&mut self, fields: &Fields) -> Times {
+        Times {
+            distribution_time: self.end_of_day(fields, "distributionTime"),
+            install_time: self.end_of_day(fields, "installTime"),
+        }
+    }
+
     /// A time of the last second of a local day, if there is one.
-    pub(super) fn end_of_day(&mut self, fields: &Fields, name: &str) -> Option<i64> {
+    fn end_of_day(&mut self, fields: &Fields, name: &str) -> Option<i64> {
         let given = fields.get(name)?;
         let Some(millis) = given.as_i64().filter(|number| shanghai::is_millis(*number)) else {
             self.add(format_args!("{name}应为毫秒时间戳（13位整数）"));
@@ -103,9 +111,8 @@ pub(super) fn push(catalogue: &Catalogue, fields: &Fields) -> Result<Push, Refus
     problems.check(mobile.is_empty() || is_mobile(&mobile), "consigneeMobile应为11位手机号");
     let created = fields.get("createTime").and_then(Value::as_i64);
     problems.check(created.is_some_and(shanghai::is_millis), "createTime应为毫秒时间戳（13位整数）");
-    let distribution_time = problems.end_of_day(fields, "distributionTime");
-    let install_time = problems.end_of_day(fields, "installTime");
-    let together = distribution_time.is_some() && distribution_time == install_time;
+    let times = problems.times(fields);
+    let together = times.distribution_time.is_some() && times.distribution_time == times.install_time;
     problems.check(
         fields.get("deliveryInstall").and_then(Value::as_str)
             == Some(if together { "true" } else { "false" }),
@@ -119,8 +126,7 @@ pub(super) fn push(catalogue: &Catalogue, fields: &Fields) -> Result<Push, Refus
         source_system: problems.text(fields, "sourceSystem"),
         seller_code,
         total_amt: decimal::to_text(total),
-        distribution_time,
-        install_time,
+        times,
         items: items.into_iter().map(|line| line.item).collect(),
     };
     problems.end().map(|()| push)

@@ -88,10 +88,14 @@ impl Fields {
 
     /// Distinct codes in the order asked; `None` when the field is absent.
     pub(super) fn codes(&self, name: &str) -> Result<Option<Vec<String>>, Refusal> {
+        self.codes_up_to(name, MAX_CODES)
+    }
+
+    fn codes_up_to(&self, name: &str, most: usize) -> Result<Option<Vec<String>>, Refusal> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let list = value.as_array().ok_or_else(|| bad(format!("参数错误：{name}应为数组")))?;
-        if list.is_empty() || list.len() > MAX_CODES {
-            return Err(bad(format!("参数错误：{name}应为1到{MAX_CODES}个，实际{}个", list.len())));
+        if list.is_empty() || list.len() > most {
+            return Err(bad(format!("参数错误：{name}应为1到{most}个，实际{}个", list.len())));
         }
         let mut codes = Vec::with_capacity(list.len());
         for code in list {
@@ -101,6 +105,11 @@ impl Fields {
             }
         }
         Ok(Some(codes))
+    }
+
+    /// The distinct texts of a bare list, in the order asked.
+    pub(super) fn list(&self, most: usize) -> Result<Vec<String>, Refusal> {
+        self.codes_up_to(LIST, most).map(Option::unwrap_or_default)
     }
 
     /// The product codes a call carries, well-formed or not: what faults look at before anything is checked.

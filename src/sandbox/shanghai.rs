@@ -22,6 +22,11 @@ pub(super) fn text(at: DateTime<Utc>) -> String {
     local(at).format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// `yyyyMMddHHmmss`
+pub(super) fn stamp(at: DateTime<Utc>) -> String {
+    local(at).format("%Y%m%d%H%M%S").to_string()
+}
+
 /// Whether a number can be milliseconds since the epoch rather than seconds.
 pub(super) fn is_millis(number: i64) -> bool {
     MILLIS.contains(&number)
@@ -46,7 +51,7 @@ mod tests {
             !is_end_of_day(end - 1) && !is_end_of_day(end + 1_000) && !is_end_of_day(end + 8 * 3_600_000)
         );
         let at = DateTime::from_timestamp_millis(end).unwrap();
-        assert_eq!(text(at), "2026-01-01 23:59:59");
+        assert_eq!((text(at).as_str(), stamp(at).as_str()), ("2026-01-01 23:59:59", "20260101235959"));
         assert!(is_millis(end) && !is_millis(end / 1_000));
     }
 }
