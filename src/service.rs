@@ -29,9 +29,6 @@ use crate::{
     workers,
 };
 
-/// File of the sandbox's changes when none is named.
-const SANDBOX_STATE: &str = "haier-sandbox.db";
-
 /// Runs the service until Ctrl-C or SIGTERM, and drains it.
 ///
 /// # Errors
@@ -226,8 +223,8 @@ async fn start_sandbox(settings: &Settings) -> anyhow::Result<Option<Sandbox>> {
 /// Beside an SQLite database, else in the working directory.
 fn default_sandbox_state(database: &DatabaseUrl) -> PathBuf {
     match database {
-        DatabaseUrl::Sqlite { path } => path.parent().unwrap_or(Path::new("")).join(SANDBOX_STATE),
-        DatabaseUrl::Postgres { .. } => PathBuf::from(SANDBOX_STATE),
+        DatabaseUrl::Sqlite { path } => path.parent().unwrap_or(Path::new("")).join(sandbox::DEFAULT_STATE),
+        DatabaseUrl::Postgres { .. } => PathBuf::from(sandbox::DEFAULT_STATE),
     }
 }
 
