@@ -43,6 +43,34 @@ pub enum Error {
         /// Id of that run's log.
         sync_log_id: i64,
     },
+    /// There is one of this name already.
+    #[error("{what} {key} exists already{remedy}")]
+    AlreadyExists {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its key.
+        key: String,
+        /// What to do instead, behind a separator; may be empty.
+        remedy: &'static str,
+    },
+    /// It was changed since the caller read it.
+    #[error(
+        "{what} {key} was changed since it was read: read it again, and make the change on what it is now"
+    )]
+    EtagMismatch {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its key.
+        key: String,
+    },
+    /// The account is the one in use.
+    #[error(
+        "the account {name} is the active one: activate another one, or deactivate it, before it is deleted"
+    )]
+    AccountActive {
+        /// Its name.
+        name: String,
+    },
     /// There is no upstream account.
     #[error(
         "no upstream account is configured: set HAIER_CLIENT_ID, HAIER_CLIENT_SECRET, HAIER_BASE_URL, \
@@ -58,6 +86,18 @@ pub enum Error {
     OrdersNotConfigured {
         /// Name of the account.
         account: String,
+    },
+    /// There is no key, and what was asked for needs one.
+    #[error(
+        "there is no key to seal secrets with: make one by `haier-integration keys generate FILE`, name the file by --key-file \
+         or HAIER_INTEGRATION_KEY_FILE, and start the service again"
+    )]
+    NoKey,
+    /// A key that sealed something is not among those given.
+    #[error("{detail}")]
+    MissingKey {
+        /// Which key, of what, and what to do.
+        detail: String,
     },
     /// Haier refused, failed or did not answer.
     #[error("{detail}")]
@@ -100,7 +140,11 @@ impl Error {
             Self::UnknownCode { .. } => Reason::UnknownCode,
             Self::NothingToRetry { .. } => Reason::NothingToRetry,
             Self::RunInProgress { .. } => Reason::RunInProgress,
+            Self::AlreadyExists { .. } => Reason::AlreadyExists,
+            Self::EtagMismatch { .. } => Reason::EtagMismatch,
+            Self::AccountActive { .. } => Reason::AccountActive,
             Self::NotConfigured | Self::OrdersNotConfigured { .. } => Reason::NotConfigured,
+            Self::NoKey | Self::MissingKey { .. } => Reason::NoKey,
             Self::Upstream { reason, .. } => *reason,
             Self::DeadlineExceeded => Reason::RequestTimeout,
             Self::StoreUnavailable(_) => Reason::StoreUnavailable,

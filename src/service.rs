@@ -1,6 +1,7 @@
 //! Joins the rooms into a running service: opens the database, starts servers and workers, and drains them at the end.
 
 mod announce;
+mod keys;
 mod recorder;
 mod sandbox_account;
 mod upstream;
@@ -22,7 +23,7 @@ use upstream::Opener;
 use crate::{
     app::{App, GivenAccount, Parts, RunSettings, SystemClock},
     config::{DatabaseUrl, Settings},
-    domain::clock::Clock,
+    domain::{accounts::AccountRules, clock::Clock},
     grpc, http,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
@@ -94,10 +95,25 @@ impl Service {
         let clock = Arc::new(SystemClock::new());
         let process = rand::random::<u16>();
         let opener = Box::new(Opener::new(&settings, store.clone(), process, clock.clone()));
+        let account_rules = AccountRules {
+            allow_plain_http: settings.allow_plain_http,
+            allow_private_hosts: settings.allow_private_hosts || settings.sandbox.is_some(),
+        };
+        let key_ring = keys::open(&settings, clock.now())?;
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
-        let app =
-            App::new(Parts { store, clock: clock.clone(), opener, given, runs, process, host, version });
+        let app = App::new(Parts {
+            store,
+            clock: clock.clone(),
+            opener,
+            given,
+            key_ring,
+            account_rules,
+            runs,
+            process,
+            host,
+            version,
+        });
         workers::housekeeping::set_clock(&app, &clock).await;
         app.store().ensure_partitions(clock.now()).await?;
         app.check_database(settings.database_wait).await;
@@ -119,6 +135,7 @@ impl Service {
             tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
             tokio::spawn(workers::housekeeping::run(Arc::clone(&app), clock)),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
+            tokio::spawn(workers::key_file::run(Arc::clone(&app))),
         ];
         Ok(Self { app, grpc_addr, http_addr, sandbox, settings, grpc, http, http_stop, workers })
     }

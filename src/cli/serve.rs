@@ -38,6 +38,12 @@ pub(super) struct ServeArgs {
     /// names, than in the process list.
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
+    /// A file with the keys that seal secrets in the database; `keys generate FILE` makes one
+    ///
+    /// Without it what needs a key is refused (NO_KEY): stored accounts and orders. With --sandbox one is made beside the
+    /// database. The file is read again when it changes. [default: none]
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<String>,
     /// Apply missing migrations first [default: on SQLite always, on PostgreSQL not]
     #[arg(long)]
     migrate: bool,
@@ -47,6 +53,9 @@ pub(super) struct ServeArgs {
     /// The same to Haier's order system [default: 100]
     #[arg(long, value_name = "N")]
     order_rate: Option<String>,
+    /// Let accounts that come by RPC name hosts of this machine and of private networks [default: only with --sandbox]
+    #[arg(long)]
+    allow_private_hosts: bool,
     /// A TOML file with settings [env: HAIER_INTEGRATION_CONFIG] [default: none]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -66,7 +75,9 @@ impl ServeArgs {
             ("grpc_addr", self.grpc_addr),
             ("http_addr", self.http_addr),
             ("database_url", self.database_url),
+            ("key_file", self.key_file),
             ("migrate", self.migrate.then(|| "true".to_owned())),
+            ("allow_private_hosts", self.allow_private_hosts.then(|| "true".to_owned())),
             ("upstream_rate", self.upstream_rate),
             ("order_rate", self.order_rate),
             ("log_format", self.log_format),
