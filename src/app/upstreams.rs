@@ -180,6 +180,13 @@ impl Upstreams {
         Ok(haier)
     }
 
+    /// Clients that nobody else gets.
+    pub(super) fn open_apart(&self, account: Account) -> Result<Haier> {
+        let haier = self.opener.open(account)?;
+        haier.set_pauses(&self.lock().pauses);
+        Ok(haier)
+    }
+
     /// Holds the calls of every client back by these pauses, those of later ones too; all others pass again.
     pub(super) fn set_pauses(&self, in_force: &[Pause]) {
         let mut clients = self.lock();

@@ -74,6 +74,14 @@ impl Openplat {
         self.caller.token(call).await.map(drop)
     }
 
+    /// Authenticates for real, once, whatever token is at hand.
+    ///
+    /// # Errors
+    /// When Haier refuses or does not answer.
+    pub async fn log_in(&self) -> Result<()> {
+        self.caller.log_in().await
+    }
+
     /// H1 for up to 20 codes.
     ///
     /// # Errors

@@ -77,6 +77,14 @@ impl Ylh {
         self.caller.token(call).await.map(drop)
     }
 
+    /// Authenticates for real, once, whatever token is at hand.
+    ///
+    /// # Errors
+    /// When Haier refuses or does not answer.
+    pub async fn log_in(&self) -> Result<()> {
+        self.caller.log_in().await
+    }
+
     /// Y1 with exactly these bytes.
     ///
     /// # Errors
