@@ -246,7 +246,6 @@ async fn a_send_that_hangs_or_whose_caller_leaves_is_in_doubt() {
 #[tokio::test]
 async fn what_no_connection_took_was_not_sent() {
     let mut orders = Orders::start().await;
-    // Of the token, the port that nobody listens at is another one: a call fails by itself.
     orders.number("S-1").await;
     for round in 0..5 {
         orders.haier.go().await;
