@@ -133,7 +133,7 @@ impl Caller {
             let authorization = self.site.login.authorization(&token).map_err(|_| {
                 Error::new(Reason::MalformedAnswer, "the token holds characters that no header may hold")
             })?;
-            let (bytes, begun) = Outgoing::new(body.clone());
+            let (bytes, begun) = Outgoing::body(body.clone());
             let request = self.http.post(self.site.url(endpoint)).header(AUTHORIZATION, authorization);
             let request = request.header(CONTENT_TYPE, "application/json").body(bytes);
             let answer = self.send(permit, endpoint, request, Some(&token.value), call, reading).await;

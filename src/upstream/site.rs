@@ -32,9 +32,9 @@ pub(super) struct Site {
 /// How one logs in.
 pub(super) enum Login {
     /// The open platform's way: a client, and a header as the account wants it.
-    Client(Account),
+    Client(Box<Account>),
     /// The order system's way: a user of a client, and a header as the token's answer wants it.
-    User(YlhAccount),
+    User(Box<YlhAccount>),
 }
 
 impl Site {
@@ -45,7 +45,7 @@ impl Site {
             key: account_key(account),
             base_url: account.base_url.clone(),
             service_suffix: String::new(),
-            login: Login::Client(account.clone()),
+            login: Login::Client(Box::new(account.clone())),
         }
     }
 
@@ -56,7 +56,7 @@ impl Site {
             key: ylh_account_key(account),
             base_url: account.base_url.clone(),
             service_suffix: account.service_suffix.clone(),
-            login: Login::User(account.clone()),
+            login: Login::User(Box::new(account.clone())),
         }
     }
 
@@ -144,7 +144,7 @@ impl Login {
     }
 
     /// The secret that all holders of the account know.
-    pub(super) const fn client_secret(&self) -> &SecretString {
+    pub(super) fn client_secret(&self) -> &SecretString {
         match self {
             Self::Client(account) => &account.client_secret,
             Self::User(account) => &account.client_secret,

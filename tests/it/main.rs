@@ -16,6 +16,7 @@ mod harsh;
 mod keys;
 mod layering;
 mod live;
+mod order_calls;
 mod outages;
 mod policy;
 #[cfg(target_os = "linux")]

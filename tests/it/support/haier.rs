@@ -58,7 +58,7 @@ pub(crate) struct Price {
 }
 
 impl Haier {
-    pub(super) async fn start(options: Options) -> Self {
+    pub(crate) async fn start(options: Options) -> Self {
         let sandbox = start(options.clone()).await.unwrap();
         let haier = Self::at(sandbox.base_url());
         let options = Options { addr: sandbox.addr(), ..options };
@@ -169,6 +169,11 @@ impl Haier {
     pub(crate) async fn show(&self, code: &str) -> Shown {
         let path = format!("catalogue?productCode={code}");
         serde_json::from_str(&self.control(Method::GET, &path, &json!(null)).await).unwrap()
+    }
+
+    /// The order system's book.
+    pub(crate) async fn orders(&self) -> Value {
+        serde_json::from_str(&self.control(Method::GET, "orders", &json!(null)).await).unwrap()
     }
 
     pub(crate) async fn stats(&self) -> Value {
