@@ -359,6 +359,8 @@ async fn an_order_is_booked_though_nobody_was_told() {
         let error = ylh.post(Y1, &ylh.order(so_id)).send().await.unwrap_err();
         assert!(error.is_request() && !error.is_timeout(), "{fault}: {error:?}");
     }
+    ylh.haier.fault(&json!({ "kind": "server_error", "so_id": "SO-1" })).await;
+    refused(&ylh.push(&ylh.order("SO-2")).await, 409);
     // Whoever hangs up while his order is on its way has ordered all the same.
     ylh.haier.fault(&json!({ "kind": "latency", "delay_ms": 300 })).await;
     let timed_out = ylh.post(Y1, &ylh.order("SO-4")).timeout(Duration::from_millis(100)).send().await;
@@ -375,7 +377,7 @@ async fn what_was_not_acted_on_is_counted_and_not_booked() {
     let ylh = Ylh::start().await;
     for (fault, status) in [
         (json!({ "kind": "reset_before" }), 0),
-        (json!({ "kind": "server_error" }), 500),
+        (json!({ "kind": "server_error", "so_id": "SO-1" }), 500),
         (json!({ "kind": "html", "endpoint": "Y1" }), 200),
         (json!({ "kind": "error_body" }), 200),
         (json!({ "kind": "throttled" }), 429),
