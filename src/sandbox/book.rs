@@ -44,7 +44,7 @@ pub(super) struct Done {
     pub(super) keeping: Keeping,
 }
 
-/// What the order is stands in the way of what was asked. One may say so only once what was recorded before is on disk.
+/// What the order is stands in the way of what was asked. One may say so only once everything so far is on disk.
 pub(super) struct Conflict(pub(super) OrderState);
 
 impl Book {
@@ -67,10 +67,10 @@ impl Book {
         keeping
     }
 
-    /// Counts a push that arrived.
-    pub(super) fn received(&self, so_id: &str, body: &[u8]) -> Keeping {
+    /// Counts a push that arrived. Nobody waits for the disk: whatever is answered to it is recorded behind it.
+    pub(super) fn received(&self, so_id: &str, body: &[u8]) {
         let body = body.iter().fold(body.len() as u64, |sum, byte| mix(sum ^ u64::from(*byte)));
-        self.record(&mut self.pages(), Event::Received { so_id: so_id.to_owned(), body })
+        let _ = self.record(&mut self.pages(), Event::Received { so_id: so_id.to_owned(), body });
     }
 
     /// Books a push, unless its `soId` is there already, whatever its content and its seller.

@@ -59,7 +59,9 @@ async fn serve(world: &World, incoming: Incoming) -> Response<Body> {
     // Before anything can go wrong with it, so that a test can count what its client sent.
     let asked = Mentioned::new(endpoint, fields.as_ref().ok());
     let pushed = asked.so_id.as_deref().filter(|_| endpoint == Endpoint::CreateOrder);
-    let arrival = pushed.map(|so_id| world.book.received(so_id, &body));
+    if let Some(so_id) = pushed {
+        world.book.received(so_id, &body);
+    }
     if !admitted {
         return throttled();
     }
@@ -90,9 +92,7 @@ async fn serve(world: &World, incoming: Incoming) -> Response<Body> {
         Err(refusal) => Err(refusal),
         Ok(fields) => match endpoint {
             Endpoint::YlhToken => ylh::token(world, &headers, &fields),
-            _ if endpoint.system() == System::Ylh => {
-                ylh::answer(world, endpoint, &fields, &plan, arrival).await
-            }
+            _ if endpoint.system() == System::Ylh => ylh::answer(world, endpoint, &fields, &plan).await,
             _ => openplat::answer(world, endpoint, &fields),
         },
     };
