@@ -44,9 +44,8 @@ pub(super) struct Done {
     pub(super) keeping: Keeping,
 }
 
-/// The order stands in the way of what was asked. Having read it, one may say so only once what was recorded before is on
-/// disk.
-pub(super) struct Conflict(pub(super) Order);
+/// What the order is stands in the way of what was asked. One may say so only once everything so far is on disk.
+pub(super) struct Conflict(pub(super) OrderState);
 
 impl Book {
     pub(super) fn new(seed: u64, journal: Arc<Journal>) -> Self {
@@ -68,10 +67,10 @@ impl Book {
         keeping
     }
 
-    /// Counts a push that arrived.
-    pub(super) fn received(&self, so_id: &str, body: &[u8]) -> Keeping {
+    /// Counts a push that arrived. Nobody waits for the disk: whatever is answered to it is recorded behind it.
+    pub(super) fn received(&self, so_id: &str, body: &[u8]) {
         let body = body.iter().fold(body.len() as u64, |sum, byte| mix(sum ^ u64::from(*byte)));
-        self.record(&mut self.pages(), Event::Received { so_id: so_id.to_owned(), body })
+        let _ = self.record(&mut self.pages(), Event::Received { so_id: so_id.to_owned(), body });
     }
 
     /// Books a push, unless its `soId` is there already, whatever its content and its seller.
@@ -83,7 +82,7 @@ impl Book {
     ) -> Result<Done, Conflict> {
         let mut pages = self.pages();
         if let Some(order) = pages.find(&push.so_id) {
-            return Err(Conflict(order.clone()));
+            return Err(Conflict(order.state));
         }
         let order = Order::new(push, state, self.seed, pages.orders.len() + 1, shanghai::now());
         let note = note(&order);
@@ -117,7 +116,7 @@ impl Book {
         let mut pages = self.pages();
         let order = pages.find(so_id)?.clone();
         if matches!(order.state, OrderState::Cancelled | OrderState::Refused) {
-            return Some(Err(Conflict(order)));
+            return Some(Err(Conflict(order.state)));
         }
         let note = note(&order);
         let event = Event::Cancelled { so_id: so_id.to_owned(), accepted, note: note.clone() };
@@ -131,7 +130,7 @@ impl Book {
         let order = pages.find_number(retail_order_no)?;
         let order = Some(order).filter(|order| order.retail_order_no == retail_order_no)?.clone();
         if matches!(order.state, OrderState::Cancelled | OrderState::Refused) {
-            return Some(Err(Conflict(order)));
+            return Some(Err(Conflict(order.state)));
         }
         let event = Event::Rescheduled { so_id: order.push.so_id.clone(), times };
         let keeping = self.record(&mut pages, event);

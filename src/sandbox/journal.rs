@@ -63,14 +63,23 @@ impl Journal {
 
     /// Puts an event in line; they stand in the file in the order of these calls.
     pub(super) fn append(&self, event: &Event) -> Keeping {
+        match serde_json::to_vec(event) {
+            Ok(bytes) => self.put([bytes, b"\n".to_vec()].concat()),
+            Err(error) => Keeping(Err(error.into())),
+        }
+    }
+
+    /// Stands for everything that was put in line before.
+    pub(super) fn so_far(&self) -> Keeping {
+        self.put(Vec::new())
+    }
+
+    fn put(&self, bytes: Vec<u8>) -> Keeping {
         let Some(lines) = &self.lines else { return Keeping(Ok(None)) };
         let (kept, keeping) = oneshot::channel();
-        Keeping(serde_json::to_vec(event).map_err(io::Error::from).map(|mut bytes| {
-            bytes.push(b'\n');
-            // A writer that is gone drops what it would have answered by, which whoever waits sees.
-            let _ = lines.send(Line { bytes, kept });
-            Some(keeping)
-        }))
+        // A writer that is gone drops what it would have answered by, which whoever waits sees.
+        let _ = lines.send(Line { bytes, kept });
+        Keeping(Ok(Some(keeping)))
     }
 
     /// Waits until the writer has given the file up; it does so when the stand-in closes.
@@ -98,7 +107,10 @@ fn read(bytes: &[u8]) -> io::Result<(Vec<Event>, usize)> {
         return Ok((Vec::new(), 0));
     }
     let Some(body) = bytes.strip_prefix(HEADER) else {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no state file of a sandbox"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is no state file of a sandbox: name another one",
+        ));
     };
     let whole = body.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let lines = body[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -175,6 +187,7 @@ mod tests {
         let (journal, closing, so_ids) = received(&path).await;
         assert_eq!(so_ids, ["a", "b", "c"]);
         journal.append(&event("e")).done().await.unwrap();
+        journal.so_far().done().await.unwrap();
         closing.cancel();
         journal.closed().await;
         assert_eq!(received(&path).await.2, ["a", "b", "c", "e"]);
