@@ -1,6 +1,7 @@
 //! The use cases: a method each on [`App`], one file per resource. Joins the store and the upstream, which never see
 //! each other.
 
+mod audit;
 mod balances;
 mod clock;
 mod errors;
@@ -38,7 +39,7 @@ pub use tokens::StoredTokens;
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
-    domain::{clock::Clock, ids::IdGenerator, pauses::Pause},
+    domain::{callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
     error::{Error, Result},
     store::Store,
     upstream::Openplat,
@@ -47,8 +48,8 @@ use crate::{
 /// Who calls, and until when.
 #[derive(Debug, Clone)]
 pub struct Ctx {
-    /// Who calls, as far as it is known: the peer's address.
-    pub caller: String,
+    /// Who calls.
+    pub caller: Caller,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
 }
