@@ -1,6 +1,7 @@
 //! The use cases: a method each on [`App`], one file per resource. Joins the store and the upstream, which never see
 //! each other.
 
+mod api_tokens;
 mod audit;
 mod balances;
 mod clock;
@@ -26,9 +27,11 @@ mod tokens;
 use std::{sync::Arc, time::Instant};
 
 use chrono::TimeDelta;
+use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use api_tokens::NewToken;
 pub use clock::SystemClock;
 pub use prices::{LivePrices, PriceFailure};
 pub use products::FoundProducts;
@@ -39,6 +42,7 @@ pub use tokens::StoredTokens;
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
+    auth::Gate,
     domain::{callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
     error::{Error, Result},
     store::Store,
@@ -96,6 +100,10 @@ pub struct App {
     pauses: watch::Sender<Vec<Pause>>,
     /// Held while they are read and obeyed.
     pauses_reading: tokio::sync::Mutex<()>,
+    /// Knows callers by what they show.
+    gate: Gate,
+    /// Held while it learns the tokens.
+    tokens_reading: tokio::sync::Mutex<()>,
     /// Raised whenever a run commits something, so that watchers look again.
     committed: watch::Sender<u64>,
     /// Rung when there is a run to claim.
@@ -115,6 +123,8 @@ pub struct Parts {
     pub upstream: Option<Openplat>,
     /// How runs work.
     pub runs: RunSettings,
+    /// The admin token from outside.
+    pub admin_token: Option<SecretString>,
     /// A number of this process, for ids and leases.
     pub process: u16,
     /// Name of the machine, for a person to know this process by.
@@ -127,7 +137,7 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, upstream, runs, process, host, version } = parts;
+        let Parts { store, clock, upstream, runs, admin_token, process, host, version } = parts;
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
@@ -142,6 +152,8 @@ impl App {
             replica: replicas::Replica::new(name, version),
             pauses: watch::Sender::new(Vec::new()),
             pauses_reading: tokio::sync::Mutex::default(),
+            gate: Gate::new(admin_token.as_ref()),
+            tokens_reading: tokio::sync::Mutex::default(),
             committed: watch::Sender::new(0),
             wake: Notify::new(),
             stopping: CancellationToken::new(),

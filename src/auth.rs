@@ -6,4 +6,4 @@ pub mod rules;
 mod secret;
 
 pub use gate::{Bound, Gate, Refusal, Shown};
-pub use secret::{MIN_CHARS, NewSecret};
+pub use secret::NewSecret;

@@ -4,6 +4,7 @@
 //! never see each other. All of them speak `domain` and `error`. `service` joins the rooms; `cli` is the program.
 
 pub mod app;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod domain;

@@ -86,7 +86,8 @@ impl Service {
     /// # Errors
     /// When a port is taken, the database cannot be used, or the like.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
-        // First of all, so that no gauge is set before there is one.
+        grpc::check_rules()?;
+        // Before all that counts, so that no gauge is set before there is one.
         let metrics = recorder::install()?;
         let grpc_listener = listen(settings.grpc_addr, "gRPC", "--grpc-addr").await?;
         let http_listener = listen(settings.http_addr, "metrics and health", "--http-addr").await?;
@@ -99,10 +100,15 @@ impl Service {
         let upstream = account.map(open).transpose()?;
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
-        let app = App::new(Parts { store, clock: clock.clone(), upstream, runs, process, host, version });
+        let admin_token = settings.admin_token.clone();
+        let parts =
+            Parts { store, clock: clock.clone(), upstream, runs, admin_token, process, host, version };
+        let app = App::new(parts);
         workers::housekeeping::set_clock(&app, &clock).await;
         app.store().ensure_partitions(clock.now()).await?;
         app.check_database(settings.database_wait).await;
+        app.api_tokens_refresh().await?;
+        check_door(&app, &settings)?;
         // Before anything is sent: a pause outlives a restart.
         app.pauses_refresh().await?;
         app.sync_first_start().await?;
@@ -113,13 +119,16 @@ impl Service {
             // A sender that is gone means the same as one that has spoken.
             let _ = http_stopped.await;
         }));
-        let grpc = tokio::spawn(grpc::serve(Arc::clone(&app), grpc_listener, settings.default_deadline));
+        let options =
+            grpc::Options { default_deadline: settings.default_deadline, reflection: settings.reflection };
+        let grpc = tokio::spawn(grpc::serve(Arc::clone(&app), grpc_listener, options));
         let health_period = TimeDelta::from_std(settings.health_interval)?;
         let workers = vec![
             tokio::spawn(workers::sync_runner::run(Arc::clone(&app))),
             tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
             tokio::spawn(workers::housekeeping::run(Arc::clone(&app), clock)),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
+            tokio::spawn(workers::callers::run(Arc::clone(&app))),
         ];
         Ok(Self { app, grpc_addr, http_addr, sandbox, settings, grpc, http, http_stop, workers })
     }
@@ -165,6 +174,32 @@ impl Service {
             sandbox.stop().await;
         }
     }
+}
+
+/// While nobody needs a token, whoever reaches the port may do everything: nobody on another machine must, unless told so.
+fn check_door(app: &App, settings: &Settings) -> anyhow::Result<()> {
+    let addr = settings.grpc_addr;
+    match (app.is_open(), addr.ip().is_loopback(), settings.insecure) {
+        (false, ..) => {}
+        (true, true, _) => tracing::warn!(
+            "no token was ever made: whoever calls from this machine is an admin, until the first one is made by \
+             `haier-integration tokens create NAME --role admin`"
+        ),
+        (true, false, true) => tracing::warn!(
+            %addr,
+            "INSECURE: no token was ever made, and calls are taken from other machines: WHOEVER REACHES THIS PORT IS AN \
+             ADMIN, until the first token is made by `haier-integration tokens create NAME --role admin`"
+        ),
+        (true, false, false) => {
+            return Err(anyhow!(
+                "--grpc-addr {addr} can be reached from other machines, and no token was ever made, so that everybody \
+                 would be an admin: give an admin's token of at least 32 characters in HAIER_INTEGRATION_ADMIN_TOKEN or \
+                 --admin-token-file (`openssl rand -hex 32` makes one), or listen on 127.0.0.1 and make one by \
+                 `haier-integration tokens create NAME --role admin`, or say --insecure"
+            ));
+        }
+    }
+    Ok(())
 }
 
 async fn listen(addr: SocketAddr, what: &str, flag: &str) -> anyhow::Result<TcpListener> {

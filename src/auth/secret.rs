@@ -5,9 +5,6 @@ use ring::digest::{SHA256, digest};
 use secrecy::SecretString;
 use subtle::ConstantTimeEq as _;
 
-/// Least length of a token that comes from outside, in characters.
-pub const MIN_CHARS: usize = 32;
-
 const PREFIX: &str = "hi";
 
 /// SHA-256 of a token's text. The secret in it is random enough that no slower function is needed.

@@ -14,7 +14,7 @@ pub const ADMIN_TOKEN: &str = "admin-token";
 pub const MAX_NAME_CHARS: usize = 64;
 
 /// Name of a token, and of whoever calls with it: letters, digits, `.`, `-` and `_`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenName(String);
 
 impl TokenName {

@@ -30,7 +30,15 @@ pub(super) fn of(error: Error) -> Status {
             metadata.insert("sync_log_id".to_owned(), sync_log_id.to_string());
             (Code::Aborted, None)
         }
-        Error::NotConfigured | Error::NothingToRetry { .. } => (Code::FailedPrecondition, None),
+        Error::Unauthenticated { .. } => (Code::Unauthenticated, None),
+        Error::PermissionDenied { needed, .. } => {
+            metadata.insert("needed_role".to_owned(), needed.as_str().to_owned());
+            (Code::PermissionDenied, None)
+        }
+        Error::AlreadyExists { .. } => (Code::AlreadyExists, None),
+        Error::NotConfigured | Error::NothingToRetry { .. } | Error::LastAdmin { .. } => {
+            (Code::FailedPrecondition, None)
+        }
         Error::Upstream { reason, retry_after, .. } => of_upstream(*reason, *retry_after),
         Error::DeadlineExceeded => (Code::DeadlineExceeded, None),
         Error::StoreUnavailable(_) | Error::ShuttingDown => (Code::Unavailable, Some(OUTAGE_RETRY)),
@@ -44,6 +52,11 @@ pub(super) fn of(error: Error) -> Status {
         details.set_retry_info(Some(delay));
     }
     Status::with_error_details(code, error.to_string(), details)
+}
+
+/// The status of a call that names nothing that is served.
+pub(super) fn unknown_method(path: &str) -> Status {
+    Status::unimplemented(format!("{path} is served by nobody here; list what is by reflection"))
 }
 
 /// What a failed call to Haier is to our caller. Credentials are ours, not the caller's: never UNAUTHENTICATED.

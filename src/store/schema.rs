@@ -203,6 +203,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+    use super::super::instant::Instant;
+
+    api_tokens (id) {
+        id -> BigInt,
+        name -> Text,
+        role -> Text,
+        hash -> Binary,
+        created_at -> Instant,
+        created_by -> Text,
+        expires_at -> Nullable<Instant>,
+        revoked_at -> Nullable<Instant>,
+        last_used_at -> Nullable<Instant>,
+    }
+}
+
 diesel::joinable!(product_sync -> products (product_id));
 diesel::allow_tables_to_appear_in_same_query!(products, product_sync, product_prices, stock_levels);
 

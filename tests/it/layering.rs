@@ -13,8 +13,10 @@ fn may_use(room: &str) -> Option<&'static [&'static str]> {
     match room {
         "domain" | "sandbox" => Some(&[]),
         "error" | "store" | "upstream" => Some(&["domain"]),
-        "app" => Some(&["domain", "error", "store", "upstream"]),
-        "grpc" => Some(&["app", "domain", "error", "proto"]),
+        "auth" => Some(&["domain"]),
+        "app" => Some(&["auth", "domain", "error", "store", "upstream"]),
+        // Of `auth`, what a caller shows and the table of rules: who he is, `app` says.
+        "grpc" => Some(&["app", "auth", "domain", "error", "proto"]),
         "http" => Some(&["app", "domain", "error"]),
         "workers" => Some(&["app", "domain"]),
         _ => None,
