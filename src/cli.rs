@@ -4,6 +4,7 @@ use std::{future::Future, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+mod audit;
 mod balance;
 mod client;
 mod codes;
@@ -26,6 +27,7 @@ mod sync;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod upstream;
 
 use console::Console;
@@ -44,6 +46,8 @@ Examples:
   haier-integration logs                   what ran lately
   haier-integration products list          what the shop's copy holds
   haier-integration status                 how calls to Haier stand
+  haier-integration tokens list            who may call
+  haier-integration audit                  what operators changed
   haier-integration help sync              more about one command")]
 struct Cli {
     #[command(subcommand)]
@@ -62,6 +66,8 @@ enum Command {
     Balance(balance::BalanceArgs),
     Logistics(logistics::LogisticsArgs),
     Status(upstream::StatusArgs),
+    Tokens(tokens::TokensArgs),
+    Audit(audit::AuditArgs),
 }
 
 /// Reads the command line, runs the command, and tells an error as one line.
@@ -94,6 +100,8 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Balance(args) => block_on(&mut client, balance::run(args, console)),
         Command::Logistics(args) => block_on(&mut client, logistics::run(args, console)),
         Command::Status(args) => block_on(&mut client, upstream::run(args, console)),
+        Command::Tokens(args) => block_on(&mut client, tokens::run(args, console)),
+        Command::Audit(args) => block_on(&mut client, audit::run(args, console)),
     }
 }
 

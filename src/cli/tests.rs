@@ -27,7 +27,7 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
     let with_prefix = sandbox.replace("--", "--sandbox-");
     let serve = "--grpc-addr --http-addr --admin-token-file --insecure --reflection --database-url --migrate --upstream-rate --sandbox --config --log-format --log-level ";
     let client = "--server --token --output ";
-    let commands: [(&[&str], String); 15] = [
+    let commands: [(&[&str], String); 20] = [
         (&["serve"], format!("{serve}{with_prefix}")),
         (&["sandbox"], sandbox.to_owned()),
         (&["migrate"], "--database-url --config".to_owned()),
@@ -48,6 +48,11 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["status"], client.to_owned()),
         (&["status", "pause"], "--reason --until".to_owned()),
         (&["status", "resume"], String::new()),
+        (&["tokens"], client.to_owned()),
+        (&["tokens", "create"], "--role --expires".to_owned()),
+        (&["tokens", "list"], String::new()),
+        (&["tokens", "revoke"], String::new()),
+        (&["audit"], format!("{client}--by --action --subject --after --before --limit --page-token")),
     ];
     for (command, flags) in commands {
         let text = help(command);
