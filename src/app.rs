@@ -8,6 +8,7 @@ mod clock;
 mod errors;
 mod flights;
 pub mod health;
+mod keys;
 mod learning;
 mod live;
 mod logistics;
@@ -23,6 +24,7 @@ mod sync_logs;
 mod sync_run;
 mod sync_runs;
 mod tokens;
+mod upstreams;
 
 use std::{sync::Arc, time::Instant};
 
@@ -39,14 +41,15 @@ pub use replicas::{ReplicaStatus, UpstreamStatus};
 pub use slots::StoredLedger;
 pub use sync_runs::{Progress, SyncWatch};
 pub use tokens::StoredTokens;
+pub use upstreams::{GivenAccount, OpenUpstream};
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
     auth::Gate,
     domain::{callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
     error::{Error, Result},
+    keyring::KeyRing,
     store::Store,
-    upstream::Openplat,
 };
 
 /// Who calls, and until when.
@@ -87,7 +90,9 @@ pub struct App {
     store: Store,
     clock: Arc<dyn Clock>,
     ids: IdGenerator,
-    upstream: Option<Arc<Openplat>>,
+    upstreams: upstreams::Upstreams,
+    /// What seals and opens secrets. `None`: what needs it answers NO_KEY.
+    key_ring: Option<Arc<KeyRing>>,
     live: live::Live,
     learning: learning::Learning,
     recent: recent::Recent,
@@ -119,8 +124,12 @@ pub struct Parts {
     pub store: Store,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// The client of the open platform. `None`: no account.
-    pub upstream: Option<Openplat>,
+    /// Makes the clients of Haier.
+    pub opener: Box<dyn OpenUpstream>,
+    /// The account of the environment or of the sandbox.
+    pub given: GivenAccount,
+    /// What seals and opens secrets. `None`: no keys were given.
+    pub key_ring: Option<Arc<KeyRing>>,
     /// How runs work.
     pub runs: RunSettings,
     /// The admin token from outside.
@@ -137,13 +146,14 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, upstream, runs, admin_token, process, host, version } = parts;
+        let Parts { store, clock, opener, given, key_ring, runs, admin_token, process, host, version } = parts;
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
             clock,
             ids: IdGenerator::new(process),
-            upstream: upstream.map(Arc::new),
+            upstreams: upstreams::Upstreams::new(opener, given),
+            key_ring,
             live: live::Live::default(),
             learning: learning::Learning::default(),
             recent: recent::Recent::default(),

@@ -1,4 +1,5 @@
-//! The commands. `serve`, `sandbox` and `migrate` are the program itself; all others are clients of its gRPC interface.
+//! The commands. `serve`, `sandbox` and `migrate` are the program itself, as is what writes key files; all others are
+//! clients of its gRPC interface.
 
 use std::{future::Future, process::ExitCode};
 
@@ -11,6 +12,7 @@ mod codes;
 mod console;
 mod failure;
 mod json;
+mod keys;
 mod lines;
 mod log_level;
 mod logistics;
@@ -68,6 +70,7 @@ enum Command {
     Status(upstream::StatusArgs),
     Tokens(tokens::TokensArgs),
     Audit(audit::AuditArgs),
+    Keys(keys::KeysArgs),
 }
 
 /// Reads the command line, runs the command, and tells an error as one line.
@@ -102,6 +105,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Status(args) => block_on(&mut client, upstream::run(args, console)),
         Command::Tokens(args) => block_on(&mut client, tokens::run(args, console)),
         Command::Audit(args) => block_on(&mut client, audit::run(args, console)),
+        Command::Keys(args) => block_on(&mut client, keys::run(args, console)),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod pages;
 pub mod pauses;
 pub mod products;
 pub mod reasons;
+pub mod sealed;
 pub mod slots;
 pub mod stock;
 pub mod sync_logs;

@@ -86,6 +86,18 @@ pub enum Error {
          HAIER_CUSTOMER_CODE, HAIER_PASSWORD and HAIER_SELLER_PASSWORD, or start with --sandbox"
     )]
     NotConfigured,
+    /// There is no key, and what was asked for needs one.
+    #[error(
+        "there is no key to seal secrets with: make one by `haier-integration keys generate FILE`, name the file by --key-file \
+         or HAIER_INTEGRATION_KEY_FILE, and start the service again"
+    )]
+    NoKey,
+    /// A key that sealed something is not among those given.
+    #[error("{detail}")]
+    MissingKey {
+        /// Which key, of what, and what to do.
+        detail: String,
+    },
     /// Haier refused, failed or did not answer.
     #[error("{detail}")]
     Upstream {
@@ -132,6 +144,7 @@ impl Error {
             Self::AlreadyExists { .. } => Reason::AlreadyExists,
             Self::LastAdmin { .. } => Reason::LastAdmin,
             Self::NotConfigured => Reason::NotConfigured,
+            Self::NoKey | Self::MissingKey { .. } => Reason::NoKey,
             Self::Upstream { reason, .. } => *reason,
             Self::DeadlineExceeded => Reason::RequestTimeout,
             Self::StoreUnavailable(_) => Reason::StoreUnavailable,

@@ -1,6 +1,6 @@
 //! Where failures of the store, of the upstream and at the gate get their meaning for a caller.
 
-use crate::{auth, error::Error, store, upstream};
+use crate::{auth, error::Error, keyring, store, upstream};
 
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
@@ -20,5 +20,15 @@ impl From<upstream::Error> for Error {
 impl From<auth::Refusal> for Error {
     fn from(refusal: auth::Refusal) -> Self {
         Self::Unauthenticated { why: refusal.to_string() }
+    }
+}
+
+impl From<keyring::Error> for Error {
+    fn from(error: keyring::Error) -> Self {
+        match error {
+            keyring::Error::UnknownKey { .. } => Self::MissingKey { detail: error.to_string() },
+            // A value that somebody changed or moved is for the log, and for whoever looks after the database.
+            other => Self::Internal(Box::new(other)),
+        }
     }
 }

@@ -116,10 +116,8 @@ impl App {
             let (was, is) = (of(&before), of(in_force));
             metrics::gauge!("haier_upstream_paused", "target" => target.as_str())
                 .set(f64::from(u8::from(is.is_some())));
-            if target == PauseTarget::OpenPlatform
-                && let Some(openplat) = &self.upstream
-            {
-                openplat.set_pause(is.clone());
+            if target == PauseTarget::OpenPlatform {
+                self.upstreams.set_pause(is.as_ref());
             }
             match is {
                 Some(pause) if was.as_ref() != Some(&pause) => {

@@ -25,9 +25,9 @@ fn the_definitions_are_sound() {
 fn the_help_of_each_command_names_every_flag_and_shows_examples() {
     let sandbox = "--addr --products --seed --latency --throttle --single-token --token-life --stock-shape --envelope --state";
     let with_prefix = sandbox.replace("--", "--sandbox-");
-    let serve = "--grpc-addr --http-addr --admin-token-file --insecure --reflection --database-url --migrate --upstream-rate --sandbox --config --log-format --log-level ";
+    let serve = "--grpc-addr --http-addr --admin-token-file --insecure --reflection --database-url --key-file --migrate --upstream-rate --sandbox --config --log-format --log-level ";
     let client = "--server --token --output ";
-    let commands: [(&[&str], String); 20] = [
+    let commands: [(&[&str], String); 24] = [
         (&["serve"], format!("{serve}{with_prefix}")),
         (&["sandbox"], sandbox.to_owned()),
         (&["migrate"], "--database-url --config".to_owned()),
@@ -53,6 +53,10 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["tokens", "list"], String::new()),
         (&["tokens", "revoke"], String::new()),
         (&["audit"], format!("{client}--by --action --subject --after --before --limit --page-token")),
+        (&["keys"], String::new()),
+        (&["keys", "generate"], String::new()),
+        (&["keys", "add"], "--primary".to_owned()),
+        (&["keys", "promote"], String::new()),
     ];
     for (command, flags) in commands {
         let text = help(command);

@@ -36,7 +36,11 @@ pub(super) fn of(error: Error) -> Status {
             (Code::PermissionDenied, None)
         }
         Error::AlreadyExists { .. } => (Code::AlreadyExists, None),
-        Error::NotConfigured | Error::NothingToRetry { .. } | Error::LastAdmin { .. } => {
+        Error::NotConfigured
+        | Error::NothingToRetry { .. }
+        | Error::LastAdmin { .. }
+        | Error::NoKey
+        | Error::MissingKey { .. } => {
             (Code::FailedPrecondition, None)
         }
         Error::Upstream { reason, retry_after, .. } => of_upstream(*reason, *retry_after),
