@@ -51,7 +51,7 @@ pub const RULES: &[Rule] = rules! {
     }
     // Probes have no token.
     "grpc.health.v1.Health" {
-        ANYBODY: Check List Watch;
+        ANYBODY: Check Watch;
     }
     "grpc.reflection.v1.ServerReflection" {
         READER: ServerReflectionInfo;
