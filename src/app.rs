@@ -29,7 +29,6 @@ mod upstreams;
 use std::{sync::Arc, time::Instant};
 
 use chrono::TimeDelta;
-use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -45,7 +44,7 @@ pub use upstreams::{GivenAccount, OpenUpstream};
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
-    auth::Gate,
+    auth::{Gate, Outside},
     domain::{callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
     error::{Error, Result},
     keyring::KeyRing,
@@ -132,8 +131,8 @@ pub struct Parts {
     pub key_ring: Option<Arc<KeyRing>>,
     /// How runs work.
     pub runs: RunSettings,
-    /// The admin token from outside.
-    pub admin_token: Option<SecretString>,
+    /// What settings say of callers.
+    pub callers: Outside,
     /// A number of this process, for ids and leases.
     pub process: u16,
     /// Name of the machine, for a person to know this process by.
@@ -146,7 +145,7 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, opener, given, key_ring, runs, admin_token, process, host, version } = parts;
+        let Parts { store, clock, opener, given, key_ring, runs, callers, process, host, version } = parts;
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
@@ -162,7 +161,7 @@ impl App {
             replica: replicas::Replica::new(name, version),
             pauses: watch::Sender::new(Vec::new()),
             pauses_reading: tokio::sync::Mutex::default(),
-            gate: Gate::new(admin_token.as_ref()),
+            gate: Gate::new(callers),
             tokens_reading: tokio::sync::Mutex::default(),
             committed: watch::Sender::new(0),
             wake: Notify::new(),

@@ -21,7 +21,7 @@ mod upstream;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-pub use descriptors::{OURS as DESCRIPTORS, check_rules, methods};
+pub use descriptors::{Method, check_rules, methods};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_stream::Stream;
 use tonic::{
@@ -80,6 +80,8 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, options: Options) -> an
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
     let stopping = app.stopping.clone();
+    let streams = methods()?.into_iter().filter(|method| method.is_stream).map(|method| method.path());
+    let gate = callers::Gatekeeper::new(app, streams.collect());
     // Without it small answers wait some 40 ms for the peer's delayed acknowledgement.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let served = Server::builder()
@@ -89,10 +91,12 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, options: Options) -> an
         // Counts, times and records every call; outermost, so that it sees what the others refuse.
         .layer(tower::layer::layer_fn(calls::Recorded::new))
         // Nothing is decoded for whom the rules do not let in.
-        .layer(tower::layer::layer_fn(move |inner| callers::Guarded::new(inner, Arc::clone(&app))))
+        .layer(tower::layer::layer_fn(move |inner| callers::Guarded::new(inner, gate.clone())))
         .add_service(health)
         .add_optional_service(options.reflection.then(|| descriptors::reflection().build_v1()).transpose()?)
-        .add_optional_service(options.reflection.then(|| descriptors::reflection().build_v1alpha()).transpose()?)
+        .add_optional_service(
+            options.reflection.then(|| descriptors::reflection().build_v1alpha()).transpose()?,
+        )
         .add_service(administration)
         .add_service(integration)
         .serve_with_incoming_shutdown(incoming, async move { stopping.cancelled().await })

@@ -23,6 +23,7 @@ use upstream::Opener;
 
 use crate::{
     app::{App, GivenAccount, Parts, RunSettings, SystemClock},
+    auth::Outside,
     config::{DatabaseUrl, Settings},
     domain::{accounts::Account, clock::Clock},
     grpc, http,
@@ -106,7 +107,7 @@ impl Service {
         let key_ring = keys::open(&settings, clock.now())?;
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
-        let admin_token = settings.admin_token.clone();
+        let callers = Outside { admin_token: settings.admin_token.clone(), certificate_roles: Vec::new() };
         let app = App::new(Parts {
             store,
             clock: clock.clone(),
@@ -114,7 +115,7 @@ impl Service {
             given,
             key_ring,
             runs,
-            admin_token,
+            callers,
             process,
             host,
             version,

@@ -126,7 +126,10 @@ mod tests {
     fn a_rule_without_a_method_and_one_too_many_are_named() {
         let twice = [MADE_UP, &MADE_UP[..1]].concat();
         let told = check(&twice, &served(&["Get", "List"])).unwrap_err().to_string();
-        assert!(told.contains("a.B/Get has several rules") && told.contains("a.B/Delete, which does not"), "{told}");
+        assert!(
+            told.contains("a.B/Get has several rules") && told.contains("a.B/Delete, which does not"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -134,7 +134,9 @@ async fn make(
     let token = made.api_token.unwrap_or_default();
     match form {
         OutputForm::Json => {
-            console.say_json(&serde_json::json!({ "token": made.token, "api_token": json::api_token(&token) }))?;
+            console.say_json(
+                &serde_json::json!({ "token": made.token, "api_token": json::api_token(&token) }),
+            )?;
         }
         OutputForm::Table => {
             console.complain(&format!(

@@ -65,7 +65,10 @@ pub(super) fn admin_token(text: &str) -> Result<SecretString, String> {
         ));
     }
     if !text.chars().all(|c| c.is_ascii_graphic()) {
-        return Err("may hold letters, digits and signs of ASCII only, without blanks: it goes into a header".to_owned());
+        return Err(
+            "may hold letters, digits and signs of ASCII only, without blanks: it goes into a header"
+                .to_owned(),
+        );
     }
     Ok(text.into())
 }

@@ -180,8 +180,10 @@ impl Reader {
     }
 
     fn database_url(&mut self) -> DatabaseUrl {
-        self.secret("database_url", "database_url_file", |text| text.parse().map_err(|error| format!("{error}")))
-            .unwrap_or_else(|| Settings::default().database_url)
+        self.secret("database_url", "database_url_file", |text| {
+            text.parse().map_err(|error| format!("{error}"))
+        })
+        .unwrap_or_else(|| Settings::default().database_url)
     }
 
     fn admin_token(&mut self) -> Option<SecretString> {
@@ -214,7 +216,9 @@ impl Reader {
             }
             (None, _) => return None,
         };
-        text.and_then(|text| parse(&text)).map_err(|message| self.problems.push(Problem::new(name, message))).ok()
+        text.and_then(|text| parse(&text))
+            .map_err(|message| self.problems.push(Problem::new(name, message)))
+            .ok()
     }
 
     /// The keys' text or the file that holds them; of two the higher layer wins. What is in it is checked at the start.

@@ -96,8 +96,7 @@ impl Call {
     fn new(path: &str) -> Self {
         let rule = rules::find(path);
         // What callers make up must become neither labels without end nor words in our log.
-        let method =
-            rule.map_or("unknown".to_owned(), |rule| format!("{}/{}", rule.service, rule.method));
+        let method = rule.map_or("unknown".to_owned(), |rule| format!("{}/{}", rule.service, rule.method));
         let is_quiet = rule.is_some_and(|rule| rule.need == Need::Nothing);
         Self { method, is_quiet, started: Instant::now(), code: None, record: Record::default() }
     }
@@ -116,7 +115,11 @@ impl Drop for Call {
                 tracing::$level!(target: TARGET, caller = name, role, address, method, code, duration_ms, "call")
             };
         }
-        if self.is_quiet { line!(debug) } else { line!(info) }
+        if self.is_quiet {
+            line!(debug)
+        } else {
+            line!(info)
+        }
         metrics::counter!("haier_grpc_calls_total", "method" => method.clone(), "code" => code).increment(1);
         metrics::histogram!("haier_grpc_call_duration_seconds", "method" => method).record(took);
     }

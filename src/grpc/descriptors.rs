@@ -8,7 +8,7 @@ use tonic_reflection::server::Builder;
 use crate::auth::rules::{self, RULES};
 
 /// Our own services.
-pub const OURS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+const OURS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// Those of libraries.
 const THEIRS: [&[u8]; 3] = [
@@ -17,19 +17,40 @@ const THEIRS: [&[u8]; 3] = [
     tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
 ];
 
-/// Every method that is served, by service and name.
+/// A method that is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Method {
+    /// Full name of its service.
+    pub service: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it answers with a stream.
+    pub is_stream: bool,
+}
+
+impl Method {
+    /// Its path, `/package.Service/Method`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("/{}/{}", self.service, self.name)
+    }
+}
+
+/// Every method that is served.
 ///
 /// # Errors
 /// When descriptors cannot be read.
-pub fn methods() -> anyhow::Result<Vec<(String, String)>> {
+pub fn methods() -> anyhow::Result<Vec<Method>> {
     let mut methods = Vec::new();
     for encoded in std::iter::once(OURS).chain(THEIRS) {
         let set = FileDescriptorSet::decode(encoded).context("the descriptors cannot be read")?;
-        for file in set.file {
+        for file in &set.file {
             for service in &file.service {
-                let full_name = format!("{}.{}", file.package(), service.name());
-                let names = service.method.iter().map(|method| method.name().to_owned());
-                methods.extend(names.map(|name| (full_name.clone(), name)));
+                methods.extend(service.method.iter().map(|method| Method {
+                    service: format!("{}.{}", file.package(), service.name()),
+                    name: method.name().to_owned(),
+                    is_stream: method.server_streaming(),
+                }));
             }
         }
     }
@@ -41,7 +62,8 @@ pub fn methods() -> anyhow::Result<Vec<(String, String)>> {
 /// # Errors
 /// Each that is named on one side only.
 pub fn check_rules() -> anyhow::Result<()> {
-    Ok(rules::check(RULES, &methods()?)?)
+    let served: Vec<_> = methods()?.into_iter().map(|method| (method.service, method.name)).collect();
+    Ok(rules::check(RULES, &served)?)
 }
 
 /// Reflection over all of it.

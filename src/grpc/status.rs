@@ -40,9 +40,7 @@ pub(super) fn of(error: Error) -> Status {
         | Error::NothingToRetry { .. }
         | Error::LastAdmin { .. }
         | Error::NoKey
-        | Error::MissingKey { .. } => {
-            (Code::FailedPrecondition, None)
-        }
+        | Error::MissingKey { .. } => (Code::FailedPrecondition, None),
         Error::Upstream { reason, retry_after, .. } => of_upstream(*reason, *retry_after),
         Error::DeadlineExceeded => (Code::DeadlineExceeded, None),
         Error::StoreUnavailable(_) | Error::ShuttingDown => (Code::Unavailable, Some(OUTAGE_RETRY)),

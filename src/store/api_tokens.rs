@@ -1,7 +1,10 @@
 //! The tokens by which callers show who they are, as hashes.
 
 use chrono::{DateTime, Utc};
-use diesel::{BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _};
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, Queryable, Selectable,
+    SelectableHelper as _,
+};
 use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
 
 use super::{Conn, Error, Result, instant::At, on, schema::api_tokens, sync_logs::unknown};

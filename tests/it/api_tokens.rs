@@ -12,6 +12,7 @@ use haier_integration::{
     service::Service,
 };
 use prost_types::Timestamp;
+use serde_json::json;
 use tonic::{Code, Status};
 
 use crate::support::{Plan, World, bearing, collect, on_both_databases, refusal, violated, within};
@@ -22,6 +23,7 @@ on_both_databases!(
     a_name_is_given_once,
     the_last_admin_cannot_be_revoked,
     a_revoked_token_opens_no_replica,
+    a_stream_ends_with_the_token_that_opened_it,
     a_token_that_is_used_says_when,
     tokens_come_in_pages_by_name,
     an_operator_sees_his_own_runs_and_the_services,
@@ -65,7 +67,8 @@ async fn the_first_token_is_an_admins_and_closes_the_door(plan: Plan) {
 
     let refused = status(&world, "whatever").await.unwrap_err();
     assert_eq!(refusal(&refused), (Code::Unauthenticated, "UNAUTHENTICATED".to_owned()));
-    let refused = world.client().list_products(haier_integration::proto::ListProductsRequest::default()).await;
+    let refused =
+        world.client().list_products(haier_integration::proto::ListProductsRequest::default()).await;
     assert!(refused.unwrap_err().message().contains("authorization: Bearer"));
     status(&world, &made.token).await.unwrap();
     assert_eq!(create(&world, &made.token, new("ci", Role::Reader)).await.unwrap().created_by, "mei");
@@ -160,6 +163,32 @@ async fn a_revoked_token_opens_no_replica(plan: Plan) {
     world.finish().await;
 }
 
+async fn a_stream_ends_with_the_token_that_opened_it(plan: Plan) {
+    let world = plan.products(2).start().await;
+    let root = world.make_admin().await;
+    let mei = world.make_token(&root, "mei", Role::Operator).await;
+    world.haier.fault(json!({ "kind": "hang", "endpoint": "H1" })).await;
+    let request = bearing(&mei, SyncProductsRequest::default());
+    let mut stream = world.client().sync_products(request).await.unwrap().into_inner();
+    let run = within(stream.message()).await.unwrap().unwrap().sync_log_id;
+    revoke(&world, &root, "mei").await.unwrap();
+    // Its end is the next thing to be told, and not to him any more.
+    world.client().cancel_sync(bearing(&root, CancelSyncRequest { sync_log_id: run })).await.unwrap();
+    let told = async {
+        loop {
+            match stream.message().await {
+                // What was on its way already.
+                Ok(Some(progress)) => assert!(!progress.status().as_str_name().ends_with("FAILED")),
+                other => return other,
+            }
+        }
+    };
+    let refused = within(told).await.unwrap_err();
+    assert_eq!(refusal(&refused), (Code::Unauthenticated, "UNAUTHENTICATED".to_owned()));
+    world.haier.clear_faults().await;
+    world.finish().await;
+}
+
 async fn a_token_that_is_used_says_when(plan: Plan) {
     let world = plan.products(1).start().await;
     let root = world.make_admin().await;
@@ -238,7 +267,9 @@ async fn an_operator_sees_his_own_runs_and_the_services(plan: Plan) {
     assert_eq!(logs(&world, &li).await, [of_li, first]);
 
     let client = world.client();
-    for (token, id, shown) in [(&mei, of_mei, true), (&mei, first, true), (&mei, of_li, false), (&root, of_li, true)] {
+    for (token, id, shown) in
+        [(&mei, of_mei, true), (&mei, first, true), (&mei, of_li, false), (&root, of_li, true)]
+    {
         let get = bearing(token, GetSyncLogRequest { id });
         let failures = ListSyncFailuresRequest { sync_log_id: id, ..Default::default() };
         let answers = [

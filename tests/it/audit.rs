@@ -29,7 +29,14 @@ async fn told(world: &World, token: &str) -> Vec<String> {
         let changes = event.changes.iter();
         let changes: Vec<_> =
             changes.map(|of| format!("{}:{}>{}", of.field, value(&of.before), value(&of.after))).collect();
-        format!("{} {:?} {} {} {}", event.caller, event.role(), event.action, event.subject, changes.join(" "))
+        format!(
+            "{} {:?} {} {} {}",
+            event.caller,
+            event.role(),
+            event.action,
+            event.subject,
+            changes.join(" ")
+        )
     };
     events.into_iter().map(line).collect()
 }
@@ -72,7 +79,9 @@ async fn what_operators_change_is_listed_with_who_and_what(plan: Plan) {
             "mei Operator upstream.pause order-push reason:->stocktaking until:->resumed".to_owned(),
             "mei Operator upstream.resume order-push reason:stocktaking>- until:resumed>-".to_owned(),
             format!("mei Operator sync.start {run} {asked} codes:->2 sync_prices:->true"),
-            format!("mei Operator sync.retry {retried} {asked} parent_id:->{run} codes:->2 sync_prices:->true"),
+            format!(
+                "mei Operator sync.retry {retried} {asked} parent_id:->{run} codes:->2 sync_prices:->true"
+            ),
             format!("mei Operator sync.cancel {retried} end_reason:->CANCELLED"),
         ],
         "{told:#?}"
@@ -126,7 +135,8 @@ async fn the_audit_is_filtered_and_comes_in_pages(plan: Plan) {
     let (mut seen, mut request) = (Vec::new(), ListAuditEventsRequest { page_size: 4, ..Default::default() });
     let mut first_token = String::new();
     loop {
-        let page = administration.list_audit_events(bearing(&root, request.clone())).await.unwrap().into_inner();
+        let page =
+            administration.list_audit_events(bearing(&root, request.clone())).await.unwrap().into_inner();
         seen.extend(page.audit_events);
         request.page_token = page.next_page_token;
         if request.page_token.is_empty() {
@@ -137,7 +147,8 @@ async fn the_audit_is_filtered_and_comes_in_pages(plan: Plan) {
     assert_eq!(seen, all);
     let foreign = ListAuditEventsRequest { page_token: first_token, ..of("mei", "", "") };
     let reversed = ListAuditEventsRequest { page_size: -1, ..range(created(0), created(1)) };
-    for (request, fields) in [(foreign, vec!["page_token"]), (reversed, vec!["created_before", "page_size"])] {
+    for (request, fields) in [(foreign, vec!["page_token"]), (reversed, vec!["created_before", "page_size"])]
+    {
         let refused = administration.list_audit_events(bearing(&root, request)).await.unwrap_err();
         assert_eq!(violated(&refused), fields);
     }

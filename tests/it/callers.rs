@@ -28,7 +28,8 @@ async fn call(channel: &Channel, path: &str, token: Option<&str>) -> Result<(), 
     let mut client = tonic::client::Grpc::new(channel.clone());
     client.ready().await.unwrap();
     let requests = tokio_stream::once(());
-    let request = token.map_or_else(|| Request::new(requests), |token| bearing(token, tokio_stream::once(())));
+    let request =
+        token.map_or_else(|| Request::new(requests), |token| bearing(token, tokio_stream::once(())));
     let path = path.parse().unwrap();
     client.streaming(request, path, ProstCodec::<(), ()>::default()).await.map(drop)
 }
@@ -43,8 +44,7 @@ struct Credentials {
 async fn everybody(world: &World) -> Vec<Credentials> {
     let admin = world.make_admin().await;
     let make = async |name: &str, role| Some(world.make_token(&admin, name, role).await);
-    let (expired, revoked) =
-        (make("expired", Role::Admin).await, make("revoked", Role::Admin).await);
+    let (expired, revoked) = (make("expired", Role::Admin).await, make("revoked", Role::Admin).await);
     let credentials = |what, token, role| Credentials { what, token, role };
     let all = vec![
         credentials("no token", None, None),
@@ -75,8 +75,7 @@ async fn every_method_lets_in_whom_the_table_says(plan: Plan) {
     let methods = grpc::methods().unwrap();
     assert!(methods.len() >= 20, "{methods:?}");
     let mut wrong = Vec::new();
-    for (service, method) in methods {
-        let path = format!("/{service}/{method}");
+    for path in methods.iter().map(grpc::Method::path) {
         let need = rules::find(&path).unwrap().need;
         for Credentials { what, token, role } in &everybody {
             let answer = within(call(&channel, &path, token.as_deref())).await;
@@ -92,7 +91,8 @@ async fn every_method_lets_in_whom_the_table_says(plan: Plan) {
             if reason.as_deref() != expected {
                 wrong.push(format!("{path} with {what}: {reason:?} instead of {expected:?}"));
             }
-            if let (Some("PERMISSION_DENIED"), Some(status), Need::Role(needed)) = (expected, &refused, need) {
+            if let (Some("PERMISSION_DENIED"), Some(status), Need::Role(needed)) = (expected, &refused, need)
+            {
                 let info = status.get_details_error_info().unwrap();
                 assert_eq!(info.metadata["needed_role"], needed.as_str());
                 assert!(status.message().contains(needed.as_str()), "{status}");
@@ -126,7 +126,8 @@ async fn refused_start(world: &World) -> String {
 
 async fn list(world: &World, token: Option<&str>) -> Result<usize, Status> {
     let request = ListProductsRequest::default();
-    let request = token.map_or_else(|| Request::new(request.clone()), |token| bearing(token, request.clone()));
+    let request =
+        token.map_or_else(|| Request::new(request.clone()), |token| bearing(token, request.clone()));
     Ok(world.client().list_products(request).await?.into_inner().products.len())
 }
 
@@ -136,7 +137,9 @@ async fn nobody_elsewhere_is_let_in_while_there_is_no_token(plan: Plan) {
     let loopback = world.settings.grpc_addr;
     world.settings.grpc_addr = SocketAddr::from(([0, 0, 0, 0], 0));
     let words = refused_start(&world).await;
-    for expected in ["0.0.0.0:0", "HAIER_INTEGRATION_ADMIN_TOKEN", "--admin-token-file", "tokens create", "--insecure"] {
+    for expected in
+        ["0.0.0.0:0", "HAIER_INTEGRATION_ADMIN_TOKEN", "--admin-token-file", "tokens create", "--insecure"]
+    {
         assert!(words.contains(expected), "{expected} is not in {words}");
     }
     world.settings.insecure = true;
@@ -184,7 +187,11 @@ async fn reflection_is_there_by_setting(plan: Plan) {
         world.serve().await;
         let channel = world.channel().connect().await.unwrap();
         for path in &paths {
-            assert_eq!(call(&channel, path, None).await.err().map(|status| status.code()), expected, "{path}");
+            assert_eq!(
+                call(&channel, path, None).await.err().map(|status| status.code()),
+                expected,
+                "{path}"
+            );
         }
     }
     world.finish().await;

@@ -84,7 +84,10 @@ async fn every_call_leaves_one_line(plan: Plan) {
         lines.map(words).collect::<Vec<_>>()
     };
     assert_eq!(of("/CreateApiToken"), ["INFO local admin Ok"]);
-    assert_eq!(of("HaierIntegration/GetProducts"), ["INFO mei admin Ok", "INFO   Unauthenticated", "INFO   Unauthenticated"]);
+    assert_eq!(
+        of("HaierIntegration/GetProducts"),
+        ["INFO mei admin Ok", "INFO   Unauthenticated", "INFO   Unauthenticated"]
+    );
     assert_eq!(of("/WatchSync"), ["INFO mei admin Ok", "INFO mei admin NotFound"]);
     assert_eq!(of("/SyncProducts").last().unwrap(), "INFO mei admin Cancelled");
     assert_eq!(of("Health/Check"), [""; 0]);
@@ -105,9 +108,13 @@ async fn a_command_without_a_token_is_told_how_to_get_one(plan: Plan) {
     let made = run(&server, None, &["tokens", "create", "mei", "--role", "admin"]).await;
     let admin = text(&made.stdout);
     assert!(admin.starts_with("hi_") && admin.lines().count() == 1, "{admin}");
-    let made = run(&server, Some(&admin), &["tokens", "create", "ci", "--role", "READER", "--output", "json"]).await;
+    let made =
+        run(&server, Some(&admin), &["tokens", "create", "ci", "--role", "READER", "--output", "json"]).await;
     let made: Value = serde_json::from_str(&text(&made.stdout)).unwrap();
-    assert_eq!((&made["api_token"]["name"], &made["api_token"]["role"]), (&json!("ci"), &json!("ROLE_READER")));
+    assert_eq!(
+        (&made["api_token"]["name"], &made["api_token"]["role"]),
+        (&json!("ci"), &json!("ROLE_READER"))
+    );
     let reader = made["token"].as_str().unwrap();
 
     let refused = run(&server, None, &["products", "list"]).await;
@@ -125,6 +132,9 @@ async fn a_command_without_a_token_is_told_how_to_get_one(plan: Plan) {
     let revoked = run(&server, Some(&admin), &["tokens", "revoke", "ci"]).await;
     assert_eq!(text(&revoked.stdout), "ci is revoked");
     let audit = text(&run(&server, Some(&admin), &["audit", "--by", "mei"]).await.stdout);
-    assert!(audit.contains("token.revoke") && audit.contains("token.create") && !audit.contains("root"), "{audit}");
+    assert!(
+        audit.contains("token.revoke") && audit.contains("token.create") && !audit.contains("root"),
+        "{audit}"
+    );
     assert_eq!(service.terminate().await, Some(0));
 }
