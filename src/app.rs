@@ -7,6 +7,7 @@ mod balances;
 mod clock;
 mod errors;
 mod flights;
+mod haier_configs;
 pub mod health;
 mod keys;
 mod learning;
@@ -34,6 +35,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use api_tokens::NewToken;
 pub use clock::SystemClock;
+pub use haier_configs::{Activation, NewHaierConfig};
+pub use keys::{KeyRotation, KeyUse, RotationProgress};
 pub use prices::{LivePrices, PriceFailure};
 pub use products::FoundProducts;
 pub use replicas::{ReplicaStatus, UpstreamStatus};
@@ -45,7 +48,7 @@ pub use upstreams::{GivenAccount, OpenUpstream};
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
     auth::{Gate, Outside},
-    domain::{callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
+    domain::{accounts::AccountRules, callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
     error::{Error, Result},
     keyring::KeyRing,
     store::Store,
@@ -92,6 +95,7 @@ pub struct App {
     upstreams: upstreams::Upstreams,
     /// What seals and opens secrets. `None`: what needs it answers NO_KEY.
     key_ring: Option<Arc<KeyRing>>,
+    account_rules: AccountRules,
     live: live::Live,
     learning: learning::Learning,
     recent: recent::Recent,
@@ -129,6 +133,8 @@ pub struct Parts {
     pub given: GivenAccount,
     /// What seals and opens secrets. `None`: no keys were given.
     pub key_ring: Option<Arc<KeyRing>>,
+    /// What stored accounts are allowed.
+    pub account_rules: AccountRules,
     /// How runs work.
     pub runs: RunSettings,
     /// What settings say of callers.
@@ -145,7 +151,19 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, opener, given, key_ring, runs, callers, process, host, version } = parts;
+        let Parts {
+            store,
+            clock,
+            opener,
+            given,
+            key_ring,
+            account_rules,
+            runs,
+            callers,
+            process,
+            host,
+            version,
+        } = parts;
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
@@ -153,6 +171,7 @@ impl App {
             ids: IdGenerator::new(process),
             upstreams: upstreams::Upstreams::new(opener, given),
             key_ring,
+            account_rules,
             live: live::Live::default(),
             learning: learning::Learning::default(),
             recent: recent::Recent::default(),

@@ -80,6 +80,24 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// It was changed since the caller read it.
+    #[error(
+        "{what} {key} was changed since it was read: read it again, and make the change on what it is now"
+    )]
+    EtagMismatch {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its key.
+        key: String,
+    },
+    /// The account is the one in use.
+    #[error(
+        "the account {name} is the active one: activate another one, or deactivate it, before it is deleted"
+    )]
+    AccountActive {
+        /// Its name.
+        name: String,
+    },
     /// There is no upstream account.
     #[error(
         "no upstream account is configured: set HAIER_CLIENT_ID, HAIER_CLIENT_SECRET, HAIER_BASE_URL, \
@@ -141,8 +159,10 @@ impl Error {
             Self::RunInProgress { .. } => Reason::RunInProgress,
             Self::Unauthenticated { .. } => Reason::Unauthenticated,
             Self::PermissionDenied { .. } => Reason::PermissionDenied,
-            Self::AlreadyExists { .. } => Reason::AlreadyExists,
             Self::LastAdmin { .. } => Reason::LastAdmin,
+            Self::AlreadyExists { .. } => Reason::AlreadyExists,
+            Self::EtagMismatch { .. } => Reason::EtagMismatch,
+            Self::AccountActive { .. } => Reason::AccountActive,
             Self::NotConfigured => Reason::NotConfigured,
             Self::NoKey | Self::MissingKey { .. } => Reason::NoKey,
             Self::Upstream { reason, .. } => *reason,

@@ -9,6 +9,8 @@ mod calls;
 mod context;
 mod convert;
 mod descriptors;
+mod haier_configs;
+mod keys;
 mod logistics;
 mod prices;
 mod products;

@@ -25,7 +25,10 @@ use crate::{
     app::{App, GivenAccount, Parts, RunSettings, SystemClock},
     auth::Outside,
     config::{DatabaseUrl, Settings},
-    domain::{accounts::Account, clock::Clock},
+    domain::{
+        accounts::{Account, AccountRules},
+        clock::Clock,
+    },
     grpc, http,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
@@ -104,6 +107,10 @@ impl Service {
         let clock = Arc::new(SystemClock::new());
         let process = rand::random::<u16>();
         let opener = Box::new(Opener::new(&settings, store.clone(), process, clock.clone()));
+        let account_rules = AccountRules {
+            allow_plain_http: settings.allow_plain_http,
+            allow_private_hosts: settings.allow_private_hosts || settings.sandbox.is_some(),
+        };
         let key_ring = keys::open(&settings, clock.now())?;
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
@@ -114,6 +121,7 @@ impl Service {
             opener,
             given,
             key_ring,
+            account_rules,
             runs,
             callers,
             process,

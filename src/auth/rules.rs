@@ -48,6 +48,9 @@ pub const RULES: &[Rule] = rules! {
         OPERATOR: PauseUpstream ResumeUpstream;
         ADMIN: CreateApiToken ListApiTokens RevokeApiToken;
         ADMIN: ListAuditEvents;
+        ADMIN: CreateHaierConfig GetHaierConfig ListHaierConfigs UpdateHaierConfig DeleteHaierConfig;
+        ADMIN: ActivateHaierConfig DeactivateHaierConfig;
+        ADMIN: ListKeys RotateKeys;
     }
     // Probes have no token.
     "grpc.health.v1.Health" {

@@ -64,6 +64,9 @@ pub(super) struct ServeArgs {
     /// Calls a second to Haier, token calls included, 0 to 10000; 0: no limit [default: 100]
     #[arg(long, value_name = "N")]
     upstream_rate: Option<String>,
+    /// Let accounts that come by RPC name hosts of this machine and of private networks [default: only with --sandbox]
+    #[arg(long)]
+    allow_private_hosts: bool,
     /// A TOML file with settings [env: HAIER_INTEGRATION_CONFIG] [default: none]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -88,6 +91,7 @@ impl ServeArgs {
             ("database_url", self.database_url),
             ("key_file", self.key_file),
             ("migrate", self.migrate.then(|| "true".to_owned())),
+            ("allow_private_hosts", self.allow_private_hosts.then(|| "true".to_owned())),
             ("upstream_rate", self.upstream_rate),
             ("log_format", self.log_format),
             ("log_level", self.log_level),

@@ -25,7 +25,7 @@ fn the_definitions_are_sound() {
 fn the_help_of_each_command_names_every_flag_and_shows_examples() {
     let sandbox = "--addr --products --seed --latency --throttle --single-token --token-life --stock-shape --envelope --state";
     let with_prefix = sandbox.replace("--", "--sandbox-");
-    let serve = "--grpc-addr --http-addr --admin-token-file --insecure --reflection --database-url --key-file --migrate --upstream-rate --sandbox --config --log-format --log-level ";
+    let serve = "--grpc-addr --http-addr --admin-token-file --insecure --reflection --database-url --key-file --migrate --upstream-rate --allow-private-hosts --sandbox --config --log-format --log-level ";
     let client = "--server --token --output ";
     let commands: [(&[&str], String); 24] = [
         (&["serve"], format!("{serve}{with_prefix}")),

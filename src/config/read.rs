@@ -88,6 +88,7 @@ impl Reader {
             statement_timeout: self.time("statement_timeout", standard.statement_timeout, MILLIS_100..=HOUR),
             upstream_rate: self.read("upstream_rate", standard.upstream_rate, parse::number(0..=10_000)),
             allow_plain_http: self.read("allow_plain_http", standard.allow_plain_http, parse::flag),
+            allow_private_hosts: self.read("allow_private_hosts", standard.allow_private_hosts, parse::flag),
             upstream: self.upstream(&standard.upstream),
             sync: self.sync(&standard.sync),
             default_deadline: self.time(

@@ -82,10 +82,14 @@ reasons! {
     Unauthenticated = "UNAUTHENTICATED", "身份未验证", "unauthenticated";
     /// The caller's role is too small.
     PermissionDenied = "PERMISSION_DENIED", "权限不足", "permission denied";
-    /// There is one of this name already.
-    AlreadyExists = "ALREADY_EXISTS", "已存在", "already exists";
     /// Nobody could make a token any more.
     LastAdmin = "LAST_ADMIN", "最后一个管理员令牌", "last admin token";
+    /// There is one of this name already.
+    AlreadyExists = "ALREADY_EXISTS", "已存在", "already exists";
+    /// It was changed since it was read.
+    EtagMismatch = "ETAG_MISMATCH", "版本不一致", "etag mismatch";
+    /// The account is the one in use.
+    AccountActive = "ACCOUNT_ACTIVE", "账户正在使用", "account is active";
     /// No upstream account.
     NotConfigured = "NOT_CONFIGURED", "未配置账户", "not configured";
     /// No key to seal or open secrets with, or not the one that sealed them.

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Extensions, Request, Response, header::AUTHORIZATION};
+use http::{Extensions, Request, Response, header::{AUTHORIZATION, CONTENT_TYPE}};
 use http_body::{Body, Frame, SizeHint};
 use tonic::{Status, body::Body as TonicBody, transport::server::TcpConnectInfo};
 use tower::Service;
@@ -166,7 +166,9 @@ impl Body for GuardedBody {
             && let Err(refused) = self.app.caller_check(&self.identity)
         {
             self.is_over = true;
-            let trailers = status::of(refused).into_http::<TonicBody>().into_parts().0.headers;
+            let mut trailers = status::of(refused).into_http::<TonicBody>().into_parts().0.headers;
+            // It stood in the head.
+            trailers.remove(CONTENT_TYPE);
             return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
         }
         frame

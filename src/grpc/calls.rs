@@ -109,7 +109,8 @@ impl Drop for Call {
         let (method, took) = (std::mem::take(&mut self.method), self.started.elapsed());
         let nobody = Who::default();
         let Who { name, role, address } = self.record.0.get().unwrap_or(&nobody);
-        let duration_ms = took.as_secs_f64() * 1_000.0;
+        // To the microsecond.
+        let duration_ms = (took.as_secs_f64() * 1e6).round() / 1e3;
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(target: TARGET, caller = name, role, address, method, code, duration_ms, "call")

@@ -36,9 +36,11 @@ pub(super) fn of(error: Error) -> Status {
             (Code::PermissionDenied, None)
         }
         Error::AlreadyExists { .. } => (Code::AlreadyExists, None),
+        Error::EtagMismatch { .. } => (Code::Aborted, None),
         Error::NotConfigured
         | Error::NothingToRetry { .. }
         | Error::LastAdmin { .. }
+        | Error::AccountActive { .. }
         | Error::NoKey
         | Error::MissingKey { .. } => (Code::FailedPrecondition, None),
         Error::Upstream { reason, retry_after, .. } => of_upstream(*reason, *retry_after),
