@@ -1,6 +1,7 @@
 //! The use cases: a method each on [`App`], one file per resource. Joins the store and the upstream, which never see
 //! each other.
 
+mod api_tokens;
 mod audit;
 mod balances;
 mod clock;
@@ -32,6 +33,7 @@ use chrono::TimeDelta;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use api_tokens::NewToken;
 pub use clock::SystemClock;
 pub use haier_configs::{AccountCheck, Activation, CheckOutcome, NewHaierConfig, TestedAccount};
 pub use keys::{KeyRotation, KeyUse, RotationProgress};
@@ -45,6 +47,7 @@ pub use upstreams::{GivenAccount, OpenUpstream};
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
+    auth::{Gate, Outside},
     domain::{accounts::AccountRules, callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
     error::{Error, Result},
     keyring::KeyRing,
@@ -105,6 +108,10 @@ pub struct App {
     pauses: watch::Sender<Vec<Pause>>,
     /// Held while they are read and obeyed.
     pauses_reading: tokio::sync::Mutex<()>,
+    /// Knows callers by what they show.
+    gate: Gate,
+    /// Held while it learns the tokens.
+    tokens_reading: tokio::sync::Mutex<()>,
     /// Raised whenever a run commits something, so that watchers look again.
     committed: watch::Sender<u64>,
     /// Rung when there is a run to claim.
@@ -130,6 +137,8 @@ pub struct Parts {
     pub account_rules: AccountRules,
     /// How runs work.
     pub runs: RunSettings,
+    /// What settings say of callers.
+    pub callers: Outside,
     /// A number of this process, for ids and leases.
     pub process: u16,
     /// Name of the machine, for a person to know this process by.
@@ -142,8 +151,19 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, opener, given, key_ring, account_rules, runs, process, host, version } =
-            parts;
+        let Parts {
+            store,
+            clock,
+            opener,
+            given,
+            key_ring,
+            account_rules,
+            runs,
+            callers,
+            process,
+            host,
+            version,
+        } = parts;
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
@@ -160,6 +180,8 @@ impl App {
             replica: replicas::Replica::new(name, version),
             pauses: watch::Sender::new(Vec::new()),
             pauses_reading: tokio::sync::Mutex::default(),
+            gate: Gate::new(callers),
+            tokens_reading: tokio::sync::Mutex::default(),
             committed: watch::Sender::new(0),
             wake: Notify::new(),
             stopping: CancellationToken::new(),

@@ -5,6 +5,7 @@ use std::{future::Future, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+mod audit;
 mod balance;
 mod client;
 mod codes;
@@ -29,6 +30,7 @@ mod sync;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod upstream;
 
 use console::Console;
@@ -47,6 +49,8 @@ Examples:
   haier-integration logs                   what ran lately
   haier-integration products list          what the shop's copy holds
   haier-integration status                 how calls to Haier stand
+  haier-integration tokens list            who may call
+  haier-integration audit                  what operators changed
   haier-integration help sync              more about one command")]
 struct Cli {
     #[command(subcommand)]
@@ -66,6 +70,8 @@ enum Command {
     Logistics(logistics::LogisticsArgs),
     Status(upstream::StatusArgs),
     Config(haier_configs::ConfigArgs),
+    Tokens(tokens::TokensArgs),
+    Audit(audit::AuditArgs),
     Keys(keys::KeysArgs),
 }
 
@@ -100,6 +106,8 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Logistics(args) => block_on(&mut client, logistics::run(args, console)),
         Command::Status(args) => block_on(&mut client, upstream::run(args, console)),
         Command::Config(args) => block_on(&mut client, haier_configs::run(args, console)),
+        Command::Tokens(args) => block_on(&mut client, tokens::run(args, console)),
+        Command::Audit(args) => block_on(&mut client, audit::run(args, console)),
         Command::Keys(args) => block_on(&mut client, keys::run(args, console)),
     }
 }

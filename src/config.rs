@@ -27,6 +27,8 @@ pub use problem::{Error, Problem};
 pub use read::{read, read_database_url, read_log_level};
 pub use table::{SETTINGS, Setting, settings_table};
 
+use secrecy::SecretString;
+
 use crate::{domain::accounts::Account, sandbox};
 
 /// What the variables of the service's own settings begin with.
@@ -39,6 +41,12 @@ pub struct Settings {
     pub grpc_addr: SocketAddr,
     /// Where metrics and health listen; port 0 takes a free one.
     pub http_addr: SocketAddr,
+    /// A token of an admin that comes from outside; at least 32 characters.
+    pub admin_token: Option<SecretString>,
+    /// Whether calls from elsewhere are taken while nobody needs a token.
+    pub insecure: bool,
+    /// Whether callers may ask by reflection what is served.
+    pub reflection: bool,
     /// The database.
     pub database_url: DatabaseUrl,
     /// Where the keys come from that seal secrets. `None`: there are none, except with the sandbox, which makes its own.
@@ -137,6 +145,9 @@ impl Default for Settings {
         Self {
             grpc_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
             http_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            admin_token: None,
+            insecure: false,
+            reflection: true,
             database_url: DatabaseUrl::Sqlite { path: PathBuf::from("haier.db") },
             keys: None,
             migrate: true,

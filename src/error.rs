@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{reasons::Reason, violations::Violation};
+use crate::domain::{callers::Role, reasons::Reason, violations::Violation};
 
 /// A cause kept for the log, never shown to a caller.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -43,6 +43,24 @@ pub enum Error {
         /// Id of that run's log.
         sync_log_id: i64,
     },
+    /// The caller is nobody we know.
+    #[error("{why}")]
+    Unauthenticated {
+        /// Why, and what to do about it.
+        why: String,
+    },
+    /// The caller's role is too small.
+    #[error("{method} needs the role {needed}; {caller} is {role}")]
+    PermissionDenied {
+        /// What he called.
+        method: &'static str,
+        /// The least role that may.
+        needed: Role,
+        /// Who called.
+        caller: String,
+        /// What he is.
+        role: Role,
+    },
     /// There is one of this name already.
     #[error("{what} {key} exists already{remedy}")]
     AlreadyExists {
@@ -52,6 +70,15 @@ pub enum Error {
         key: String,
         /// What to do instead, behind a separator; may be empty.
         remedy: &'static str,
+    },
+    /// Without this token nobody could make another.
+    #[error(
+        "the token {name} is the last one of an admin: make another admin's first (CreateApiToken), or start the \
+         service with HAIER_INTEGRATION_ADMIN_TOKEN"
+    )]
+    LastAdmin {
+        /// Its name.
+        name: String,
     },
     /// It was changed since the caller read it.
     #[error(
@@ -150,6 +177,9 @@ impl Error {
             Self::UnknownCode { .. } => Reason::UnknownCode,
             Self::NothingToRetry { .. } => Reason::NothingToRetry,
             Self::RunInProgress { .. } => Reason::RunInProgress,
+            Self::Unauthenticated { .. } => Reason::Unauthenticated,
+            Self::PermissionDenied { .. } => Reason::PermissionDenied,
+            Self::LastAdmin { .. } => Reason::LastAdmin,
             Self::AlreadyExists { .. } => Reason::AlreadyExists,
             Self::EtagMismatch { .. } => Reason::EtagMismatch,
             Self::AccountActive { .. } | Self::AccountBusy { .. } => Reason::AccountActive,

@@ -1,13 +1,17 @@
 //! The gRPC services: decode, call a use case, encode. The only room that knows tonic's server.
 
 mod administration;
+mod api_tokens;
+mod audit;
 mod balances;
+mod callers;
+mod calls;
 mod context;
 mod convert;
+mod descriptors;
 mod haier_configs;
 mod keys;
 mod logistics;
-mod metrics;
 mod prices;
 mod products;
 mod requests;
@@ -19,6 +23,7 @@ mod upstream;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
+pub use descriptors::{Method, check_rules, methods};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_stream::Stream;
 use tonic::{
@@ -37,9 +42,6 @@ use crate::{
     },
 };
 
-/// The descriptors of every service served here, for reflection.
-const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
-
 /// Health names that are no service.
 const READINESS: &str = "readiness";
 const LIVENESS: &str = "liveness";
@@ -54,27 +56,23 @@ struct Api {
     default_deadline: Duration,
 }
 
+/// How calls are served.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Deadline of a unary call that brings none.
+    pub default_deadline: Duration,
+    /// Whether callers may ask what is served.
+    pub reflection: bool,
+}
+
 /// Serves on a listener until the process goes down and running calls have ended.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(app: Arc<App>, listener: TcpListener, default_deadline: Duration) -> anyhow::Result<()> {
+pub async fn serve(app: Arc<App>, listener: TcpListener, options: Options) -> anyhow::Result<()> {
     let (reporter, health) = tonic_health::server::health_reporter();
     let reporting = tokio::spawn(report_health(reporter, app.health()));
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTORS)
-            // So that a client without our proto files can read the details of errors.
-            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            // Error details, so that grpcurl shows them in words.
-            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
-            // Its descriptors are among the above, in both versions.
-            .include_reflection_service(false)
-    };
-    let api = Api { app: Arc::clone(&app), default_deadline };
+    let api = Api { app: Arc::clone(&app), default_deadline: options.default_deadline };
     let administration = HaierAdministrationServer::new(api.clone())
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .accept_compressed(CompressionEncoding::Gzip)
@@ -84,17 +82,23 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, default_deadline: Durat
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
     let stopping = app.stopping.clone();
+    let streams = methods()?.into_iter().filter(|method| method.is_stream).map(|method| method.path());
+    let gate = callers::Gatekeeper::new(app, streams.collect());
     // Without it small answers wait some 40 ms for the peer's delayed acknowledgement.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let served = Server::builder()
         // Finds peers that are gone without a word, so that their streams end.
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        // Counts and times every call; outermost, so that it sees what the others refuse.
-        .layer(tower::layer::layer_fn(metrics::Measured::new))
+        // Counts, times and records every call; outermost, so that it sees what the others refuse.
+        .layer(tower::layer::layer_fn(calls::Recorded::new))
+        // Nothing is decoded for whom the rules do not let in.
+        .layer(tower::layer::layer_fn(move |inner| callers::Guarded::new(inner, gate.clone())))
         .add_service(health)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
+        .add_optional_service(options.reflection.then(|| descriptors::reflection().build_v1()).transpose()?)
+        .add_optional_service(
+            options.reflection.then(|| descriptors::reflection().build_v1alpha()).transpose()?,
+        )
         .add_service(administration)
         .add_service(integration)
         .serve_with_incoming_shutdown(incoming, async move { stopping.cancelled().await })

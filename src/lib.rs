@@ -5,6 +5,7 @@
 //! rooms; `cli` is the program.
 
 pub mod app;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod domain;

@@ -1,6 +1,7 @@
 //! Joins the rooms into a running service: opens the database, starts servers and workers, and drains them at the end.
 
 mod announce;
+mod door;
 mod keys;
 mod recorder;
 mod sandbox_account;
@@ -22,6 +23,7 @@ use upstream::Opener;
 
 use crate::{
     app::{App, GivenAccount, Parts, RunSettings, SystemClock},
+    auth::Outside,
     config::{DatabaseUrl, Settings},
     domain::{accounts::AccountRules, clock::Clock},
     grpc, http,
@@ -82,7 +84,8 @@ impl Service {
     /// # Errors
     /// When a port is taken, the database cannot be used, or the like.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
-        // First of all, so that no gauge is set before there is one.
+        grpc::check_rules()?;
+        // Before all that counts, so that no gauge is set before there is one.
         let metrics = recorder::install()?;
         let grpc_listener = listen(settings.grpc_addr, "gRPC", "--grpc-addr").await?;
         let http_listener = listen(settings.http_addr, "metrics and health", "--http-addr").await?;
@@ -102,6 +105,7 @@ impl Service {
         let key_ring = keys::open(&settings, clock.now())?;
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
+        let callers = Outside { admin_token: settings.admin_token.clone(), certificate_roles: Vec::new() };
         let app = App::new(Parts {
             store,
             clock: clock.clone(),
@@ -110,6 +114,7 @@ impl Service {
             key_ring,
             account_rules,
             runs,
+            callers,
             process,
             host,
             version,
@@ -117,6 +122,8 @@ impl Service {
         workers::housekeeping::set_clock(&app, &clock).await;
         app.store().ensure_partitions(clock.now()).await?;
         app.check_database(settings.database_wait).await;
+        app.api_tokens_refresh().await?;
+        door::check(&app, &settings)?;
         app.upstreams_refresh().await?;
         // Before anything is sent: a pause outlives a restart.
         app.pauses_refresh().await?;
@@ -128,13 +135,16 @@ impl Service {
             // A sender that is gone means the same as one that has spoken.
             let _ = http_stopped.await;
         }));
-        let grpc = tokio::spawn(grpc::serve(Arc::clone(&app), grpc_listener, settings.default_deadline));
+        let options =
+            grpc::Options { default_deadline: settings.default_deadline, reflection: settings.reflection };
+        let grpc = tokio::spawn(grpc::serve(Arc::clone(&app), grpc_listener, options));
         let health_period = TimeDelta::from_std(settings.health_interval)?;
         let workers = vec![
             tokio::spawn(workers::sync_runner::run(Arc::clone(&app))),
             tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
             tokio::spawn(workers::housekeeping::run(Arc::clone(&app), clock)),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
+            tokio::spawn(workers::callers::run(Arc::clone(&app))),
             tokio::spawn(workers::key_file::run(Arc::clone(&app))),
         ];
         Ok(Self { app, grpc_addr, http_addr, sandbox, settings, grpc, http, http_stop, workers })

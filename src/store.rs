@@ -15,6 +15,7 @@ mod schema;
 mod sqlite;
 mod sync_requests;
 
+pub mod api_tokens;
 pub mod audit_events;
 pub mod catalogue;
 pub mod haier_configs;

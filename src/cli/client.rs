@@ -25,7 +25,7 @@ pub(super) struct ClientArgs {
     #[arg(long, global = true, value_name = "URL", env = "HAIER_INTEGRATION_SERVER")]
     #[arg(default_value = "http://127.0.0.1:50051")]
     server: String,
-    /// Bearer token that says who asks; none by default. Better in the variable than in the process list
+    /// Bearer token that says who asks; `tokens create` makes one. Better in the variable than in the process list
     #[arg(
         long,
         global = true,

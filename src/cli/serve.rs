@@ -23,6 +23,7 @@ Examples:
   haier-integration serve --sandbox
   haier-integration serve --sandbox --sandbox-products 100000 --database-url sqlite:///var/lib/haier.db
   haier-integration serve --sandbox --sandbox-faults harsh
+  haier-integration serve --grpc-addr 0.0.0.0:50051 --admin-token-file /run/secrets/admin-token
   HAIER_INTEGRATION_DATABASE_URL=postgres://haier:secret@db/haier haier-integration serve --migrate
   haier-integration serve --config /etc/haier/service.toml --log-format json --log-level debug")]
 pub(super) struct ServeArgs {
@@ -32,6 +33,19 @@ pub(super) struct ServeArgs {
     /// Where metrics and health listen; port 0 takes a free one, and it is printed [default: 127.0.0.1:8080]
     #[arg(long, value_name = "IP:PORT")]
     http_addr: Option<String>,
+    /// A file that holds a token of an admin, at least 32 characters: `openssl rand -hex 32 > admin-token` [default: none]
+    ///
+    /// With it the others are made (`tokens create`). HAIER_INTEGRATION_ADMIN_TOKEN holds the token itself. While there is
+    /// none, and none was ever made, the service listens on this machine only and takes every caller for an admin.
+    #[arg(long, value_name = "FILE")]
+    admin_token_file: Option<String>,
+    /// Take calls from other machines although nobody needs a token: every caller is an admin
+    #[arg(long)]
+    insecure: bool,
+    /// Whether callers may ask by reflection what is served, `true` or `false`; once there are tokens a reader's is needed
+    /// [default: true]
+    #[arg(long, value_name = "BOOL")]
+    reflection: Option<String>,
     /// The database: sqlite://FILE or postgres://USER:PASSWORD@HOST:PORT/NAME [default: sqlite://haier.db]
     ///
     /// A password is better in HAIER_INTEGRATION_DATABASE_URL, or in a file that HAIER_INTEGRATION_DATABASE_URL_FILE
@@ -74,6 +88,9 @@ impl ServeArgs {
         let flags = [
             ("grpc_addr", self.grpc_addr),
             ("http_addr", self.http_addr),
+            ("admin_token_file", self.admin_token_file),
+            ("insecure", self.insecure.then(|| "true".to_owned())),
+            ("reflection", self.reflection),
             ("database_url", self.database_url),
             ("key_file", self.key_file),
             ("migrate", self.migrate.then(|| "true".to_owned())),

@@ -44,9 +44,16 @@ fn remedy(status: &Status, reason: &str, running: Option<&str>) -> Option<String
             Some("the service's database does not answer: look at its log".to_owned())
         }
         ("BREAKER_OPEN", _) => Some("see `haier-integration status`".to_owned()),
-        (_, Code::Unauthenticated | Code::PermissionDenied) => {
-            Some("give a token by --token or HAIER_INTEGRATION_TOKEN".to_owned())
-        }
+        (_, Code::Unauthenticated) => Some(
+            "give a token by HAIER_INTEGRATION_TOKEN or --token; an admin makes one by `haier-integration tokens create \
+             NAME --role ROLE`"
+                .to_owned(),
+        ),
+        (_, Code::PermissionDenied) => Some(
+            "give another token by HAIER_INTEGRATION_TOKEN or --token; `haier-integration help tokens` says what each role \
+             may do"
+                .to_owned(),
+        ),
         (_, Code::Unimplemented) => {
             Some("the service there is another one, or of another version: check --server".to_owned())
         }

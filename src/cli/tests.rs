@@ -26,9 +26,9 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
     let sandbox = "--addr --products --seed --latency --throttle --single-token --token-life --stock-shape --envelope --faults \
                    --callback-url --callback-delay --callback-order-key --callback-json --state";
     let with_prefix = sandbox.replace("--", "--sandbox-");
-    let serve = "--grpc-addr --http-addr --database-url --key-file --migrate --upstream-rate --order-rate --allow-private-hosts --sandbox --config --log-format --log-level ";
+    let serve = "--grpc-addr --http-addr --admin-token-file --insecure --reflection --database-url --key-file --migrate --upstream-rate --order-rate --allow-private-hosts --sandbox --config --log-format --log-level ";
     let client = "--server --token --output ";
-    let commands: [(&[&str], String); 32] = [
+    let commands: Vec<(&[&str], String)> = vec![
         (&["serve"], format!("{serve}{with_prefix}")),
         (&["sandbox"], sandbox.to_owned()),
         (&["migrate"], "--database-url --config".to_owned()),
@@ -49,6 +49,11 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["status"], client.to_owned()),
         (&["status", "pause"], "--reason --until".to_owned()),
         (&["status", "resume"], String::new()),
+        (&["tokens"], client.to_owned()),
+        (&["tokens", "create"], "--role --expires".to_owned()),
+        (&["tokens", "list"], String::new()),
+        (&["tokens", "revoke"], String::new()),
+        (&["audit"], format!("{client}--by --action --subject --after --before --limit --page-token")),
         (&["keys"], String::new()),
         (&["keys", "generate"], String::new()),
         (&["keys", "add"], "--primary".to_owned()),
@@ -63,6 +68,7 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["config", "activate"], "--validate-only --etag".to_owned()),
         (&["config", "deactivate"], String::new()),
         (&["config", "delete"], "--etag".to_owned()),
+        (&["config", "test"], "--file".to_owned()),
         (&["config", "template"], String::new()),
         (&["config", "export"], String::new()),
         (&["config", "import"], String::new()),

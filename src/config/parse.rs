@@ -2,9 +2,13 @@
 
 use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, str::FromStr, time::Duration};
 
+use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
 use super::LogFormat;
+
+/// Shortest admin token that is taken from outside.
+const MIN_TOKEN_CHARS: usize = 32;
 
 /// A length of time with its unit, such as `50ms`, `15s` or `1h 30m`.
 ///
@@ -58,6 +62,24 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.trim().parse().map_err(|_| {
         "an IP address with a port is expected: 127.0.0.1:50051, 0.0.0.0:50051, [::1]:50051".to_owned()
     })
+}
+
+/// Long enough not to be guessed. Nothing of it is shown.
+pub(super) fn admin_token(text: &str) -> Result<SecretString, String> {
+    let text = text.trim();
+    let length = text.chars().count();
+    if length < MIN_TOKEN_CHARS {
+        return Err(format!(
+            "has {length} characters; at least {MIN_TOKEN_CHARS} are needed, such as `openssl rand -hex 32` gives"
+        ));
+    }
+    if !text.chars().all(|c| c.is_ascii_graphic()) {
+        return Err(
+            "may hold letters, digits and signs of ASCII only, without blanks: it goes into a header"
+                .to_owned(),
+        );
+    }
+    Ok(text.into())
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {

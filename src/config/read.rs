@@ -2,6 +2,8 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
+use secrecy::SecretString;
+
 use super::{
     DatabaseUrl, ENV_PREFIX, Error, KeySource, Problem, Setting, Settings, Sources, SyncSettings,
     UpstreamSettings, account_from_env,
@@ -71,6 +73,9 @@ impl Reader {
         let settings = Settings {
             grpc_addr: self.read("grpc_addr", standard.grpc_addr, parse::address),
             http_addr: self.read("http_addr", standard.http_addr, parse::address),
+            admin_token: self.admin_token(),
+            insecure: self.read("insecure", standard.insecure, parse::flag),
+            reflection: self.read("reflection", standard.reflection, parse::flag),
             database_url,
             keys: self.keys(),
             migrate: self.read("migrate", false, parse::flag) || on_sqlite,
@@ -181,42 +186,46 @@ impl Reader {
         sync
     }
 
-    /// The address itself, or what the file named by `database_url_file` holds; of two the higher layer wins.
     fn database_url(&mut self) -> DatabaseUrl {
-        let (Some(url), Some(in_file)) = (known("database_url"), known("database_url_file")) else {
-            return Settings::default().database_url;
-        };
-        let direct = self.layers.find(url);
-        let found = match (direct, self.layers.find(in_file)) {
+        self.secret("database_url", "database_url_file", |text| {
+            text.parse().map_err(|error| format!("{error}"))
+        })
+        .unwrap_or_else(|| Settings::default().database_url)
+    }
+
+    fn admin_token(&mut self) -> Option<SecretString> {
+        self.secret("admin_token", "admin_token_file", parse::admin_token)
+    }
+
+    /// The value itself, or what the file named by `file_key` holds; of two the higher layer wins. A bad one becomes a
+    /// problem that does not show it.
+    fn secret<T>(
+        &mut self,
+        key: &str,
+        file_key: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let (direct_setting, in_file) = (known(key)?, known(file_key)?);
+        let (name, text) = match (self.layers.find(direct_setting), self.layers.find(in_file)) {
             (Some((one, _)), Some((other, _))) if one == other => {
-                self.refuse("database_url", "is given together with database_url_file: give one of them");
-                None
+                self.refuse(key, &format!("is given together with {file_key}: give one of them"));
+                return None;
             }
             (direct, Some((origin, path))) if direct.as_ref().is_none_or(|(direct, _)| *direct < origin) => {
                 let name = self.layers.name_of(in_file, origin);
-                let Some(path) = path else {
-                    self.problems.push(Problem::new(name, "a path is expected"));
-                    return Settings::default().database_url;
-                };
-                match std::fs::read_to_string(&path) {
-                    Ok(text) => Some((name, Some(text))),
-                    Err(error) => {
-                        self.problems.push(Problem::new(name, format!("{path} cannot be read: {error}")));
-                        None
-                    }
-                }
+                let text = path.ok_or("a path is expected".to_owned()).and_then(|path| {
+                    std::fs::read_to_string(&path).map_err(|error| format!("{path} cannot be read: {error}"))
+                });
+                (name, text)
             }
-            (Some((origin, text)), _) => Some((self.layers.name_of(url, origin), text)),
-            (None, _) => None,
+            (Some((origin, text)), _) => {
+                (self.layers.name_of(direct_setting, origin), Ok(text.unwrap_or_default()))
+            }
+            (None, _) => return None,
         };
-        let Some((name, text)) = found else { return Settings::default().database_url };
-        match text.as_deref().unwrap_or_default().parse() {
-            Ok(url) => url,
-            Err(error) => {
-                self.problems.push(Problem::new(name, format!("{error}")));
-                Settings::default().database_url
-            }
-        }
+        text.and_then(|text| parse(&text))
+            .map_err(|message| self.problems.push(Problem::new(name, message)))
+            .ok()
     }
 
     /// The keys' text or the file that holds them; of two the higher layer wins. What is in it is checked at the start.

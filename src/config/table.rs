@@ -24,6 +24,10 @@ macro_rules! settings {
 pub const SETTINGS: &[Setting] = settings![
     "grpc_addr" "GRPC_ADDR" "127.0.0.1:50051" "Where gRPC listens; port 0 takes a free one"
     "http_addr" "HTTP_ADDR" "127.0.0.1:8080" "Where metrics and health listen; port 0 takes a free one"
+    "admin_token" "ADMIN_TOKEN" "" "A token of an admin that comes from outside, at least 32 characters; the others are made with it"
+    "admin_token_file" "ADMIN_TOKEN_FILE" "" "A file that holds it, such as a mounted secret"
+    "insecure" "INSECURE" "false" "Take calls from other machines although nobody needs a token: everybody is an admin"
+    "reflection" "REFLECTION" "true" "Whether callers may ask what is served; once there are tokens a reader's is needed"
     "database_url" "DATABASE_URL" "sqlite://haier.db" "The database: `sqlite://FILE` or `postgres://…`"
     "database_url_file" "DATABASE_URL_FILE" "" "A file that holds the database's address, so that no password stands elsewhere"
     "keys" "KEYS" "" "Keys that seal secrets in the database, as `haier-integration keys generate` prints them"

@@ -150,6 +150,27 @@ fn the_database_url_comes_from_a_file_too() {
 }
 
 #[test]
+fn an_admin_token_is_long_and_never_told() {
+    let long = "s3cret-".repeat(5);
+    let short = file("s3cret-too-short\n");
+    let path = short.path().to_str().unwrap();
+    let variable = "HAIER_INTEGRATION_ADMIN_TOKEN";
+    let settings =
+        read(&Sources { environment: variables(&[(variable, &long)]), ..Sources::default() }).unwrap();
+    assert!(settings.admin_token.is_some() && !format!("{settings:?}").contains("s3cret"));
+    let in_file = variables(&[("HAIER_INTEGRATION_ADMIN_TOKEN_FILE", path)]);
+    let told = problems(&Sources { environment: in_file, ..Sources::default() });
+    assert!(told.starts_with("HAIER_INTEGRATION_ADMIN_TOKEN_FILE: has 16 characters"), "{told}");
+    let with_blank = format!("{long} {long}");
+    let told =
+        problems(&Sources { environment: variables(&[(variable, &with_blank)]), ..Sources::default() });
+    assert!(told.contains("without blanks") && !told.contains("s3cret"), "{told}");
+    let flags = BTreeMap::from([("admin_token_file", "no/such/file".to_owned())]);
+    let told = problems(&Sources { flags, ..Sources::default() });
+    assert!(told.starts_with("--admin-token-file: no/such/file cannot be read"), "{told}");
+}
+
+#[test]
 fn the_log_level_alone_is_read_whatever_else_is_wrong() {
     let file = file("log_level = \"warn\"\nupstream_rate = \"fast\"\n");
     let mut sources = Sources { file: Some(file.path().to_owned()), ..Sources::default() };

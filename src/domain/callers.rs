@@ -43,7 +43,7 @@ impl fmt::Display for Role {
 /// Who calls. `Display` is how he stands in logs: his name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Name of his token or certificate; his address when he has shown neither.
+    /// Name of his token or certificate; `local` while nobody needs one.
     pub name: String,
     /// What he may do.
     pub role: Role,

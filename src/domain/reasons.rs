@@ -78,6 +78,12 @@ reasons! {
     NothingToRetry = "NOTHING_TO_RETRY", "无可重试项", "nothing to retry";
     /// A run over everything is under way already.
     RunInProgress = "RUN_IN_PROGRESS", "同步正在进行", "run in progress";
+    /// No token, or none that opens.
+    Unauthenticated = "UNAUTHENTICATED", "身份未验证", "unauthenticated";
+    /// The caller's role is too small.
+    PermissionDenied = "PERMISSION_DENIED", "权限不足", "permission denied";
+    /// Nobody could make a token any more.
+    LastAdmin = "LAST_ADMIN", "最后一个管理员令牌", "last admin token";
     /// There is one of this name already.
     AlreadyExists = "ALREADY_EXISTS", "已存在", "already exists";
     /// It was changed since it was read.

@@ -1,8 +1,8 @@
-//! The service `HaierAdministration`: what an operator looks at and switches.
+//! The service `HaierAdministration`: what an operator looks at and switches, and what an admin keeps.
 
 use tonic::{Request, Response, Status};
 
-use super::{Api, context, haier_configs, keys, status, upstream};
+use super::{Api, api_tokens, audit, context, haier_configs, keys, status, upstream};
 use crate::proto::{self, haier_administration_server::HaierAdministration};
 
 #[tonic::async_trait]
@@ -28,6 +28,34 @@ impl HaierAdministration for Api {
         request: Request<proto::ResumeUpstreamRequest>,
     ) -> Result<Response<proto::ResumeUpstreamResponse>, Status> {
         self.unary(request, async |ctx, request| upstream::resume(&self.app, &ctx, request).await).await
+    }
+
+    async fn create_api_token(
+        &self,
+        request: Request<proto::CreateApiTokenRequest>,
+    ) -> Result<Response<proto::CreateApiTokenResponse>, Status> {
+        self.unary(request, async |ctx, request| api_tokens::create(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_api_tokens(
+        &self,
+        request: Request<proto::ListApiTokensRequest>,
+    ) -> Result<Response<proto::ListApiTokensResponse>, Status> {
+        self.unary(request, async |ctx, request| api_tokens::list(&self.app, &ctx, request).await).await
+    }
+
+    async fn revoke_api_token(
+        &self,
+        request: Request<proto::RevokeApiTokenRequest>,
+    ) -> Result<Response<proto::ApiToken>, Status> {
+        self.unary(request, async |ctx, request| api_tokens::revoke(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_audit_events(
+        &self,
+        request: Request<proto::ListAuditEventsRequest>,
+    ) -> Result<Response<proto::ListAuditEventsResponse>, Status> {
+        self.unary(request, async |ctx, request| audit::list(&self.app, &ctx, request).await).await
     }
 
     async fn create_haier_config(

@@ -30,11 +30,17 @@ pub(super) fn of(error: Error) -> Status {
             metadata.insert("sync_log_id".to_owned(), sync_log_id.to_string());
             (Code::Aborted, None)
         }
+        Error::Unauthenticated { .. } => (Code::Unauthenticated, None),
+        Error::PermissionDenied { needed, .. } => {
+            metadata.insert("needed_role".to_owned(), needed.as_str().to_owned());
+            (Code::PermissionDenied, None)
+        }
         Error::AlreadyExists { .. } => (Code::AlreadyExists, None),
         Error::EtagMismatch { .. } => (Code::Aborted, None),
         Error::NotConfigured
         | Error::OrdersNotConfigured { .. }
         | Error::NothingToRetry { .. }
+        | Error::LastAdmin { .. }
         | Error::AccountActive { .. }
         | Error::AccountBusy { .. }
         | Error::NoKey
@@ -52,6 +58,11 @@ pub(super) fn of(error: Error) -> Status {
         details.set_retry_info(Some(delay));
     }
     Status::with_error_details(code, error.to_string(), details)
+}
+
+/// The status of a call that names nothing that is served.
+pub(super) fn unknown_method(path: &str) -> Status {
+    Status::unimplemented(format!("{path} is served by nobody here; list what is by reflection"))
 }
 
 /// What a failed call to Haier is to our caller. Credentials are ours, not the caller's: never UNAUTHENTICATED.

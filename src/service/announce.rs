@@ -24,6 +24,11 @@ impl Service {
                  HAIER_CLIENT_SECRET, HAIER_BASE_URL, HAIER_CUSTOMER_CODE, HAIER_PASSWORD and HAIER_SELLER_PASSWORD.\n",
             ),
         }
+        if !self.app.is_open() {
+            text.push_str(
+                "  callers   each needs a token: grpcurl takes it by -H 'authorization: Bearer TOKEN'\n",
+            );
+        }
         text.push_str(&format!(
             "Try\n  grpcurl -plaintext {0} list\n  grpcurl -plaintext -d '{{\"page_size\": 3}}' {0} \
              haier.integration.v1.HaierIntegration/ListProducts\n",

@@ -204,6 +204,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+    use super::super::instant::Instant;
+
+    api_tokens (id) {
+        id -> BigInt,
+        name -> Text,
+        role -> Text,
+        hash -> Binary,
+        created_at -> Instant,
+        created_by -> Text,
+        expires_at -> Nullable<Instant>,
+        revoked_at -> Nullable<Instant>,
+        last_used_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
     use diesel::sql_types::{BigInt, Bool, Json, Text};
     use super::super::instant::Instant;
 

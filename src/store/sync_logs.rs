@@ -1,8 +1,8 @@
 //! The record of runs. Rows are made and ended by `sync_runs`; here they are read.
 
 use diesel::{
-    EscapeExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable,
-    Selectable, SelectableHelper as _, TextExpressionMethods as _,
+    BoolExpressionMethods as _, EscapeExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _,
+    QueryDsl as _, Queryable, Selectable, SelectableHelper as _, TextExpressionMethods as _,
 };
 use diesel_async::RunQueryDsl as _;
 use serde::{Deserialize, Serialize};
@@ -189,6 +189,9 @@ pub async fn list(
         }
         if let Some(text) = &filter.query {
             query = query.filter(lower(sync_logs::message).like(contains(text)).escape('\\'));
+        }
+        if let Some(name) = &filter.shown_to {
+            query = query.filter(sync_logs::requested_by.eq("").or(sync_logs::requested_by.eq(name)));
         }
         if let Some(after) = page.after {
             query = query.filter(sync_logs::id.lt(after));

@@ -58,8 +58,12 @@ fn settings(variables: &Variables) -> Settings {
     let file = directory.path().join("database-url");
     std::fs::write(&file, text("compose.database-url")).unwrap();
     let mut environment = variables.clone();
-    if let Some(path) = environment.get_mut("HAIER_INTEGRATION_DATABASE_URL_FILE") {
-        *path = file.to_str().unwrap().to_owned();
+    let token = directory.path().join("admin-token");
+    std::fs::write(&token, "0123456789abcdef".repeat(4)).unwrap();
+    for (name, file) in [("DATABASE_URL_FILE", file), ("ADMIN_TOKEN_FILE", token)] {
+        if let Some(path) = environment.get_mut(&format!("HAIER_INTEGRATION_{name}")) {
+            *path = file.to_str().unwrap().to_owned();
+        }
     }
     for name in required_variables() {
         environment.insert(name, "https://openplat.example.com".to_owned());
@@ -147,6 +151,30 @@ fn the_database_is_read_from_the_file_that_its_secret_is_mounted_as() {
         assert_eq!(*file, format!("/run/secrets/{secret}"), "{service}");
         assert!(compose["secrets"].get(&secret).is_some());
     }
+}
+
+#[test]
+fn an_address_that_others_reach_is_opened_by_a_token_or_said_to_be_insecure() {
+    let replica = replica_settings();
+    assert!(replica.grpc_addr.ip().is_unspecified() && !replica.insecure && replica.admin_token.is_some());
+    let deployment = object("Deployment");
+    let (container, pod) = (container(&deployment), deployment.pointer("/spec/template/spec").unwrap());
+    let file = &literal_variables(container)["HAIER_INTEGRATION_ADMIN_TOKEN_FILE"];
+    let mount = &list(container, "/volumeMounts")[1];
+    let volume = list(pod, "/volumes").iter().find(|volume| volume["name"] == mount["name"]).unwrap();
+    let item = word(&list(volume, "/secret/items")[0]["path"]);
+    assert_eq!(*file, format!("{}/{item}", word(&mount["mountPath"])));
+    assert!(text("kustomize/base/kustomization.yaml").contains(&word(&volume["secret"]["secretName"])));
+
+    // The sandbox is open, on this machine's loopback; an account is not.
+    let compose = yaml("compose.yaml");
+    let sandbox = settings(&compose_variables(&compose, "haier-integration"));
+    assert!(sandbox.grpc_addr.ip().is_unspecified() && sandbox.insecure);
+    let published = words(&compose["services"]["haier-integration"]["ports"]);
+    assert!(published.iter().all(|port| port.starts_with("127.0.0.1:")), "{published:?}");
+    let account = yaml("compose.account.yaml");
+    assert!(!settings(&compose_variables(&account, "haier-integration")).insecure);
+    assert!(env_file(".env.example")["HAIER_INTEGRATION_ADMIN_TOKEN"].is_empty());
 }
 
 #[test]

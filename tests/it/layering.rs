@@ -13,9 +13,10 @@ fn may_use(room: &str) -> Option<&'static [&'static str]> {
     match room {
         "domain" | "sandbox" => Some(&[]),
         // The key ring seals whatever it is given; it knows neither tables nor callers.
-        "error" | "store" | "upstream" | "keyring" => Some(&["domain"]),
-        "app" => Some(&["domain", "error", "keyring", "store", "upstream"]),
-        "grpc" => Some(&["app", "domain", "error", "proto"]),
+        "error" | "store" | "upstream" | "keyring" | "auth" => Some(&["domain"]),
+        "app" => Some(&["auth", "domain", "error", "keyring", "store", "upstream"]),
+        // Of `auth`, what a caller shows and the table of rules: who he is, `app` says.
+        "grpc" => Some(&["app", "auth", "domain", "error", "proto"]),
         "http" => Some(&["app", "domain", "error"]),
         "workers" => Some(&["app", "domain"]),
         _ => None,

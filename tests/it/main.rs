@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
+mod api_tokens;
+mod audit;
 #[cfg(target_os = "linux")]
 mod budget;
+mod callers;
+#[cfg(target_os = "linux")]
+mod calls;
 mod catalogue;
 mod chaos;
 #[cfg(target_os = "linux")]

@@ -8,6 +8,7 @@ mod database;
 mod dice;
 mod haier;
 mod served;
+mod tokens;
 mod wire;
 mod world;
 
@@ -21,6 +22,7 @@ pub(crate) use database::{Backend, Database};
 pub(crate) use dice::Dice;
 pub(crate) use haier::{Haier, Shown};
 pub(crate) use served::{e4, equals, money_e4};
+pub(crate) use tokens::bearing;
 pub(crate) use wire::Wire;
 pub(crate) use world::{Client, Plan, World, collect};
 

@@ -70,7 +70,7 @@ async fn a_pause_holds_calls_back_at_once_and_says_how_it_ends(plan: Plan) {
     let world = plan.start().await;
     let codes = world.codes(1).await;
     let first = pause(&world, open_platform("Haier moves house", None)).await.unwrap();
-    assert_eq!((first.target(), first.paused_by.as_str()), (UpstreamTarget::OpenPlatform, "127.0.0.1"));
+    assert_eq!((first.target(), first.paused_by.as_str()), (UpstreamTarget::OpenPlatform, "local"));
     let before = world.haier.calls("H2").await;
     let refused = get_prices(&world, &codes).await.unwrap_err();
     assert_eq!(refusal(&refused), (Code::Unavailable, "PAUSED".to_owned()), "{refused}");
