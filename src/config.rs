@@ -16,6 +16,7 @@ mod read;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use account::account_from_env;
 pub use database_url::{DatabaseUrl, DatabaseUrlError};
@@ -25,7 +26,7 @@ pub use problem::{Error, Problem};
 pub use read::{read, read_database_url, read_log_level};
 pub use table::{SETTINGS, Setting, settings_table};
 
-use crate::{domain::accounts::Account, sandbox};
+use crate::{domain::accounts::Account, sandbox, tls::ServerFiles};
 
 /// What the variables of the service's own settings begin with.
 pub const ENV_PREFIX: &str = "HAIER_INTEGRATION_";
@@ -37,6 +38,8 @@ pub struct Settings {
     pub grpc_addr: SocketAddr,
     /// Where metrics and health listen; port 0 takes a free one.
     pub http_addr: SocketAddr,
+    /// Files of the gRPC listener's TLS; none: it is plain.
+    pub tls: Option<ServerFiles>,
     /// The database.
     pub database_url: DatabaseUrl,
     /// Whether missing migrations are applied at the start. Always on SQLite.
@@ -74,6 +77,8 @@ pub struct Settings {
 /// Limits of calls to Haier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamSettings {
+    /// Authorities that Haier's certificate may be of, in PEM; none: the system's.
+    pub ca: Option<PathBuf>,
     /// Longest time of one request.
     pub request_timeout: Duration,
     /// Longest time of a request for a token.
@@ -127,6 +132,7 @@ impl Default for Settings {
         Self {
             grpc_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
             http_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            tls: None,
             database_url: DatabaseUrl::Sqlite { path: PathBuf::from("haier.db") },
             migrate: true,
             database_pool_size: 10,
@@ -150,6 +156,7 @@ impl Default for Settings {
 impl Default for UpstreamSettings {
     fn default() -> Self {
         Self {
+            ca: None,
             request_timeout: Duration::from_secs(30),
             token_timeout: Duration::from_secs(10),
             listing_timeout: Duration::from_secs(3600),

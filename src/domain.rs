@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod balances;
+pub mod callers;
 pub mod clock;
 pub mod decimal;
 pub mod ids;

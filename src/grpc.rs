@@ -2,8 +2,10 @@
 
 mod administration;
 mod balances;
+mod connections;
 mod context;
 mod convert;
+mod introduced;
 mod logistics;
 mod metrics;
 mod prices;
@@ -19,11 +21,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch};
 use tokio_stream::Stream;
-use tonic::{
-    Request, Response, Status,
-    codec::CompressionEncoding,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{Request, Response, Status, codec::CompressionEncoding, transport::Server};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
@@ -33,6 +31,7 @@ use crate::{
         haier_administration_server::{HaierAdministrationServer, SERVICE_NAME as ADMINISTRATION},
         haier_integration_server::{HaierIntegration, HaierIntegrationServer, SERVICE_NAME},
     },
+    tls::ServerTls,
 };
 
 /// The descriptors of every service served here, for reflection.
@@ -52,11 +51,16 @@ struct Api {
     default_deadline: Duration,
 }
 
-/// Serves on a listener until the process goes down and running calls have ended.
+/// Serves on a listener, by TLS where there is one, until the process goes down and running calls have ended.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(app: Arc<App>, listener: TcpListener, default_deadline: Duration) -> anyhow::Result<()> {
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    tls: Option<Arc<ServerTls>>,
+    default_deadline: Duration,
+) -> anyhow::Result<()> {
     let (reporter, health) = tonic_health::server::health_reporter();
     let reporting = tokio::spawn(report_health(reporter, app.health()));
     let reflection = || {
@@ -82,13 +86,14 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, default_deadline: Durat
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
     let stopping = app.stopping.clone();
-    // Without it small answers wait some 40 ms for the peer's delayed acknowledgement.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = connections::of(listener, tls);
     let served = Server::builder()
         // Finds peers that are gone without a word, so that their streams end.
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        // Counts and times every call; outermost, so that it sees what the others refuse.
+        // Outermost, so that every other one knows who is on the other side.
+        .layer(tower::layer::layer_fn(introduced::Introduced::new))
+        // Counts and times every call; outside all that refuse one, so that it sees that too.
         .layer(tower::layer::layer_fn(metrics::Measured::new))
         .add_service(health)
         .add_service(reflection().build_v1()?)

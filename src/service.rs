@@ -25,6 +25,7 @@ use crate::{
     grpc, http,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
+    tls::ServerTls,
     upstream::{
         self, BreakerSettings, Budget, MemoryLedger, Openplat, RetrySettings, SlotLedger, TokenShelf,
     },
@@ -88,12 +89,14 @@ impl Service {
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         // First of all, so that no gauge is set before there is one.
         let metrics = recorder::install()?;
+        let clock = Arc::new(SystemClock::new());
+        let tls =
+            settings.tls.clone().map(|files| ServerTls::open(files, &*clock)).transpose()?.map(Arc::new);
         let grpc_listener = listen(settings.grpc_addr, "gRPC", "--grpc-addr").await?;
         let http_listener = listen(settings.http_addr, "metrics and health", "--http-addr").await?;
         let store = open_store(&settings).await?;
         let sandbox = start_sandbox(&settings).await?;
         let account = sandbox.as_ref().map(sandbox_account).or_else(|| settings.account.clone());
-        let clock = Arc::new(SystemClock::new());
         let process = rand::random::<u16>();
         let open = |account| open_upstream(account, &settings, &store, process, &clock);
         let upstream = account.map(open).transpose()?;
@@ -113,14 +116,19 @@ impl Service {
             // A sender that is gone means the same as one that has spoken.
             let _ = http_stopped.await;
         }));
-        let grpc = tokio::spawn(grpc::serve(Arc::clone(&app), grpc_listener, settings.default_deadline));
+        let deadline = settings.default_deadline;
+        let grpc = tokio::spawn(grpc::serve(Arc::clone(&app), grpc_listener, tls.clone(), deadline));
         let health_period = TimeDelta::from_std(settings.health_interval)?;
-        let workers = vec![
+        let mut workers = vec![
             tokio::spawn(workers::sync_runner::run(Arc::clone(&app))),
             tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
-            tokio::spawn(workers::housekeeping::run(Arc::clone(&app), clock)),
+            tokio::spawn(workers::housekeeping::run(Arc::clone(&app), Arc::clone(&clock))),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
         ];
+        if let Some(tls) = tls {
+            let stopping = app.stopping.clone();
+            workers.push(tokio::spawn(async move { tls.follow(clock, stopping).await }));
+        }
         Ok(Self { app, grpc_addr, http_addr, sandbox, settings, grpc, http, http_stop, workers })
     }
 

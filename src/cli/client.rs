@@ -1,6 +1,6 @@
 //! What every client command shares: where the service is, who asks, in which language, and how results look.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,15 +13,19 @@ use tonic::{
 };
 
 use super::{failure::Failure, status::NOT_RUNNING};
-use crate::proto::{
-    haier_administration_client::HaierAdministrationClient, haier_integration_client::HaierIntegrationClient,
+use crate::{
+    proto::{
+        haier_administration_client::HaierAdministrationClient,
+        haier_integration_client::HaierIntegrationClient,
+    },
+    tls::{ClientFiles, Connector},
 };
 
 /// Options of every client command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Service")]
 pub(super) struct ClientArgs {
-    /// Address of the service: http://HOST:PORT
+    /// Address of the service: http://HOST:PORT, or https://HOST:PORT if it speaks TLS
     #[arg(long, global = true, value_name = "URL", env = "HAIER_INTEGRATION_SERVER")]
     #[arg(default_value = "http://127.0.0.1:50051")]
     server: String,
@@ -34,6 +38,15 @@ pub(super) struct ClientArgs {
         hide_env_values = true
     )]
     token: Option<SecretString>,
+    /// With https: the authorities of the service's certificate, in PEM [default: the system's]
+    #[arg(long, global = true, value_name = "FILE", env = "HAIER_INTEGRATION_TLS_CA")]
+    tls_ca: Option<PathBuf>,
+    /// With https: the certificate to show, in PEM
+    #[arg(long, global = true, value_name = "FILE", env = "HAIER_INTEGRATION_TLS_CLIENT_CERT")]
+    tls_client_cert: Option<PathBuf>,
+    /// With https: its private key, in PEM
+    #[arg(long, global = true, value_name = "FILE", env = "HAIER_INTEGRATION_TLS_CLIENT_KEY")]
+    tls_client_key: Option<PathBuf>,
     /// How results look: `table` for people, `json` for programs (one object a line)
     #[arg(long, global = true, value_name = "FORM", default_value = "table", hide_possible_values = true)]
     pub(super) output: OutputForm,
@@ -75,12 +88,12 @@ impl ClientArgs {
 
     async fn channel(&self) -> Result<(Channel, Headers), Failure> {
         let headers = Headers::new(self.token.as_ref(), &language(|name| std::env::var(name).ok()))?;
-        let address = match self.server.split_once("://") {
-            None => format!("http://{}", self.server),
-            Some(("http", _)) => self.server.clone(),
+        let (address, connector) = match self.server.split_once("://") {
+            None => (format!("http://{}", self.server), Connector::plain()),
+            Some(("http", _)) => (self.server.clone(), Connector::plain()),
+            Some(("https", _)) => (self.server.clone(), self.tls()?),
             Some(_) => {
-                let line =
-                    format!("--server {}: must begin with http://; TLS is not spoken yet", self.server);
+                let line = format!("--server {}: must begin with http:// or https://", self.server);
                 return Err(Failure::Usage(line));
             }
         };
@@ -92,11 +105,27 @@ impl ClientArgs {
             // So that a long silent stream notices when its peer is gone.
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10));
-        let channel = endpoint.connect().await.map_err(|error| {
+        let channel = endpoint.connect_with_connector(connector).await.map_err(|error| {
             let cause = root_cause(&error);
-            Failure::Failed(format!("no connection to {}: {cause}; {NOT_RUNNING}", self.server))
+            // What the handshake came to has its own remedy.
+            let remedy =
+                if cause.contains("the service") { String::new() } else { format!("; {NOT_RUNNING}") };
+            Failure::Failed(format!("no connection to {}: {cause}{remedy}", self.server))
         })?;
         Ok((channel, headers))
+    }
+
+    fn tls(&self) -> Result<Connector, Failure> {
+        let identity = match (&self.tls_client_cert, &self.tls_client_key) {
+            (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
+            (None, None) => None,
+            _ => {
+                let line = "--tls-client-cert and --tls-client-key: give both or neither";
+                return Err(Failure::Usage(line.to_owned()));
+            }
+        };
+        let files = ClientFiles { ca: self.tls_ca.clone(), identity };
+        Connector::tls(&files).map_err(|error| Failure::Usage(error.to_string()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! From merged layers to `Settings`: every field is read on its own, so that one mistake does not hide the next.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
     DatabaseUrl, ENV_PREFIX, Error, Problem, Setting, Settings, Sources, SyncSettings, UpstreamSettings,
@@ -49,7 +49,7 @@ pub fn read_log_level(sources: &Sources) -> Result<String, Error> {
     reader.end(level)
 }
 
-struct Reader {
+pub(super) struct Reader {
     layers: Layers,
     problems: Vec<Problem>,
 }
@@ -71,6 +71,7 @@ impl Reader {
         let settings = Settings {
             grpc_addr: self.read("grpc_addr", standard.grpc_addr, parse::address),
             http_addr: self.read("http_addr", standard.http_addr, parse::address),
+            tls: self.tls(),
             database_url,
             migrate: self.read("migrate", false, parse::flag) || on_sqlite,
             database_pool_size: self.read(
@@ -109,6 +110,7 @@ impl Reader {
     fn upstream(&mut self, standard: &UpstreamSettings) -> UpstreamSettings {
         let day = Duration::from_secs(24 * 3600);
         let upstream = UpstreamSettings {
+            ca: self.path("upstream.ca"),
             request_timeout: self.time(
                 "upstream.request_timeout",
                 standard.request_timeout,
@@ -212,7 +214,7 @@ impl Reader {
     }
 
     /// Reads one value; a bad one becomes a problem that shows it and says what is allowed. Not for secrets.
-    fn read<T>(&mut self, key: &str, standard: T, parse: impl Fn(&str) -> Result<T, String>) -> T {
+    pub(super) fn read<T>(&mut self, key: &str, standard: T, parse: impl Fn(&str) -> Result<T, String>) -> T {
         let Some((setting, (origin, text))) = known(key).and_then(|key| Some((key, self.layers.find(key)?)))
         else {
             return standard;
@@ -227,12 +229,20 @@ impl Reader {
         })
     }
 
+    /// A file that need not be named.
+    pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
+        self.read(key, None, |text| match text.trim() {
+            "" => Err("a path is expected".to_owned()),
+            path => Ok(Some(PathBuf::from(path))),
+        })
+    }
+
     fn time(&mut self, key: &str, standard: Duration, range: RangeInclusive<Duration>) -> Duration {
         self.read(key, standard, parse::duration(range))
     }
 
     /// A problem that shows only when values are seen together.
-    fn refuse(&mut self, key: &str, message: &str) {
+    pub(super) fn refuse(&mut self, key: &str, message: &str) {
         let name = known(key).map_or_else(
             || key.to_owned(),
             |setting| {
@@ -245,8 +255,14 @@ impl Reader {
 
     /// Other names with our prefix may be Kubernetes' own; only what is nearly a setting is taken for a slip.
     fn misspelt_variables(&mut self, sources: &Sources) {
-        const OTHERS: [&str; 3] =
-            ["HAIER_INTEGRATION_CONFIG", "HAIER_INTEGRATION_SERVER", "HAIER_INTEGRATION_TOKEN"];
+        const OTHERS: [&str; 6] = [
+            "HAIER_INTEGRATION_CONFIG",
+            "HAIER_INTEGRATION_SERVER",
+            "HAIER_INTEGRATION_TOKEN",
+            "HAIER_INTEGRATION_TLS_CA",
+            "HAIER_INTEGRATION_TLS_CLIENT_CERT",
+            "HAIER_INTEGRATION_TLS_CLIENT_KEY",
+        ];
         let names = || SETTINGS.iter().map(|setting| setting.env).chain(OTHERS);
         for name in sources.environment.keys().filter(|name| name.starts_with(ENV_PREFIX)) {
             if names().any(|known| known == name) || name.contains("_PORT") || name.contains("_SERVICE_") {

@@ -12,9 +12,10 @@ const MAX_LINES: usize = 600;
 fn may_use(room: &str) -> Option<&'static [&'static str]> {
     match room {
         "domain" | "sandbox" => Some(&[]),
-        "error" | "store" | "upstream" => Some(&["domain"]),
+        // `tls` is files and handshakes; it knows roles only as what a certificate's name is bound to.
+        "error" | "store" | "tls" | "upstream" => Some(&["domain"]),
         "app" => Some(&["domain", "error", "store", "upstream"]),
-        "grpc" => Some(&["app", "domain", "error", "proto"]),
+        "grpc" => Some(&["app", "domain", "error", "proto", "tls"]),
         "http" => Some(&["app", "domain", "error"]),
         "workers" => Some(&["app", "domain"]),
         _ => None,
@@ -28,6 +29,8 @@ const ALONE: &[(&str, &[&str])] = &[
     ("tokio_postgres", &["store"]),
     ("reqwest", &["upstream"]),
     ("tonic", &["grpc", "cli", "lib"]),
+    ("x509_parser", &["tls"]),
+    ("tokio_rustls", &["grpc", "tls"]),
     ("prost", &["grpc", "cli"]),
     ("axum", &["http", "sandbox"]),
     ("clap", &["cli"]),

@@ -1,0 +1,1 @@
+//! Bad files and names, without a connection.
