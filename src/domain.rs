@@ -1,6 +1,7 @@
 //! Plain values, legal by construction: what the rooms speak to each other. Knows no database, no wire, no transport.
 
 pub mod accounts;
+pub mod audit;
 pub mod balances;
 pub mod callers;
 pub mod clock;

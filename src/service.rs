@@ -2,6 +2,7 @@
 
 mod announce;
 mod recorder;
+mod upstream;
 
 use std::{
     net::SocketAddr,
@@ -14,21 +15,19 @@ use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
+use upstream::Opener;
+
 use crate::{
-    app::{App, Parts, RunSettings, StoredLedger, StoredTokens, SystemClock},
+    app::{App, GivenAccount, Parts, RunSettings, SystemClock},
     config::{DatabaseUrl, Settings},
     domain::{
         accounts::{Account, AuthorizationScheme},
         clock::Clock,
-        slots::Rules,
     },
     grpc, http,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
     tls::ServerTls,
-    upstream::{
-        self, BreakerSettings, Budget, MemoryLedger, Openplat, RetrySettings, SlotLedger, TokenShelf,
-    },
     workers,
 };
 
@@ -96,16 +95,20 @@ impl Service {
         let http_listener = listen(settings.http_addr, "metrics and health", "--http-addr").await?;
         let store = open_store(&settings).await?;
         let sandbox = start_sandbox(&settings).await?;
-        let account = sandbox.as_ref().map(sandbox_account).or_else(|| settings.account.clone());
+        let given = GivenAccount {
+            account: sandbox.as_ref().map(sandbox_account).or_else(|| settings.account.clone()),
+            over_any_other: sandbox.is_some(),
+        };
         let process = rand::random::<u16>();
-        let open = |account| open_upstream(account, &settings, &store, process, &clock);
-        let upstream = account.map(open).transpose()?;
+        let opener = Box::new(Opener::new(&settings, store.clone(), process, clock.clone()));
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
-        let app = App::new(Parts { store, clock: clock.clone(), upstream, runs, process, host, version });
+        let app =
+            App::new(Parts { store, clock: clock.clone(), opener, given, runs, process, host, version });
         workers::housekeeping::set_clock(&app, &clock).await;
         app.store().ensure_partitions(clock.now()).await?;
         app.check_database(settings.database_wait).await;
+        app.upstreams_refresh().await?;
         // Before anything is sent: a pause outlives a restart.
         app.pauses_refresh().await?;
         app.sync_first_start().await?;
@@ -255,56 +258,6 @@ fn sandbox_account(sandbox: &Sandbox) -> Account {
         customer_password: sandbox::PASSWORD.into(),
         authorization_scheme: AuthorizationScheme::Bare,
     }
-}
-
-fn open_upstream(
-    account: Account,
-    settings: &Settings,
-    store: &Store,
-    process: u16,
-    clock: &Arc<SystemClock>,
-) -> anyhow::Result<Openplat> {
-    let account_key = upstream::account_key(&account);
-    let budget = budget(&account_key, settings.upstream_rate, store);
-    let limits = upstream::Settings {
-        request_timeout: settings.upstream.request_timeout,
-        token_timeout: settings.upstream.token_timeout,
-        listing_timeout: settings.upstream.listing_timeout,
-        retry: RetrySettings {
-            tries: settings.upstream.tries,
-            base: settings.upstream.retry_base,
-            max: settings.upstream.retry_max,
-            seed: rand::random(),
-        },
-        breaker: BreakerSettings {
-            failures: settings.upstream.breaker_failures,
-            open: settings.upstream.breaker_open,
-            probes: settings.upstream.breaker_probes,
-        },
-        rate: settings.upstream_rate,
-    };
-    let clock: Arc<dyn Clock> = clock.clone();
-    Ok(Openplat::new(account, limits, budget, shelf(&account_key, store, process), clock)?)
-}
-
-/// What the replicas of this account may send together. An SQLite file has one process, which counts by itself.
-fn budget(account_key: &str, rate: u32, store: &Store) -> Budget {
-    if rate == 0 {
-        return Budget::unlimited();
-    }
-    let rules = Rules::new(rate);
-    let ledger: Arc<dyn SlotLedger> = if store.is_exclusive() {
-        Arc::new(MemoryLedger::new(rules))
-    } else {
-        Arc::new(StoredLedger::new(store.clone(), account_key.to_owned(), rules))
-    };
-    Budget::new(ledger, &rules)
-}
-
-/// Where the replicas of this account share their token; on SQLite there is only one.
-fn shelf(account_key: &str, store: &Store, process: u16) -> Option<Arc<dyn TokenShelf>> {
-    let shelf = || StoredTokens::new(store.clone(), account_key.to_owned(), process);
-    (!store.is_exclusive()).then(|| Arc::new(shelf()) as Arc<dyn TokenShelf>)
 }
 
 /// The machine's name, which Kubernetes makes the pod's.
