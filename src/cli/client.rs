@@ -1,18 +1,28 @@
 //! What every client command shares: where the service is, who asks, in which language, and how results look.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use tonic::{
     Request, Status,
+    body::Body,
     codec::CompressionEncoding,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, Endpoint},
 };
+use tower::Service;
 
-use super::{failure::Failure, status::NOT_RUNNING};
+use super::{
+    failure::Failure,
+    status::{NOT_RUNNING, OF_TLS},
+};
 use crate::{
     proto::{
         haier_administration_client::HaierAdministrationClient,
@@ -60,9 +70,9 @@ pub(super) enum OutputForm {
 }
 
 /// The client with its headers.
-pub(super) type Client = HaierIntegrationClient<InterceptedService<Channel, Headers>>;
+pub(super) type Client = HaierIntegrationClient<InterceptedService<Explained, Headers>>;
 /// The same of the other service.
-pub(super) type AdministrationClient = HaierAdministrationClient<InterceptedService<Channel, Headers>>;
+pub(super) type AdministrationClient = HaierAdministrationClient<InterceptedService<Explained, Headers>>;
 
 /// Longest time of a unary call; streams have none.
 const UNARY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -86,7 +96,7 @@ impl ClientArgs {
             .max_decoding_message_size(LARGEST_MESSAGE))
     }
 
-    async fn channel(&self) -> Result<(Channel, Headers), Failure> {
+    async fn channel(&self) -> Result<(Explained, Headers), Failure> {
         let headers = Headers::new(self.token.as_ref(), &language(|name| std::env::var(name).ok()))?;
         let (address, connector) = match self.server.split_once("://") {
             None => (format!("http://{}", self.server), Connector::plain()),
@@ -105,14 +115,14 @@ impl ClientArgs {
             // So that a long silent stream notices when its peer is gone.
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10));
+        let diagnosis = (connector.clone(), endpoint.uri().clone());
         let channel = endpoint.connect_with_connector(connector).await.map_err(|error| {
             let cause = root_cause(&error);
-            // What the handshake came to has its own remedy.
-            let remedy =
-                if cause.contains("the service") { String::new() } else { format!("; {NOT_RUNNING}") };
-            Failure::Failed(format!("no connection to {}: {cause}{remedy}", self.server))
+            let line = format!("no connection to {}: {cause}", self.server);
+            // What a handshake came to has its own remedy.
+            Failure::Failed(if cause.contains(OF_TLS) { line } else { format!("{line}; {NOT_RUNNING}") })
         })?;
-        Ok((channel, headers))
+        Ok((Explained { channel, diagnosis }, headers))
     }
 
     fn tls(&self) -> Result<Connector, Failure> {
@@ -126,6 +136,36 @@ impl ClientArgs {
         };
         let files = ClientFiles { ca: self.tls_ca.clone(), identity };
         Connector::tls(&files).map_err(|error| Failure::Usage(error.to_string()))
+    }
+}
+
+/// Calls whose failure is told by what the service has against this connection, if it is for TLS.
+#[derive(Clone)]
+pub(super) struct Explained {
+    channel: Channel,
+    diagnosis: (Connector, http::Uri),
+}
+
+impl Service<http::Request<Body>> for Explained {
+    type Response = http::Response<Body>;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.channel.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let (answer, (connector, uri)) = (self.channel.call(request), self.diagnosis.clone());
+        Box::pin(async move {
+            match answer.await {
+                Ok(answer) => Ok(answer),
+                Err(error) => match connector.diagnose(uri).await {
+                    Some(words) => Err(Status::unavailable(words).into()),
+                    None => Err(error.into()),
+                },
+            }
+        })
     }
 }
 

@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
+    time::Duration,
 };
 
 use http::Uri;
@@ -17,7 +18,7 @@ use rustls::{
 };
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -101,8 +102,50 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))
 }
 
+impl Connector {
+    async fn connect(self, uri: Uri) -> io::Result<Stream> {
+        // An IPv6 address stands in brackets, of which neither the resolver nor a certificate knows.
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = uri.port_u16().unwrap_or(if self.tls.is_some() { 443 } else { 80 });
+        let stream = TcpStream::connect((host.as_str(), port)).await?;
+        stream.set_nodelay(true)?;
+        let Some(tls) = self.tls else { return Ok(Either::Left(stream)) };
+        let name = ServerName::try_from(host.clone())
+            .map_err(|_| io::Error::other(format!("`{host}` is no name that a certificate could be for")))?;
+        let stream = tls.connect(name, stream).await.map_err(|error| explained(&error, &host))?;
+        Ok(Either::Right(stream))
+    }
+
+    /// Why connections there end as soon as they have begun, if it is for TLS: a server says so after the handshake, and
+    /// in a call that it cuts its words are lost. Asked on a connection that only listens.
+    pub async fn diagnose(self, uri: Uri) -> Option<String> {
+        let listening = async {
+            let mut stream = self.connect(uri).await.ok()?;
+            stream.write_all(GREETING).await.ok()?;
+            let mut first = [0];
+            match (stream.read(&mut first).await, &stream) {
+                (Ok(1), Either::Left(_)) if first == [ALERT] => {
+                    Some("the service there speaks TLS: write https://".to_owned())
+                }
+                (Err(error), Either::Right(_)) => Some(explained(&error, "").to_string()),
+                _ => None,
+            }
+        };
+        tokio::time::timeout(DIAGNOSIS_LIMIT, listening).await.ok().flatten()
+    }
+}
+
+type Stream = Either<TcpStream, TlsStream<TcpStream>>;
+
+/// How HTTP/2 begins: its preface and empty settings.
+const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+/// How an alert of TLS begins. No answer by HTTP/2 begins so: its first frame would be a megabyte long.
+const ALERT: u8 = 0x15;
+/// A service that has something against us says so at once.
+const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(2);
+
 impl Service<Uri> for Connector {
-    type Response = TokioIo<Either<Plain, TlsStream<TcpStream>>>;
+    type Response = TokioIo<Stream>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
 
@@ -111,23 +154,8 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let tls = self.tls.clone();
-        Box::pin(async move {
-            // An IPv6 address stands in brackets, of which neither the resolver nor a certificate knows.
-            let host =
-                uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
-            let port = uri.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
-            let stream = TcpStream::connect((host.as_str(), port)).await?;
-            stream.set_nodelay(true)?;
-            let Some(tls) = tls else {
-                return Ok(TokioIo::new(Either::Left(Plain { stream, begun: false })));
-            };
-            let name = ServerName::try_from(host.clone()).map_err(|_| {
-                io::Error::other(format!("`{host}` is no name that a certificate could be for"))
-            })?;
-            let stream = tls.connect(name, stream).await.map_err(|error| explained(&error, &host))?;
-            Ok(TokioIo::new(Either::Right(stream)))
-        })
+        let connecting = self.clone().connect(uri);
+        Box::pin(async move { connecting.await.map(TokioIo::new) })
     }
 }
 
@@ -171,44 +199,5 @@ fn refused(alert: AlertDescription) -> String {
         }
         AlertDescription::CertificateExpired => "the client certificate has expired".to_owned(),
         other => format!("the service refuses TLS with us ({other:?})"),
-    }
-}
-
-/// A connection without TLS, which notices when the other side answers by TLS.
-pub struct Plain {
-    stream: TcpStream,
-    begun: bool,
-}
-
-/// How an alert of TLS begins. No answer by HTTP/2 begins so: its first frame would be a megabyte long.
-const ALERT: u8 = 0x15;
-
-impl AsyncRead for Plain {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        if !self.begun && buffer.filled().get(before) == Some(&ALERT) {
-            return Poll::Ready(Err(io::Error::other("the service there speaks TLS: write https://")));
-        }
-        self.begun |= buffer.filled().len() > before;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Plain {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
