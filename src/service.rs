@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
+use rustls::pki_types::CertificateDer;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use upstream::Opener;
@@ -27,7 +28,7 @@ use crate::{
     grpc, http,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
-    tls::ServerTls,
+    tls::{self, ServerTls},
     workers,
 };
 
@@ -89,8 +90,7 @@ impl Service {
         // First of all, so that no gauge is set before there is one.
         let metrics = recorder::install()?;
         let clock = Arc::new(SystemClock::new());
-        let tls =
-            settings.tls.clone().map(|files| ServerTls::open(files, &*clock)).transpose()?.map(Arc::new);
+        let (tls, roots) = certificates(&settings, &*clock)?;
         let grpc_listener = listen(settings.grpc_addr, "gRPC", "--grpc-addr").await?;
         let http_listener = listen(settings.http_addr, "metrics and health", "--http-addr").await?;
         let store = open_store(&settings).await?;
@@ -100,7 +100,7 @@ impl Service {
             over_any_other: sandbox.is_some(),
         };
         let process = rand::random::<u16>();
-        let opener = Box::new(Opener::new(&settings, store.clone(), process, clock.clone()));
+        let opener = Box::new(Opener::new(&settings, roots, store.clone(), process, clock.clone()));
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
         let app =
@@ -174,6 +174,23 @@ impl Service {
         let _ = self.http.await;
         if let Some(sandbox) = self.sandbox {
             sandbox.stop().await;
+        }
+    }
+}
+
+/// The certificates of the gRPC listener, and the authorities of Haier's.
+type Certificates = (Option<Arc<ServerTls>>, Option<Vec<CertificateDer<'static>>>);
+
+/// Reads them; what is wrong with any of the files is told at once.
+fn certificates(settings: &Settings, clock: &dyn Clock) -> Result<Certificates, tls::Error> {
+    let own = settings.tls.clone().map(|files| ServerTls::open(files, clock)).transpose();
+    let haiers = settings.upstream.ca.as_deref();
+    let haiers = haiers.map(|path| tls::authorities(path, "upstream.ca", clock.now())).transpose();
+    match (own, haiers) {
+        (Ok(own), Ok(haiers)) => Ok((own.map(Arc::new), haiers)),
+        (own, haiers) => {
+            let problems = own.err().into_iter().chain(haiers.err()).flat_map(|error| error.problems);
+            Err(tls::Error { problems: problems.collect() })
         }
     }
 }

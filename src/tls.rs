@@ -10,12 +10,27 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use rustls::pki_types::CertificateDer;
 
 pub use client::{ClientFiles, Connector};
 pub use server::ServerTls;
 
 use crate::domain::callers::Role;
+
+/// The authorities in the file that a setting names.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn authorities(
+    path: &Path,
+    setting: &str,
+    now: DateTime<Utc>,
+) -> Result<Vec<CertificateDer<'static>>, Error> {
+    contents::authorities(path, setting, now)
+}
 
 /// Files of the service's own TLS, and what client certificates are worth.
 #[derive(Debug, Clone, PartialEq, Eq)]

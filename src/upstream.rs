@@ -27,6 +27,7 @@ mod wire;
 
 use std::{sync::Arc, time::Duration};
 
+use rustls::pki_types::CertificateDer;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -63,6 +64,8 @@ use wire::{logistics, stock};
 /// Time limits and sizes of the client.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Authorities that Haier's certificate may be of; none: the system's.
+    pub roots: Option<Vec<CertificateDer<'static>>>,
     /// Longest time of one send.
     pub request_timeout: Duration,
     /// Longest time of one send of a token call.

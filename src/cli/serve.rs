@@ -23,7 +23,7 @@ Examples:
   haier-integration serve --sandbox
   haier-integration serve --sandbox --sandbox-products 100000 --database-url sqlite:///var/lib/haier.db
   haier-integration serve --sandbox --sandbox-faults harsh
-  HAIER_INTEGRATION_DATABASE_URL=postgres://haier:secret@db/haier haier-integration serve --migrate
+  HAIER_INTEGRATION_DATABASE_URL=postgres://haier:secret@db/haier?sslmode=verify-full haier-integration serve --migrate
   haier-integration serve --tls-cert server.pem --tls-key server.key --tls-client-ca ca.pem --tls-client-role shop=operator
   haier-integration serve --config /etc/haier/service.toml --log-format json --log-level debug")]
 pub(super) struct ServeArgs {

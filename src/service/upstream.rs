@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use rustls::pki_types::CertificateDer;
+
 use crate::{
     app::{OpenUpstream, StoredLedger, StoredTokens, SystemClock},
     config::Settings,
@@ -34,8 +36,16 @@ struct Shared {
 }
 
 impl Opener {
-    pub(super) fn new(settings: &Settings, store: Store, process: u16, clock: Arc<SystemClock>) -> Self {
+    /// `roots`: the authorities of Haier's certificate, where they are not the system's.
+    pub(super) fn new(
+        settings: &Settings,
+        roots: Option<Vec<CertificateDer<'static>>>,
+        store: Store,
+        process: u16,
+        clock: Arc<SystemClock>,
+    ) -> Self {
         let settings = upstream::Settings {
+            roots,
             request_timeout: settings.upstream.request_timeout,
             token_timeout: settings.upstream.token_timeout,
             listing_timeout: settings.upstream.listing_timeout,

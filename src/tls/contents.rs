@@ -35,7 +35,6 @@ pub(super) struct Stamp([u8; digest::SHA256_OUTPUT_LEN]);
 /// What the files make.
 pub(super) struct Loaded {
     pub(super) config: Arc<ServerConfig>,
-    pub(super) warnings: Vec<String>,
     pub(super) not_after: Option<DateTime<Utc>>,
 }
 
@@ -65,7 +64,7 @@ impl Contents {
         stamp
     }
 
-    /// Checks all of it, and fails with everything that is wrong.
+    /// Checks all of it, and fails with everything that is wrong. Warnings go to the log.
     pub(super) fn load(&self, files: &ServerFiles, now: DateTime<Utc>) -> Result<Loaded, Error> {
         let mut report = Report::default();
         let cert = report.of(&files.cert, "tls.cert");
@@ -95,14 +94,35 @@ impl Contents {
                 roots = report.keep(&ca, store(certificates));
             }
         }
+        for warning in &report.warnings {
+            tracing::warn!("{warning}");
+        }
         let (Some(own), true) = (own, report.problems.is_empty()) else {
             return Err(Error { problems: report.problems });
         };
         let verified =
             roots.map(|roots| (roots, files.clients.as_ref().is_some_and(|clients| clients.required)));
         let config = config(own, verified).map_err(|words| Error { problems: vec![words] })?;
-        Ok(Loaded { config: Arc::new(config), warnings: report.warnings, not_after })
+        Ok(Loaded { config: Arc::new(config), not_after })
     }
+}
+
+/// The authorities of a file, checked; the setting that names it is told with what is wrong.
+pub(super) fn authorities(
+    path: &Path,
+    setting: &str,
+    now: DateTime<Utc>,
+) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let mut report = Report::default();
+    let file = report.of(path, setting);
+    let certificates = certificates(&read(path), &mut report, &file);
+    if let Some(certificates) = &certificates {
+        report.take(&file, check::authorities(certificates, now));
+    }
+    for warning in &report.warnings {
+        tracing::warn!("{warning}");
+    }
+    certificates.filter(|_| report.problems.is_empty()).ok_or(Error { problems: report.problems })
 }
 
 fn read(path: &Path) -> Read {
@@ -150,7 +170,7 @@ fn certified(
     report: &mut Report,
 ) -> Option<CertifiedKey> {
     let unusable =
-        "holds a key that cannot be used: RSA of 2048 to 8192 bits, ECDSA on P-256 or P-384, or Ed25519 is";
+        "holds a key that cannot be used: RSA of 2048 to 8192 bits, ECDSA on P-256 or P-384, or Ed25519 is needed";
     let signing = report.keep(key, any_supported_type(private).map_err(|_| unusable.to_owned()))?;
     let own = CertifiedKey::new(chain, signing);
     if own.keys_match() == Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) {

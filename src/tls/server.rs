@@ -102,9 +102,6 @@ impl ServerTls {
 }
 
 fn announce(loaded: &Loaded) {
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
-    }
     if let Some(not_after) = loaded.not_after {
         metrics::gauge!("haier_tls_certificate_expires_seconds").set(seconds(not_after.timestamp()));
     }
