@@ -169,8 +169,7 @@ fn certified(
     (cert, key): (&str, &str),
     report: &mut Report,
 ) -> Option<CertifiedKey> {
-    let unusable =
-        "holds a key that cannot be used: RSA of 2048 to 8192 bits, ECDSA on P-256 or P-384, or Ed25519 is needed";
+    let unusable = "holds a key that cannot be used: RSA of 2048 to 8192 bits, ECDSA on P-256 or P-384, or Ed25519 is needed";
     let signing = report.keep(key, any_supported_type(private).map_err(|_| unusable.to_owned()))?;
     let own = CertifiedKey::new(chain, signing);
     if own.keys_match() == Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) {

@@ -29,4 +29,5 @@ mod stored_runs;
 mod support;
 mod sync_logs;
 mod syncs;
+mod tls;
 mod upstream_control;

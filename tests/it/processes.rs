@@ -227,7 +227,7 @@ async fn sigterm_drains_and_ends_with_zero(plan: Plan) {
 }
 
 /// Runs a command to its end; exit code, output and errors.
-async fn run(mut command: Command) -> (Option<i32>, String, String) {
+pub(crate) async fn run(mut command: Command) -> (Option<i32>, String, String) {
     command.stderr(Stdio::piped());
     let done = tokio::task::spawn_blocking(move || command.output().unwrap());
     let Output { status, stdout, stderr } = within(done).await.unwrap();

@@ -2,6 +2,7 @@
 //! own in this process.
 
 mod answers;
+mod authority;
 mod cluster;
 mod database;
 mod dice;
@@ -15,6 +16,7 @@ use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 use futures_util::FutureExt as _;
 
 pub(crate) use answers::{refusal, violated};
+pub(crate) use authority::{Authority, Issued};
 pub(crate) use database::{Backend, Database};
 pub(crate) use dice::Dice;
 pub(crate) use haier::{Haier, Shown};
