@@ -10,6 +10,7 @@ pub mod domain;
 pub mod error;
 pub mod grpc;
 pub mod http;
+pub mod redact;
 pub mod sandbox;
 pub mod service;
 pub mod store;

@@ -26,6 +26,7 @@ use crate::{
         clock::Clock,
     },
     grpc, http,
+    redact,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
     tls::{self, ServerTls},
@@ -90,6 +91,7 @@ impl Service {
         // First of all, so that no gauge is set before there is one.
         let metrics = recorder::install()?;
         let clock = Arc::new(SystemClock::new());
+        redact::learn(&settings.database_url.password());
         let (tls, roots) = certificates(&settings, &*clock)?;
         let grpc_listener = listen(settings.grpc_addr, "gRPC", "--grpc-addr").await?;
         let http_listener = listen(settings.http_addr, "metrics and health", "--http-addr").await?;

@@ -6,11 +6,13 @@ use std::{
 };
 
 use rustls::pki_types::CertificateDer;
+use secrecy::ExposeSecret as _;
 
 use crate::{
     app::{OpenUpstream, StoredLedger, StoredTokens, SystemClock},
     config::Settings,
     domain::{accounts::Account, clock::Clock, slots::Rules},
+    redact, sandbox,
     store::Store,
     upstream::{
         self, BreakerSettings, Budget, MemoryLedger, MemoryShelf, Openplat, RetrySettings, SlotLedger,
@@ -89,6 +91,7 @@ impl Opener {
 impl OpenUpstream for Opener {
     fn open(&self, account: Account) -> upstream::Result<Openplat> {
         let account_key = upstream::account_key(&account);
+        redact::learn(account.secrets().filter(|secret| secret.expose_secret() != sandbox::PASSWORD));
         let Shared { budget, shelf } = self.shared(&account_key);
         let shelf: Arc<dyn TokenShelf> = if self.store.is_exclusive() {
             shelf

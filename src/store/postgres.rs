@@ -161,14 +161,19 @@ mod tests {
 
     #[test]
     fn another_host_is_reached_by_tls_or_on_a_persons_word() {
-        let opened = |url: &str| parse(&SecretString::from(url)).map(|_| ()).map_err(|error| error.to_string());
+        let opened =
+            |url: &str| parse(&SecretString::from(url)).map(|_| ()).map_err(|error| error.to_string());
         for here in ["localhost", "127.0.0.1", "127.8.0.1:5433", "[::1]"] {
             assert_eq!(opened(&format!("postgres://haier@{here}/haier")), Ok(()), "{here}");
         }
         assert_eq!(opened("postgres://haier@%2Fvar%2Frun%2Fpostgresql/haier"), Ok(()));
         for there in ["db", "db.example.com:5433", "10.0.0.7", "[fd00::7]"] {
             for told in ["disable", "require", "verify-full"] {
-                assert_eq!(opened(&format!("postgres://haier@{there}/haier?sslmode={told}")), Ok(()), "{there}");
+                assert_eq!(
+                    opened(&format!("postgres://haier@{there}/haier?sslmode={told}")),
+                    Ok(()),
+                    "{there}"
+                );
             }
             for untold in ["", "?sslmode=prefer", "?sslmode=allow"] {
                 let refused = opened(&format!("postgres://haier:s3cret@{there}/haier{untold}")).unwrap_err();

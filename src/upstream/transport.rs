@@ -37,9 +37,7 @@ pub(super) fn client(settings: &Settings) -> Result<Client> {
     if let Some(roots) = &settings.roots {
         client = client.tls_certs_only(roots.iter().filter_map(|root| Certificate::from_der(root).ok()));
     }
-    client
-        .build()
-        .map_err(|error| Error::new(Reason::Internal, format!("no HTTP client: {error}")))
+    client.build().map_err(|error| Error::new(Reason::Internal, format!("no HTTP client: {error}")))
 }
 
 /// One send: what is asked, since when, and how long it may take.

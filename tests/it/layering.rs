@@ -11,11 +11,13 @@ const MAX_LINES: usize = 600;
 /// The rooms of ours that a room may name. `None`: all.
 fn may_use(room: &str) -> Option<&'static [&'static str]> {
     match room {
-        "domain" | "sandbox" => Some(&[]),
+        "domain" | "redact" | "sandbox" => Some(&[]),
         // `tls` is files and handshakes; it knows roles only as what a certificate's name is bound to.
-        "error" | "store" | "tls" | "upstream" => Some(&["domain"]),
+        "error" | "tls" => Some(&["domain"]),
+        // Both pass what they store or tell through `redact`.
+        "store" | "upstream" => Some(&["domain", "redact"]),
         "app" => Some(&["domain", "error", "store", "upstream"]),
-        "grpc" => Some(&["app", "domain", "error", "proto", "tls"]),
+        "grpc" => Some(&["app", "domain", "error", "proto", "redact", "tls"]),
         "http" => Some(&["app", "domain", "error"]),
         "workers" => Some(&["app", "domain"]),
         _ => None,
