@@ -6,7 +6,9 @@ mod balances;
 mod clock;
 mod errors;
 mod flights;
+mod haier_configs;
 pub mod health;
+mod keys;
 mod learning;
 mod live;
 mod logistics;
@@ -31,6 +33,8 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use clock::SystemClock;
+pub use haier_configs::{Activation, NewHaierConfig};
+pub use keys::{KeyRotation, KeyUse, RotationProgress};
 pub use prices::{LivePrices, PriceFailure};
 pub use products::FoundProducts;
 pub use replicas::{ReplicaStatus, UpstreamStatus};
@@ -41,8 +45,9 @@ pub use upstreams::{GivenAccount, OpenUpstream};
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
-    domain::{callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
+    domain::{accounts::AccountRules, callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
     error::{Error, Result},
+    keyring::KeyRing,
     store::Store,
 };
 
@@ -85,6 +90,9 @@ pub struct App {
     clock: Arc<dyn Clock>,
     ids: IdGenerator,
     upstreams: upstreams::Upstreams,
+    /// What seals and opens secrets. `None`: what needs it answers NO_KEY.
+    key_ring: Option<Arc<KeyRing>>,
+    account_rules: AccountRules,
     live: live::Live,
     learning: learning::Learning,
     recent: recent::Recent,
@@ -116,6 +124,10 @@ pub struct Parts {
     pub opener: Box<dyn OpenUpstream>,
     /// The account of the environment or of the sandbox.
     pub given: GivenAccount,
+    /// What seals and opens secrets. `None`: no keys were given.
+    pub key_ring: Option<Arc<KeyRing>>,
+    /// What stored accounts are allowed.
+    pub account_rules: AccountRules,
     /// How runs work.
     pub runs: RunSettings,
     /// A number of this process, for ids and leases.
@@ -130,13 +142,16 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, opener, given, runs, process, host, version } = parts;
+        let Parts { store, clock, opener, given, key_ring, account_rules, runs, process, host, version } =
+            parts;
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
             clock,
             ids: IdGenerator::new(process),
             upstreams: upstreams::Upstreams::new(opener, given),
+            key_ring,
+            account_rules,
             live: live::Live::default(),
             learning: learning::Learning::default(),
             recent: recent::Recent::default(),

@@ -9,6 +9,7 @@ use std::{
 
 mod account;
 mod database_url;
+mod keys;
 mod layers;
 mod parse;
 mod problem;
@@ -20,6 +21,7 @@ mod tls;
 
 pub use account::account_from_env;
 pub use database_url::{DatabaseUrl, DatabaseUrlError};
+pub use keys::KeySource;
 pub use layers::Sources;
 pub use parse::{log_level, parse_duration};
 pub use problem::{Error, Problem};
@@ -42,6 +44,8 @@ pub struct Settings {
     pub tls: Option<ServerFiles>,
     /// The database.
     pub database_url: DatabaseUrl,
+    /// Where the keys come from that seal secrets. `None`: there are none, except with the sandbox, which makes its own.
+    pub keys: Option<KeySource>,
     /// Whether missing migrations are applied at the start. Always on SQLite.
     pub migrate: bool,
     /// Connections to PostgreSQL, 1 to 200.
@@ -54,6 +58,8 @@ pub struct Settings {
     pub upstream_rate: u32,
     /// Whether Haier may be called without TLS on other hosts than this one.
     pub allow_plain_http: bool,
+    /// Whether accounts that come by RPC may have hosts of this machine or of private networks.
+    pub allow_private_hosts: bool,
     /// Limits of calls to Haier.
     pub upstream: UpstreamSettings,
     /// How runs work.
@@ -134,12 +140,14 @@ impl Default for Settings {
             http_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             tls: None,
             database_url: DatabaseUrl::Sqlite { path: PathBuf::from("haier.db") },
+            keys: None,
             migrate: true,
             database_pool_size: 10,
             database_wait: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
             upstream_rate: 100,
             allow_plain_http: false,
+            allow_private_hosts: false,
             upstream: UpstreamSettings::default(),
             sync: SyncSettings::default(),
             default_deadline: Duration::from_secs(30),

@@ -43,12 +43,62 @@ pub enum Error {
         /// Id of that run's log.
         sync_log_id: i64,
     },
+    /// There is one of this name already.
+    #[error("{what} {key} exists already{remedy}")]
+    AlreadyExists {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its key.
+        key: String,
+        /// What to do instead, behind a separator; may be empty.
+        remedy: &'static str,
+    },
+    /// It was changed since the caller read it.
+    #[error(
+        "{what} {key} was changed since it was read: read it again, and make the change on what it is now"
+    )]
+    EtagMismatch {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its key.
+        key: String,
+    },
+    /// Something runs under the account.
+    #[error(
+        "the account {name} is needed by what began with it ({what}): wait for its end, or cancel it, before it is deleted"
+    )]
+    AccountBusy {
+        /// Its name.
+        name: String,
+        /// What runs.
+        what: String,
+    },
+    /// The account is the one in use.
+    #[error(
+        "the account {name} is the active one: activate another one, or deactivate it, before it is deleted"
+    )]
+    AccountActive {
+        /// Its name.
+        name: String,
+    },
     /// There is no upstream account.
     #[error(
         "no upstream account is configured: set HAIER_CLIENT_ID, HAIER_CLIENT_SECRET, HAIER_BASE_URL, \
          HAIER_CUSTOMER_CODE, HAIER_PASSWORD and HAIER_SELLER_PASSWORD, or start with --sandbox"
     )]
     NotConfigured,
+    /// There is no key, and what was asked for needs one.
+    #[error(
+        "there is no key to seal secrets with: make one by `haier-integration keys generate FILE`, name the file by --key-file \
+         or HAIER_INTEGRATION_KEY_FILE, and start the service again"
+    )]
+    NoKey,
+    /// A key that sealed something is not among those given.
+    #[error("{detail}")]
+    MissingKey {
+        /// Which key, of what, and what to do.
+        detail: String,
+    },
     /// Haier refused, failed or did not answer.
     #[error("{detail}")]
     Upstream {
@@ -90,7 +140,11 @@ impl Error {
             Self::UnknownCode { .. } => Reason::UnknownCode,
             Self::NothingToRetry { .. } => Reason::NothingToRetry,
             Self::RunInProgress { .. } => Reason::RunInProgress,
+            Self::AlreadyExists { .. } => Reason::AlreadyExists,
+            Self::EtagMismatch { .. } => Reason::EtagMismatch,
+            Self::AccountActive { .. } | Self::AccountBusy { .. } => Reason::AccountActive,
             Self::NotConfigured => Reason::NotConfigured,
+            Self::NoKey | Self::MissingKey { .. } => Reason::NoKey,
             Self::Upstream { reason, .. } => *reason,
             Self::DeadlineExceeded => Reason::RequestTimeout,
             Self::StoreUnavailable(_) => Reason::StoreUnavailable,

@@ -1,7 +1,9 @@
 //! Joins the rooms into a running service: opens the database, starts servers and workers, and drains them at the end.
 
 mod announce;
+mod keys;
 mod recorder;
+mod sandbox_account;
 mod upstream;
 
 use std::{
@@ -16,17 +18,17 @@ use chrono::TimeDelta;
 use rustls::pki_types::CertificateDer;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
+use sandbox_account::sandbox_account;
 use upstream::Opener;
 
 use crate::{
     app::{App, GivenAccount, Parts, RunSettings, SystemClock},
     config::{DatabaseUrl, Settings},
     domain::{
-        accounts::{Account, AuthorizationScheme},
+        accounts::{Account, AccountRules},
         clock::Clock,
     },
-    grpc, http,
-    redact,
+    grpc, http, redact,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
     tls::{self, ServerTls},
@@ -101,12 +103,30 @@ impl Service {
             account: sandbox.as_ref().map(sandbox_account).or_else(|| settings.account.clone()),
             over_any_other: sandbox.is_some(),
         };
+        if sandbox.is_none() {
+            given.account.iter().for_each(warn_of_plain_http);
+        }
         let process = rand::random::<u16>();
         let opener = Box::new(Opener::new(&settings, roots, store.clone(), process, clock.clone()));
+        let account_rules = AccountRules {
+            allow_plain_http: settings.allow_plain_http,
+            allow_private_hosts: settings.allow_private_hosts || settings.sandbox.is_some(),
+        };
+        let key_ring = keys::open(&settings, clock.now())?;
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
-        let app =
-            App::new(Parts { store, clock: clock.clone(), opener, given, runs, process, host, version });
+        let app = App::new(Parts {
+            store,
+            clock: clock.clone(),
+            opener,
+            given,
+            key_ring,
+            account_rules,
+            runs,
+            process,
+            host,
+            version,
+        });
         workers::housekeeping::set_clock(&app, &clock).await;
         app.store().ensure_partitions(clock.now()).await?;
         app.check_database(settings.database_wait).await;
@@ -129,6 +149,7 @@ impl Service {
             tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
             tokio::spawn(workers::housekeeping::run(Arc::clone(&app), Arc::clone(&clock))),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
+            tokio::spawn(workers::key_file::run(Arc::clone(&app))),
         ];
         if let Some(tls) = tls {
             let stopping = app.stopping.clone();
@@ -259,23 +280,18 @@ fn default_sandbox_state(database: &DatabaseUrl) -> PathBuf {
     }
 }
 
-fn sandbox_account(sandbox: &Sandbox) -> Account {
-    let [customer_code, _] = sandbox::CUSTOMER_CODES;
-    let base_url = sandbox.base_url();
-    Account {
-        name: "sandbox".to_owned(),
-        client_id: sandbox::CLIENT_ID.to_owned(),
-        client_secret: sandbox::CLIENT_SECRET.into(),
-        token_url: format!("{base_url}/oauth2/auth"),
-        token_url_is_default: true,
-        base_url,
-        customer_code: customer_code.to_owned(),
-        send_to_code: customer_code.to_owned(),
-        supplier_code: "1001".to_owned(),
-        password: sandbox::PASSWORD.into(),
-        seller_password: sandbox::PASSWORD.into(),
-        customer_password: sandbox::PASSWORD.into(),
-        authorization_scheme: AuthorizationScheme::Bare,
+/// Haier lists the order system's hosts with http, so that they are called so; but passwords and customers' names then
+/// travel in the open.
+fn warn_of_plain_http(account: &Account) {
+    let Some(ylh) = &account.ylh else { return };
+    if let Some(address) = [&ylh.base_url, &ylh.auth_url].into_iter().find(|url| url.starts_with("http://")) {
+        let account = account.name.as_str();
+        tracing::warn!(
+            account,
+            address,
+            "the order system is called without TLS: what is sent can be read on the way; give an https address if Haier \
+             serves one"
+        );
     }
 }
 

@@ -17,11 +17,13 @@ mod sync_requests;
 
 pub mod audit_events;
 pub mod catalogue;
+pub mod haier_configs;
 pub mod pauses;
 pub mod poison_codes;
 pub mod prices;
 pub mod products;
 pub mod replicas;
+pub mod sealed_values;
 pub mod stock;
 pub mod sync_failures;
 pub mod sync_logs;

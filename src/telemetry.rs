@@ -70,7 +70,8 @@ impl LevelHandle {
 pub fn init(format: LogFormat, level: &str) -> Result<LevelHandle, Error> {
     let (filter, handle) = reload::Layer::new(filter(level)?);
     // A closed standard error is no reason to panic, which telling about it there would be.
-    let lines = tracing_subscriber::fmt::layer().with_writer(|| Redacted(io::stderr())).log_internal_errors(false);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(|| Redacted(io::stderr())).log_internal_errors(false);
     let lines = match format {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
         LogFormat::Text => {
@@ -151,7 +152,8 @@ mod tests {
     #[test]
     fn libraries_tell_nothing_below_info_however_they_are_named() {
         assert!(is_allowed("haier_integration::upstream", Level::TRACE) && is_allowed("h2", Level::INFO));
-        for target in ["h2::client", "hyper::proto", "rustls", "tokio_postgres", "log", "haier_integration_x"] {
+        for target in ["h2::client", "hyper::proto", "rustls", "tokio_postgres", "log", "haier_integration_x"]
+        {
             assert!(!is_allowed(target, Level::DEBUG), "{target}");
         }
     }

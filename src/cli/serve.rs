@@ -54,12 +54,21 @@ pub(super) struct ServeArgs {
     /// names, than in the process list.
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
+    /// A file with the keys that seal secrets in the database; `keys generate FILE` makes one
+    ///
+    /// Without it what needs a key is refused (NO_KEY): stored accounts and orders. With --sandbox one is made beside the
+    /// database. The file is read again when it changes. [default: none]
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<String>,
     /// Apply missing migrations first [default: on SQLite always, on PostgreSQL not]
     #[arg(long)]
     migrate: bool,
     /// Calls a second to Haier, token calls included, 0 to 10000; 0: no limit [default: 100]
     #[arg(long, value_name = "N")]
     upstream_rate: Option<String>,
+    /// Let accounts that come by RPC name hosts of this machine and of private networks [default: only with --sandbox]
+    #[arg(long)]
+    allow_private_hosts: bool,
     /// Authorities of Haier's certificate, in PEM [default: the system's]
     #[arg(long, value_name = "FILE")]
     upstream_ca: Option<String>,
@@ -88,7 +97,9 @@ impl ServeArgs {
             ("tls.client_auth", self.tls_client_auth),
             ("tls.client_role", roles),
             ("database_url", self.database_url),
+            ("key_file", self.key_file),
             ("migrate", self.migrate.then(|| "true".to_owned())),
+            ("allow_private_hosts", self.allow_private_hosts.then(|| "true".to_owned())),
             ("upstream_rate", self.upstream_rate),
             ("upstream.ca", self.upstream_ca),
             ("log_format", self.log_format),

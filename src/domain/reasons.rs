@@ -78,8 +78,16 @@ reasons! {
     NothingToRetry = "NOTHING_TO_RETRY", "无可重试项", "nothing to retry";
     /// A run over everything is under way already.
     RunInProgress = "RUN_IN_PROGRESS", "同步正在进行", "run in progress";
+    /// There is one of this name already.
+    AlreadyExists = "ALREADY_EXISTS", "已存在", "already exists";
+    /// It was changed since it was read.
+    EtagMismatch = "ETAG_MISMATCH", "版本不一致", "etag mismatch";
+    /// The account is the one in use.
+    AccountActive = "ACCOUNT_ACTIVE", "账户正在使用", "account is active";
     /// No upstream account.
     NotConfigured = "NOT_CONFIGURED", "未配置账户", "not configured";
+    /// No key to seal or open secrets with, or not the one that sealed them.
+    NoKey = "NO_KEY", "缺少密钥", "no key";
     /// No call to Haier was free within the caller's deadline.
     BudgetExhausted = "BUDGET_EXHAUSTED", "调用额度不足", "budget exhausted";
     /// An operator holds back calls to Haier.

@@ -100,7 +100,9 @@ fn encoded(text: &str, keep: &str, blank: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b' ' => encoded.push_str(blank),
-            byte if byte.is_ascii_alphanumeric() || keep.as_bytes().contains(&byte) => encoded.push(byte.into()),
+            byte if byte.is_ascii_alphanumeric() || keep.as_bytes().contains(&byte) => {
+                encoded.push(byte.into())
+            }
             byte => encoded.push_str(&format!("%{byte:02X}")),
         }
     }

@@ -22,7 +22,9 @@ static FIELDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let bare = r#"(?:(?:bearer|basic|digest)\s+)?[^\s"'`\\&,;(){}\[\]<>\x1b]+"#;
     let key = format!(r#"(?:{NAMES})(?<quote>\\*["'`]?){COLOURS}\s*(?:[:=：]|=>)\s*{COLOURS}"#);
     let before = r"^|[^A-Za-z0-9]|\x1b\[[0-9;]*m";
-    compiled(&format!(r"(?i)(?<before>{before})(?<key>{key})(?:(?<quoted>{escaped}|{quoted})|(?<bare>{bare}))"))
+    compiled(&format!(
+        r"(?i)(?<before>{before})(?<key>{key})(?:(?<quoted>{escaped}|{quoted})|(?<bare>{bare}))"
+    ))
 });
 
 /// A token behind its scheme, wherever it stands.
@@ -59,7 +61,8 @@ fn schemes(text: &str) -> Cow<'_, str> {
     pattern.replace_all(text, |found: &Captures<'_>| {
         let token = &found["token"];
         // "Basic constraint" is no header.
-        let is_word = token.len() < 20 && token.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
+        let is_word =
+            token.len() < 20 && token.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
         if is_word { found[0].to_owned() } else { format!("{}{} {MASK}", &found["before"], &found["scheme"]) }
     })
 }

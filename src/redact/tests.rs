@@ -26,7 +26,10 @@ fn what_stands_behind_the_name_of_a_secret_goes() {
         (r#"{"words":"{\"access_token\":\"a b c\"}"}"#, r#"{"words":"{\"access_token\":\"***\"}"}"#),
         (r#"{"passWord":123456}"#, r#"{"passWord":"***"}"#),
         (r#"{"words":"{\"password\":123456}"}"#, r#"{"words":"{\"password\":\"***\"}"}"#),
-        ("grant_type=password&client_secret=abc%2F&scope=all", "grant_type=password&client_secret=***&scope=all"),
+        (
+            "grant_type=password&client_secret=abc%2F&scope=all",
+            "grant_type=password&client_secret=***&scope=all",
+        ),
         ("AppKey=1&Sign=9F86D081&TimeStamp=2", "AppKey=1&Sign=***&TimeStamp=2"),
         ("field passWord holds password=`a b`", "field passWord holds password=`***`"),
         ("authorization: Bearer sandbox", "authorization: ***"),
@@ -35,7 +38,10 @@ fn what_stands_behind_the_name_of_a_secret_goes() {
         ("sent Bearer ht_5f2a9c81 to", "sent Bearer *** to"),
         ("密码：hunter2，错误", "密码：***"),
         ("a password: \"cut off in the mid", "a password: \"***\""),
-        ("\x1b[3mpassword\x1b[0m\x1b[2m=\x1b[0mhunter2 \x1b[3mx", "\x1b[3mpassword\x1b[0m\x1b[2m=\x1b[0m*** \x1b[3mx"),
+        (
+            "\x1b[3mpassword\x1b[0m\x1b[2m=\x1b[0mhunter2 \x1b[3mx",
+            "\x1b[3mpassword\x1b[0m\x1b[2m=\x1b[0m*** \x1b[3mx",
+        ),
     ] {
         assert_eq!(redact(text), expected, "{text}");
     }

@@ -203,6 +203,33 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::{BigInt, Bool, Json, Text};
+    use super::super::instant::Instant;
+
+    haier_configs (id) {
+        id -> BigInt,
+        name -> Text,
+        settings -> Json,
+        active -> Bool,
+        version -> BigInt,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Text};
+    use super::super::instant::Instant;
+
+    haier_config_secrets (config_id, field) {
+        config_id -> BigInt,
+        field -> Text,
+        sealed -> Text,
+        set_at -> Instant,
+    }
+}
+
 diesel::joinable!(product_sync -> products (product_id));
 diesel::allow_tables_to_appear_in_same_query!(products, product_sync, product_prices, stock_levels);
 

@@ -19,7 +19,10 @@ use super::{
     matrix::UNREADABLE,
     status::TokenStatus,
 };
-use crate::domain::{accounts::AuthorizationScheme, reasons::Reason};
+use crate::{
+    domain::{accounts::AuthorizationScheme, reasons::Reason},
+    redact,
+};
 
 /// Life of a token whose answer does not say.
 const DEFAULT_LIFE: TimeDelta = TimeDelta::seconds(3_600);
@@ -182,7 +185,9 @@ pub(super) fn parse(body: &[u8], asked_at: DateTime<Utc>) -> Result<Token> {
         seconds.filter(|seconds| *seconds > 0).and_then(TimeDelta::try_seconds).unwrap_or(DEFAULT_LIFE);
     let usable = (life - REFRESH_EARLY).max(life * 5 / 6);
     let origin = Origin::Fetched;
-    Ok(Token { value: value.into(), issued_at: asked_at, refresh_at: asked_at + usable, origin })
+    let value = value.into();
+    redact::learn([&value]);
+    Ok(Token { value, issued_at: asked_at, refresh_at: asked_at + usable, origin })
 }
 
 #[cfg(test)]

@@ -16,7 +16,10 @@ use super::{
     budget::Unreachable,
     token::{Origin, Token},
 };
-use crate::domain::{accounts::Account, clock::BoxFuture};
+use crate::{
+    domain::{accounts::Account, clock::BoxFuture},
+    redact,
+};
 
 /// Also the version of the sealed form: another one is another salt, and neither opens the other's.
 const SALT: &[u8] = b"haier-integration shared token v1";
@@ -81,9 +84,10 @@ impl Seal {
         let (issued, rest) = text.split_first_chunk::<8>()?;
         let (refresh, value) = rest.split_first_chunk::<8>()?;
         let instant = |micros: &[u8; 8]| DateTime::from_timestamp_micros(i64::from_be_bytes(*micros));
-        let value = std::str::from_utf8(value).ok()?;
+        let value = SecretString::from(std::str::from_utf8(value).ok()?);
+        redact::learn([&value]);
         Some(Token {
-            value: SecretString::from(value),
+            value,
             issued_at: instant(issued)?,
             refresh_at: instant(refresh)?,
             origin: Origin::Shared,
@@ -119,6 +123,7 @@ mod tests {
             seller_password: "".into(),
             customer_password: "".into(),
             authorization_scheme: AuthorizationScheme::Bare,
+            ylh: None,
         }
     }
 

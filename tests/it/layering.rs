@@ -13,10 +13,11 @@ fn may_use(room: &str) -> Option<&'static [&'static str]> {
     match room {
         "domain" | "redact" | "sandbox" => Some(&[]),
         // `tls` is files and handshakes; it knows roles only as what a certificate's name is bound to.
-        "error" | "tls" => Some(&["domain"]),
+        // The key ring seals whatever it is given; it knows neither tables nor callers.
+        "error" | "keyring" | "tls" => Some(&["domain"]),
         // Both pass what they store or tell through `redact`.
         "store" | "upstream" => Some(&["domain", "redact"]),
-        "app" => Some(&["domain", "error", "store", "upstream"]),
+        "app" => Some(&["domain", "error", "keyring", "store", "upstream"]),
         "grpc" => Some(&["app", "domain", "error", "proto", "redact", "tls"]),
         "http" => Some(&["app", "domain", "error"]),
         "workers" => Some(&["app", "domain"]),
@@ -39,8 +40,8 @@ const ALONE: &[(&str, &[&str])] = &[
     ("indicatif", &["cli"]),
 ];
 
-/// All that `domain` may stand on.
-const OF_DOMAIN: [&str; 5] = ["std", "chrono", "secrecy", "thiserror", "core"];
+/// All that `domain` may stand on. `url` takes addresses apart and reaches for nothing.
+const OF_DOMAIN: [&str; 6] = ["std", "chrono", "secrecy", "thiserror", "core", "url"];
 
 struct Source {
     path: PathBuf,

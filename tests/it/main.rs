@@ -4,14 +4,18 @@
 
 #[cfg(target_os = "linux")]
 mod budget;
+#[cfg(target_os = "linux")]
+mod canary;
 mod catalogue;
 mod chaos;
 #[cfg(target_os = "linux")]
 mod chaos_processes;
+mod configs;
 mod deploy;
 mod faults;
 #[cfg(target_os = "linux")]
 mod harsh;
+mod keys;
 mod layering;
 mod live;
 mod outages;

@@ -121,6 +121,14 @@ impl Running {
         Client::connect(format!("http://{address}")).await.unwrap()
     }
 
+    /// Ends it as `kill -9` does; returns what it has said on standard output since.
+    pub(crate) fn end(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let rest: Vec<_> = self.lines.by_ref().map_while(Result::ok).collect();
+        rest.join("\n")
+    }
+
     /// Ends it as `kill -9` does.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
