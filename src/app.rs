@@ -33,7 +33,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use clock::SystemClock;
-pub use haier_configs::{Activation, NewHaierConfig};
+pub use haier_configs::{AccountCheck, Activation, CheckOutcome, NewHaierConfig, TestedAccount};
 pub use keys::{KeyRotation, KeyUse, RotationProgress};
 pub use prices::{LivePrices, PriceFailure};
 pub use products::FoundProducts;

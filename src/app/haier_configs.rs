@@ -3,12 +3,14 @@
 
 mod activation;
 mod change;
+mod test;
 
 use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
 
 pub use activation::Activation;
+pub use test::{AccountCheck, CheckOutcome, TestedAccount};
 
 use super::{App, Ctx, to_its_end};
 use crate::{

@@ -10,19 +10,19 @@ use crate::{
     domain::{accounts::Account, pauses::Pause},
     error::{Error, Result},
     store::haier_configs,
-    upstream::{self, Openplat},
+    upstream::{self, Haier, Openplat, Ylh},
 };
 
 /// A client that is not the active one is closed when nobody has used it for so long.
 const IDLE: Duration = Duration::from_secs(600);
 
-/// Makes the client of an account. Clients of one account at Haier share its budget and its token.
+/// Makes the clients of an account. Those of one account at Haier share its budgets and its tokens.
 pub trait OpenUpstream: Send + Sync {
-    /// A client.
+    /// The clients of both systems.
     ///
     /// # Errors
     /// When this machine has no usable TLS roots.
-    fn open(&self, account: Account) -> upstream::Result<Openplat>;
+    fn open(&self, account: Account) -> upstream::Result<Haier>;
 }
 
 /// Which accounts there are without looking into the database.
@@ -46,13 +46,19 @@ pub(super) struct Upstreams {
 struct Clients {
     active: std::result::Result<Client, Unusable>,
     others: Vec<Client>,
-    pause: Option<Pause>,
+    pauses: Vec<Pause>,
 }
 
 struct Client {
-    openplat: Arc<Openplat>,
+    haier: Haier,
     identity: Identity,
     used: Instant,
+}
+
+impl Client {
+    fn name(&self) -> &str {
+        &self.haier.openplat.account().name
+    }
 }
 
 /// Which state of which account a client was made from.
@@ -105,24 +111,25 @@ impl Clients {
     }
 
     /// Puts the active one among the others, for what runs on it.
-    fn replace_active(&mut self, active: std::result::Result<Client, Unusable>) -> Option<Arc<Openplat>> {
+    fn replace_active(&mut self, active: std::result::Result<Client, Unusable>) -> Option<Haier> {
         let before = std::mem::replace(&mut self.active, active).ok();
-        let openplat = before.as_ref().map(|client| Arc::clone(&client.openplat));
+        let haier = before.as_ref().map(|client| client.haier.clone());
         self.others.extend(before);
-        self.others.retain(|other| Arc::strong_count(&other.openplat) > 1 || other.used.elapsed() < IDLE);
-        openplat
+        self.others.retain(|other| other.haier.is_in_use() || other.used.elapsed() < IDLE);
+        haier
     }
 }
 
 impl Upstreams {
     pub(super) fn new(opener: Box<dyn OpenUpstream>, given: GivenAccount) -> Self {
-        let clients = Clients { active: Err(Unusable::NotConfigured), others: Vec::new(), pause: None };
+        let clients =
+            Clients { active: Err(Unusable::NotConfigured), others: Vec::new(), pauses: Vec::new() };
         Self { opener, given, clients: Mutex::new(clients), refreshing: tokio::sync::Mutex::default() }
     }
 
     /// The client for what begins now, or why there is none.
-    fn active(&self) -> std::result::Result<Arc<Openplat>, Unusable> {
-        self.lock().active.as_ref().map(|client| Arc::clone(&client.openplat)).map_err(Clone::clone)
+    fn active(&self) -> std::result::Result<Haier, Unusable> {
+        self.lock().active.as_ref().map(|client| client.haier.clone()).map_err(Clone::clone)
     }
 
     /// Whether there is a client for what begins now.
@@ -136,10 +143,10 @@ impl Upstreams {
     }
 
     /// Makes an account the active one; what runs on another one goes on with that. The client before it.
-    fn activate(&self, account: Account, identity: Identity) -> Result<Option<Arc<Openplat>>> {
+    fn activate(&self, account: Account, identity: Identity) -> Result<Option<Haier>> {
         let client = self.client(account, identity)?;
         let mut clients = self.lock();
-        client.openplat.set_pause(clients.pause.clone());
+        client.haier.set_pauses(&clients.pauses);
         Ok(clients.replace_active(Ok(client)))
     }
 
@@ -154,44 +161,49 @@ impl Upstreams {
     }
 
     /// The client of an account by name, if one is open.
-    fn find(&self, name: &str) -> Option<Arc<Openplat>> {
+    fn find(&self, name: &str) -> Option<Haier> {
         let mut clients = self.lock();
         let Clients { active, others, .. } = &mut *clients;
         // The newest of the others, which are in the order in which they were left.
-        let client =
-            active.iter_mut().chain(others.iter_mut().rev()).find(|c| c.openplat.account().name == name)?;
+        let client = active.iter_mut().chain(others.iter_mut().rev()).find(|c| c.name() == name)?;
         client.used = Instant::now();
-        Some(Arc::clone(&client.openplat))
+        Some(client.haier.clone())
     }
 
     /// Opens a client beside the active one.
-    fn open(&self, account: Account, identity: Identity) -> Result<Arc<Openplat>> {
+    fn open(&self, account: Account, identity: Identity) -> Result<Haier> {
         let client = self.client(account, identity)?;
-        let openplat = Arc::clone(&client.openplat);
+        let haier = client.haier.clone();
         let mut clients = self.lock();
-        openplat.set_pause(clients.pause.clone());
+        haier.set_pauses(&clients.pauses);
         clients.others.push(client);
-        Ok(openplat)
+        Ok(haier)
     }
 
-    /// Holds the calls of every client back, those of later ones too; `None` lets them pass again.
-    pub(super) fn set_pause(&self, pause: Option<&Pause>) {
+    /// Clients that nobody else gets.
+    pub(super) fn open_apart(&self, account: Account) -> Result<Haier> {
+        let haier = self.opener.open(account)?;
+        haier.set_pauses(&self.lock().pauses);
+        Ok(haier)
+    }
+
+    /// Holds the calls of every client back by these pauses, those of later ones too; all others pass again.
+    pub(super) fn set_pauses(&self, in_force: &[Pause]) {
         let mut clients = self.lock();
-        clients.pause = pause.cloned();
+        clients.pauses = in_force.to_vec();
         for client in clients.iter() {
-            client.openplat.set_pause(pause.cloned());
+            client.haier.set_pauses(in_force);
         }
     }
 
     /// All that are open, the active one first.
-    pub(super) fn all(&self) -> Vec<Arc<Openplat>> {
+    pub(super) fn all(&self) -> Vec<Haier> {
         let clients = self.lock();
-        clients.iter().map(|client| Arc::clone(&client.openplat)).collect()
+        clients.iter().map(|client| client.haier.clone()).collect()
     }
 
     fn client(&self, account: Account, identity: Identity) -> Result<Client> {
-        let openplat = Arc::new(self.opener.open(account)?);
-        Ok(Client { openplat, identity, used: Instant::now() })
+        Ok(Client { haier: self.opener.open(account)?, identity, used: Instant::now() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Clients> {
@@ -200,15 +212,25 @@ impl Upstreams {
 }
 
 impl App {
-    /// The client for what begins now.
+    /// The open platform for what begins now.
     pub(super) fn openplat(&self) -> Result<Arc<Openplat>> {
-        self.upstreams.active().map_err(Into::into)
+        Ok(self.upstreams.active()?.openplat)
     }
 
-    /// The client of the account that a piece of work began with. `None`: it is not there any more.
-    pub(super) async fn upstream_of(&self, name: &str) -> Result<Option<Arc<Openplat>>> {
-        if let Some(openplat) = self.upstreams.find(name) {
-            return Ok(Some(openplat));
+    /// The order system for what begins now.
+    ///
+    /// # Errors
+    /// Without an account, and under one that has no part there.
+    pub fn ylh(&self) -> Result<Arc<Ylh>> {
+        let haier = self.upstreams.active()?;
+        let account = || haier.openplat.account().name.clone();
+        haier.ylh.clone().ok_or_else(|| Error::OrdersNotConfigured { account: account() })
+    }
+
+    /// The clients of the account that a piece of work began with. `None`: it is not there any more.
+    pub(super) async fn upstream_of(&self, name: &str) -> Result<Option<Haier>> {
+        if let Some(haier) = self.upstreams.find(name) {
+            return Ok(Some(haier));
         }
         let given = self.upstreams.given.account.clone().filter(|account| account.name == name);
         let account = match given {
@@ -252,7 +274,7 @@ impl App {
         };
         let name = account.name.clone();
         let before = self.upstreams.activate(account, identity)?;
-        let before = before.map(|openplat| openplat.account().name.clone()).unwrap_or_default();
+        let before = before.map(|haier| haier.openplat.account().name.clone()).unwrap_or_default();
         tracing::info!(account = name, before, "calls to Haier go under this account from now on");
         Ok(true)
     }

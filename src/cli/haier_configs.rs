@@ -24,6 +24,7 @@ mod exchange;
 mod message;
 mod show;
 mod template;
+mod test;
 mod write;
 
 /// Keep accounts at Haier, and say which of them is in use
@@ -39,6 +40,7 @@ mod write;
 Examples:
   haier-integration config template test > haier.env        a file to fill in
   haier-integration config create shop haier.env
+  haier-integration config test shop                        whether Haier lets it in
   haier-integration config activate shop --validate-only    what would change for calls to Haier
   haier-integration config activate shop
   haier-integration config list")]
@@ -58,6 +60,7 @@ enum ConfigCommand {
     Activate(ActivateArgs),
     Deactivate(DeactivateArgs),
     Delete(DeleteArgs),
+    Test(test::TestArgs),
     Template(TemplateArgs),
     Export(ExportArgs),
     Import(ImportArgs),
@@ -233,6 +236,7 @@ pub(super) async fn run(args: ConfigArgs, console: &mut Console) -> Result<u8, F
             exchange::export(args.name.as_deref(), &mut client, form, console).await?;
         }
         ConfigCommand::Import(args) => exchange::import(&args.file, &mut client, form, console).await?,
+        ConfigCommand::Test(args) => return test::run(args, &mut client, form, console).await,
         ConfigCommand::Template(_) => {}
     }
     Ok(0)

@@ -16,7 +16,7 @@ mod sync;
 mod upstream;
 
 pub(super) use balance::balance;
-pub(super) use haier_configs::{activation, haier_config, key, rotation};
+pub(super) use haier_configs::{account_test, activation, haier_config, key, rotation};
 pub(super) use logistics::logistics;
 pub(super) use products::product;
 pub(super) use stock::stock;

@@ -81,6 +81,13 @@ impl HaierAdministration for Api {
             .await
     }
 
+    async fn test_haier_config(
+        &self,
+        request: Request<proto::TestHaierConfigRequest>,
+    ) -> Result<Response<proto::TestHaierConfigResponse>, Status> {
+        self.unary(request, async |ctx, request| haier_configs::test(&self.app, &ctx, request).await).await
+    }
+
     async fn list_keys(
         &self,
         request: Request<proto::ListKeysRequest>,

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use super::{
-    convert::timestamp,
+    convert::{duration, timestamp},
     requests::{instant, optional_text, page_size},
 };
 use crate::{
-    app::{Activation, App, Ctx, NewHaierConfig, page_tokens},
+    app::{AccountCheck, Activation, App, CheckOutcome, Ctx, NewHaierConfig, TestedAccount, page_tokens},
     domain::{
         accounts::{AccountDraft, Field, Preset},
         audit::Change,
@@ -16,7 +18,7 @@ use crate::{
         violations::Violations,
     },
     error::{Error, Result},
-    proto,
+    proto::{self, haier_config_check::Outcome, test_haier_config_request::Account as Tested},
 };
 
 mod mask;
@@ -117,6 +119,44 @@ pub(super) async fn deactivate(
     request: proto::DeactivateHaierConfigRequest,
 ) -> Result<proto::HaierConfig> {
     app.haier_config_deactivate(ctx, required_name("name", &request.name)?, &request.etag).await.map(encode)
+}
+
+pub(super) async fn test(
+    app: &App,
+    ctx: &Ctx,
+    request: proto::TestHaierConfigRequest,
+) -> Result<proto::TestHaierConfigResponse> {
+    let tested = match request.account {
+        None => TestedAccount::InUse,
+        Some(Tested::Name(name)) => TestedAccount::Stored(required_name("name", &name)?.to_owned()),
+        Some(Tested::HaierConfig(config)) => {
+            let mut violations = Violations::default();
+            TestedAccount::Unsaved(decode(config, &mut violations), violations)
+        }
+    };
+    let (name, checks) = app.haier_config_test(ctx, tested).await?;
+    let passed = checks.iter().all(|check| !matches!(check.outcome, CheckOutcome::Failed { .. }));
+    Ok(proto::TestHaierConfigResponse {
+        name,
+        passed,
+        checks: checks.into_iter().map(encode_check).collect(),
+    })
+}
+
+fn encode_check(check: AccountCheck) -> proto::HaierConfigCheck {
+    let (outcome, reason, detail) = match check.outcome {
+        CheckOutcome::Passed => (Outcome::Passed, String::new(), String::new()),
+        CheckOutcome::NotConfigured => (Outcome::NotConfigured, String::new(), String::new()),
+        CheckOutcome::Failed { reason, detail } => (Outcome::Failed, reason.as_str().to_owned(), detail),
+    };
+    proto::HaierConfigCheck {
+        system: check.system.as_str().to_owned(),
+        outcome: outcome.into(),
+        reason,
+        detail,
+        took: (outcome != Outcome::NotConfigured)
+            .then(|| duration(TimeDelta::from_std(check.took).unwrap_or(TimeDelta::MAX))),
+    }
 }
 
 fn required_name<'a>(field: &str, name: &'a str) -> Result<&'a str> {

@@ -33,6 +33,7 @@ pub(super) fn of(error: Error) -> Status {
         Error::AlreadyExists { .. } => (Code::AlreadyExists, None),
         Error::EtagMismatch { .. } => (Code::Aborted, None),
         Error::NotConfigured
+        | Error::OrdersNotConfigured { .. }
         | Error::NothingToRetry { .. }
         | Error::AccountActive { .. }
         | Error::AccountBusy { .. }

@@ -71,6 +71,8 @@ fn forms(secret: &str, forms: &mut BTreeSet<String>) {
     forms.extend([secret.to_owned(), debug.clone()]);
     for text in [secret, &debug] {
         let once = json(text).unwrap_or_default();
+        let ascii = ascii(&once);
+        forms.extend([ascii.replace('/', "\\/"), once.replace('/', "\\/"), ascii]);
         forms.insert(json(&once).unwrap_or_default());
         forms.insert(once);
     }
@@ -92,6 +94,18 @@ fn forms(secret: &str, forms: &mut BTreeSet<String>) {
         }
     }
     forms.retain(|form| form.chars().count() >= SHORTEST_OF_ACCOUNT);
+}
+
+/// JSON by those who write nothing but ASCII.
+fn ascii(json: &str) -> String {
+    let mut text = String::new();
+    for unit in json.encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte) if byte.is_ascii() => text.push(byte.into()),
+            _ => text.push_str(&format!("\\u{unit:04x}")),
+        }
+    }
+    text
 }
 
 /// Percent-encoded but for letters, digits and what is kept.

@@ -86,6 +86,7 @@ fn a_known_value_goes_in_whatever_form_it_is_written() {
         once.clone(),
         json!(once).to_string(),
         format!("{secret:?}"),
+        r#"pa\"ss w\u00f6\/rd+1"#.to_owned(),
         json!(format!("{secret:?}")).to_string(),
         "a=pa%22ss%20w%C3%B6%2Frd%2B1".to_owned(),
         "a=pa%22ss+w%c3%b6%2frd%2b1&b".to_owned(),

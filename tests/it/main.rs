@@ -31,6 +31,7 @@ mod shared_tokens;
 mod store;
 mod stored_runs;
 mod support;
+mod switching;
 mod sync_logs;
 mod syncs;
 mod tls;

@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{object, put, time};
-use crate::proto::{ActivateHaierConfigResponse, HaierConfig, Key, RotateKeysProgress, YlhConfig};
+use super::{duration, object, put, time};
+use crate::proto::{
+    ActivateHaierConfigResponse, HaierConfig, Key, RotateKeysProgress, TestHaierConfigResponse, YlhConfig,
+};
 
 /// An account.
 pub(in crate::cli) fn haier_config(config: &HaierConfig) -> Value {
@@ -61,6 +63,21 @@ pub(in crate::cli) fn activation(answer: &ActivateHaierConfigResponse) -> Value 
     let mut shown = object(json!({ "previous": answer.previous, "changes": changes.collect::<Value>() }));
     put(&mut shown, "haier_config", answer.haier_config.as_ref().map(haier_config));
     Value::Object(shown)
+}
+
+/// What came of logging in under an account.
+pub(in crate::cli) fn account_test(answer: &TestHaierConfigResponse) -> Value {
+    let checks = answer.checks.iter().map(|check| {
+        let mut shown = object(json!({
+            "system": check.system,
+            "outcome": check.outcome().as_str_name(),
+            "reason": check.reason,
+            "detail": check.detail,
+        }));
+        put(&mut shown, "took", check.took.as_ref().map(duration));
+        Value::Object(shown)
+    });
+    json!({ "name": answer.name, "passed": answer.passed, "checks": checks.collect::<Value>() })
 }
 
 /// A key and how much it has sealed.
