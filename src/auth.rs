@@ -5,5 +5,5 @@ mod gate;
 pub mod rules;
 mod secret;
 
-pub use gate::{Bound, Gate, Identity, Outside, Refusal, Shown};
+pub use gate::{Gate, Identity, Outside, Refusal, Shown};
 pub use secret::NewSecret;

@@ -36,6 +36,8 @@ mod upstream;
 use console::Console;
 use failure::Failure;
 
+use crate::redact::redact;
+
 /// What `--version` shows: the version and the commit it was built from.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("HAIER_INTEGRATION_COMMIT"), ")");
 
@@ -83,7 +85,7 @@ pub fn run() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             if let Some(line) = failure.line() {
-                console.complain(&format!("error: {line}"));
+                console.complain(&format!("error: {}", redact(line)));
             }
             ExitCode::from(failure.code())
         }

@@ -17,6 +17,7 @@ mod read;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use account::account_from_env;
 pub use database_url::{DatabaseUrl, DatabaseUrlError};
@@ -29,7 +30,7 @@ pub use table::{SETTINGS, Setting, settings_table};
 
 use secrecy::SecretString;
 
-use crate::{domain::accounts::Account, sandbox};
+use crate::{domain::accounts::Account, sandbox, tls::ServerFiles};
 
 /// What the variables of the service's own settings begin with.
 pub const ENV_PREFIX: &str = "HAIER_INTEGRATION_";
@@ -47,6 +48,8 @@ pub struct Settings {
     pub insecure: bool,
     /// Whether callers may ask by reflection what is served.
     pub reflection: bool,
+    /// Files of the gRPC listener's TLS; none: it is plain.
+    pub tls: Option<ServerFiles>,
     /// The database.
     pub database_url: DatabaseUrl,
     /// Where the keys come from that seal secrets. `None`: there are none, except with the sandbox, which makes its own.
@@ -90,6 +93,8 @@ pub struct Settings {
 /// Limits of calls to Haier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamSettings {
+    /// Authorities that Haier's certificate may be of, in PEM; none: the system's.
+    pub ca: Option<PathBuf>,
     /// Longest time of one request.
     pub request_timeout: Duration,
     /// Longest time of a request for a token.
@@ -148,6 +153,7 @@ impl Default for Settings {
             admin_token: None,
             insecure: false,
             reflection: true,
+            tls: None,
             database_url: DatabaseUrl::Sqlite { path: PathBuf::from("haier.db") },
             keys: None,
             migrate: true,
@@ -174,6 +180,7 @@ impl Default for Settings {
 impl Default for UpstreamSettings {
     fn default() -> Self {
         Self {
+            ca: None,
             request_timeout: Duration::from_secs(30),
             token_timeout: Duration::from_secs(10),
             listing_timeout: Duration::from_secs(3600),

@@ -6,10 +6,12 @@ mod audit;
 mod balances;
 mod callers;
 mod calls;
+mod connections;
 mod context;
 mod convert;
 mod descriptors;
 mod haier_configs;
+mod introduced;
 mod keys;
 mod logistics;
 mod prices;
@@ -26,11 +28,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 pub use descriptors::{Method, check_rules, methods};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_stream::Stream;
-use tonic::{
-    Request, Response, Status,
-    codec::CompressionEncoding,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{Request, Response, Status, codec::CompressionEncoding, transport::Server};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
@@ -40,6 +38,7 @@ use crate::{
         haier_administration_server::{HaierAdministrationServer, SERVICE_NAME as ADMINISTRATION},
         haier_integration_server::{HaierIntegration, HaierIntegrationServer, SERVICE_NAME},
     },
+    tls::ServerTls,
 };
 
 /// Health names that are no service.
@@ -65,11 +64,16 @@ pub struct Options {
     pub reflection: bool,
 }
 
-/// Serves on a listener until the process goes down and running calls have ended.
+/// Serves on a listener, by TLS where there is one, until the process goes down and running calls have ended.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(app: Arc<App>, listener: TcpListener, options: Options) -> anyhow::Result<()> {
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    tls: Option<Arc<ServerTls>>,
+    options: Options,
+) -> anyhow::Result<()> {
     let (reporter, health) = tonic_health::server::health_reporter();
     let reporting = tokio::spawn(report_health(reporter, app.health()));
     let api = Api { app: Arc::clone(&app), default_deadline: options.default_deadline };
@@ -84,13 +88,14 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, options: Options) -> an
     let stopping = app.stopping.clone();
     let streams = methods()?.into_iter().filter(|method| method.is_stream).map(|method| method.path());
     let gate = callers::Gatekeeper::new(app, streams.collect());
-    // Without it small answers wait some 40 ms for the peer's delayed acknowledgement.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = connections::of(listener, tls);
     let served = Server::builder()
         // Finds peers that are gone without a word, so that their streams end.
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        // Counts, times and records every call; outermost, so that it sees what the others refuse.
+        // Outermost, so that every other one knows who is on the other side.
+        .layer(tower::layer::layer_fn(introduced::Introduced::new))
+        // Counts, times and records every call; outside all that refuse one, so that it sees that too.
         .layer(tower::layer::layer_fn(calls::Recorded::new))
         // Nothing is decoded for whom the rules do not let in.
         .layer(tower::layer::layer_fn(move |inner| callers::Guarded::new(inner, gate.clone())))

@@ -13,10 +13,12 @@ pub mod error;
 pub mod grpc;
 pub mod http;
 pub mod keyring;
+pub mod redact;
 pub mod sandbox;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod upstream;
 pub mod workers;
 

@@ -16,6 +16,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
+use rustls::pki_types::CertificateDer;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use sandbox_account::sandbox_account;
@@ -26,9 +27,10 @@ use crate::{
     auth::Outside,
     config::{DatabaseUrl, Settings},
     domain::{accounts::AccountRules, clock::Clock},
-    grpc, http,
+    grpc, http, redact,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
+    tls::{self, ServerTls},
     workers,
 };
 
@@ -87,6 +89,9 @@ impl Service {
         grpc::check_rules()?;
         // Before all that counts, so that no gauge is set before there is one.
         let metrics = recorder::install()?;
+        let clock = Arc::new(SystemClock::new());
+        redact::learn(&settings.database_url.password());
+        let (tls, roots) = certificates(&settings, &*clock)?;
         let grpc_listener = listen(settings.grpc_addr, "gRPC", "--grpc-addr").await?;
         let http_listener = listen(settings.http_addr, "metrics and health", "--http-addr").await?;
         let store = open_store(&settings).await?;
@@ -95,9 +100,8 @@ impl Service {
             account: sandbox.as_ref().map(sandbox_account).or_else(|| settings.account.clone()),
             over_any_other: sandbox.is_some(),
         };
-        let clock = Arc::new(SystemClock::new());
         let process = rand::random::<u16>();
-        let opener = Box::new(Opener::new(&settings, store.clone(), process, clock.clone()));
+        let opener = Box::new(Opener::new(&settings, roots, store.clone(), process, clock.clone()));
         let account_rules = AccountRules {
             allow_plain_http: settings.allow_plain_http,
             allow_private_hosts: settings.allow_private_hosts || settings.sandbox.is_some(),
@@ -105,7 +109,15 @@ impl Service {
         let key_ring = keys::open(&settings, clock.now())?;
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
-        let callers = Outside { admin_token: settings.admin_token.clone(), certificate_roles: Vec::new() };
+        let clients = settings.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+        let callers = Outside {
+            admin_token: settings.admin_token.clone(),
+            certificate_roles: clients
+                .iter()
+                .flat_map(|clients| &clients.roles)
+                .map(|(_, role)| *role)
+                .collect(),
+        };
         let app = App::new(Parts {
             store,
             clock: clock.clone(),
@@ -137,16 +149,20 @@ impl Service {
         }));
         let options =
             grpc::Options { default_deadline: settings.default_deadline, reflection: settings.reflection };
-        let grpc = tokio::spawn(grpc::serve(Arc::clone(&app), grpc_listener, options));
+        let grpc = tokio::spawn(grpc::serve(Arc::clone(&app), grpc_listener, tls.clone(), options));
         let health_period = TimeDelta::from_std(settings.health_interval)?;
-        let workers = vec![
+        let mut workers = vec![
             tokio::spawn(workers::sync_runner::run(Arc::clone(&app))),
             tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
-            tokio::spawn(workers::housekeeping::run(Arc::clone(&app), clock)),
+            tokio::spawn(workers::housekeeping::run(Arc::clone(&app), Arc::clone(&clock))),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
             tokio::spawn(workers::callers::run(Arc::clone(&app))),
             tokio::spawn(workers::key_file::run(Arc::clone(&app))),
         ];
+        if let Some(tls) = tls {
+            let stopping = app.stopping.clone();
+            workers.push(tokio::spawn(async move { tls.follow(clock, stopping).await }));
+        }
         Ok(Self { app, grpc_addr, http_addr, sandbox, settings, grpc, http, http_stop, workers })
     }
 
@@ -189,6 +205,23 @@ impl Service {
         let _ = self.http.await;
         if let Some(sandbox) = self.sandbox {
             sandbox.stop().await;
+        }
+    }
+}
+
+/// The certificates of the gRPC listener, and the authorities of Haier's.
+type Certificates = (Option<Arc<ServerTls>>, Option<Vec<CertificateDer<'static>>>);
+
+/// Reads them; what is wrong with any of the files is told at once.
+fn certificates(settings: &Settings, clock: &dyn Clock) -> Result<Certificates, tls::Error> {
+    let own = settings.tls.clone().map(|files| ServerTls::open(files, clock)).transpose();
+    let haiers = settings.upstream.ca.as_deref();
+    let haiers = haiers.map(|path| tls::authorities(path, "upstream.ca", clock.now())).transpose();
+    match (own, haiers) {
+        (Ok(own), Ok(haiers)) => Ok((own.map(Arc::new), haiers)),
+        (own, haiers) => {
+            let problems = own.err().into_iter().chain(haiers.err()).flat_map(|error| error.problems);
+            Err(tls::Error { problems: problems.collect() })
         }
     }
 }

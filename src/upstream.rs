@@ -32,6 +32,8 @@ mod ylh;
 
 use std::{sync::Arc, time::Duration};
 
+use rustls::pki_types::CertificateDer;
+
 pub use account_key::{account_key, ylh_account_key};
 pub use breaker::BreakerSettings;
 pub use budget::{Budget, MemoryLedger, Priority, SlotLedger, Unreachable};
@@ -52,6 +54,8 @@ use crate::domain::pauses::Pause;
 /// Time limits and sizes of a client.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Authorities that Haier's certificate may be of; none: the system's.
+    pub roots: Option<Vec<CertificateDer<'static>>>,
     /// Longest time of one send.
     pub request_timeout: Duration,
     /// Longest time of one send of a token call.

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::secret::{self, Hash};
 use crate::domain::{
     api_tokens::{ADMIN_TOKEN, ApiToken, LOCAL, StoredToken},
-    callers::{Caller, Role},
+    callers::{Caller, PeerName, Role},
 };
 
 /// A token's last use is written at most so often.
@@ -26,15 +26,6 @@ pub struct Outside {
     pub certificate_roles: Vec<Role>,
 }
 
-/// Whom a client certificate that was verified stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bound {
-    /// Who he is.
-    pub name: String,
-    /// What he may do by settings. `None`: nothing by the certificate alone.
-    pub role: Option<Role>,
-}
-
 /// What a caller shows: the one place where an identity may come from. A token goes before a certificate, so that a
 /// machine with a certificate can also call for somebody else.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,7 +33,7 @@ pub struct Shown<'a> {
     /// The header `authorization` as it came.
     pub authorization: Option<&'a str>,
     /// Whom a client certificate that was verified stands for.
-    pub certificate: Option<&'a Bound>,
+    pub certificate: Option<&'a PeerName>,
     /// The address he calls from.
     pub address: &'a str,
 }
@@ -162,8 +153,8 @@ impl Gate {
         } else {
             match (shown.authorization, shown.certificate) {
                 (Some(header), _) => self.of_token(bearer(header)?, now)?,
-                (None, Some(Bound { name, role: Some(role) })) => (name.clone(), *role, Proof::Outside),
-                (None, Some(Bound { name, role: None })) => {
+                (None, Some(PeerName { name, role: Some(role) })) => (name.clone(), *role, Proof::Outside),
+                (None, Some(PeerName { name, role: None })) => {
                     return Err(Refusal::Unbound { name: name.clone() });
                 }
                 (None, None) => return Err(Refusal::NoToken),
@@ -320,10 +311,10 @@ mod tests {
     fn a_certificate_counts_where_no_token_is_shown() {
         let gate = with_admin();
         let name = "order-service".to_owned();
-        let unbound = Bound { name: name.clone(), role: None };
+        let unbound = PeerName { name: name.clone(), role: None };
         let mut both = Shown { certificate: Some(&unbound), ..Shown::default() };
         assert_eq!(gate.identify(&both, at(0)), Err(Refusal::Unbound { name: name.clone() }));
-        let bound = Bound { name: name.clone(), role: Some(Role::Operator) };
+        let bound = PeerName { name: name.clone(), role: Some(Role::Operator) };
         both.certificate = Some(&bound);
         let identity = gate.identify(&both, at(0)).unwrap();
         assert_eq!((&identity.caller.name, identity.caller.role), (&name, Role::Operator));

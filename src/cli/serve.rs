@@ -24,7 +24,8 @@ Examples:
   haier-integration serve --sandbox --sandbox-products 100000 --database-url sqlite:///var/lib/haier.db
   haier-integration serve --sandbox --sandbox-faults harsh
   haier-integration serve --grpc-addr 0.0.0.0:50051 --admin-token-file /run/secrets/admin-token
-  HAIER_INTEGRATION_DATABASE_URL=postgres://haier:secret@db/haier haier-integration serve --migrate
+  HAIER_INTEGRATION_DATABASE_URL=postgres://haier:secret@db/haier?sslmode=verify-full haier-integration serve --migrate
+  haier-integration serve --tls-cert server.pem --tls-key server.key --tls-client-ca ca.pem --tls-client-role shop=operator
   haier-integration serve --config /etc/haier/service.toml --log-format json --log-level debug")]
 pub(super) struct ServeArgs {
     /// Where gRPC listens; port 0 takes a free one, and it is printed [default: 127.0.0.1:50051]
@@ -46,6 +47,21 @@ pub(super) struct ServeArgs {
     /// [default: true]
     #[arg(long, value_name = "BOOL")]
     reflection: Option<String>,
+    /// Speak TLS on the gRPC address, with this certificate and those behind it, in PEM; reloaded when it changes
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<String>,
+    /// The certificate's private key, in PEM
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
+    /// Take client certificates of these authorities, in PEM
+    #[arg(long, value_name = "FILE")]
+    tls_client_ca: Option<String>,
+    /// Whether a client certificate is `required`, or `optional` [default: required with --tls-client-ca]
+    #[arg(long, value_name = "WHEN")]
+    tls_client_auth: Option<String>,
+    /// What a client certificate of this name allows: reader, operator or admin; may be repeated
+    #[arg(long, value_name = "NAME=ROLE")]
+    tls_client_role: Vec<String>,
     /// The database: sqlite://FILE or postgres://USER:PASSWORD@HOST:PORT/NAME [default: sqlite://haier.db]
     ///
     /// A password is better in HAIER_INTEGRATION_DATABASE_URL, or in a file that HAIER_INTEGRATION_DATABASE_URL_FILE
@@ -70,6 +86,9 @@ pub(super) struct ServeArgs {
     /// Let accounts that come by RPC name hosts of this machine and of private networks [default: only with --sandbox]
     #[arg(long)]
     allow_private_hosts: bool,
+    /// Authorities of Haier's certificate, in PEM [default: the system's]
+    #[arg(long, value_name = "FILE")]
+    upstream_ca: Option<String>,
     /// A TOML file with settings [env: HAIER_INTEGRATION_CONFIG] [default: none]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -85,18 +104,25 @@ pub(super) struct ServeArgs {
 
 impl ServeArgs {
     pub(super) fn sources(self, surroundings: Sources) -> Sources {
+        let roles = (!self.tls_client_role.is_empty()).then(|| self.tls_client_role.join("\n"));
         let flags = [
             ("grpc_addr", self.grpc_addr),
             ("http_addr", self.http_addr),
             ("admin_token_file", self.admin_token_file),
             ("insecure", self.insecure.then(|| "true".to_owned())),
             ("reflection", self.reflection),
+            ("tls.cert", self.tls_cert),
+            ("tls.key", self.tls_key),
+            ("tls.client_ca", self.tls_client_ca),
+            ("tls.client_auth", self.tls_client_auth),
+            ("tls.client_role", roles),
             ("database_url", self.database_url),
             ("key_file", self.key_file),
             ("migrate", self.migrate.then(|| "true".to_owned())),
             ("allow_private_hosts", self.allow_private_hosts.then(|| "true".to_owned())),
             ("upstream_rate", self.upstream_rate),
             ("order_rate", self.order_rate),
+            ("upstream.ca", self.upstream_ca),
             ("log_format", self.log_format),
             ("log_level", self.log_level),
         ];

@@ -33,6 +33,9 @@ pub(super) fn explain(status: &Status) -> String {
 
 fn remedy(status: &Status, reason: &str, running: Option<&str>) -> Option<String> {
     if is_of_connection(status) && reason.is_empty() {
+        if status.message().contains(OF_TLS) {
+            return None;
+        }
         return Some(NOT_RUNNING.to_owned());
     }
     match (reason, status.code()) {
@@ -60,6 +63,9 @@ fn remedy(status: &Status, reason: &str, running: Option<&str>) -> Option<String
         _ => None,
     }
 }
+
+/// Stands in every word about TLS with a service that does answer; each of them ends in its own remedy.
+pub(super) const OF_TLS: &str = "the service";
 
 /// What to do when nothing answers.
 pub(super) const NOT_RUNNING: &str = "is the service running? start it with `haier-integration serve --sandbox`, \

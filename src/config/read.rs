@@ -1,6 +1,6 @@
 //! From merged layers to `Settings`: every field is read on its own, so that one mistake does not hide the next.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
@@ -51,7 +51,7 @@ pub fn read_log_level(sources: &Sources) -> Result<String, Error> {
     reader.end(level)
 }
 
-struct Reader {
+pub(super) struct Reader {
     layers: Layers,
     problems: Vec<Problem>,
 }
@@ -76,6 +76,7 @@ impl Reader {
             admin_token: self.admin_token(),
             insecure: self.read("insecure", standard.insecure, parse::flag),
             reflection: self.read("reflection", standard.reflection, parse::flag),
+            tls: self.tls(),
             database_url,
             keys: self.keys(),
             migrate: self.read("migrate", false, parse::flag) || on_sqlite,
@@ -117,6 +118,7 @@ impl Reader {
     fn upstream(&mut self, standard: &UpstreamSettings) -> UpstreamSettings {
         let day = Duration::from_secs(24 * 3600);
         let upstream = UpstreamSettings {
+            ca: self.path("upstream.ca"),
             request_timeout: self.time(
                 "upstream.request_timeout",
                 standard.request_timeout,
@@ -253,7 +255,7 @@ impl Reader {
     }
 
     /// Reads one value; a bad one becomes a problem that shows it and says what is allowed. Not for secrets.
-    fn read<T>(&mut self, key: &str, standard: T, parse: impl Fn(&str) -> Result<T, String>) -> T {
+    pub(super) fn read<T>(&mut self, key: &str, standard: T, parse: impl Fn(&str) -> Result<T, String>) -> T {
         let Some((setting, (origin, text))) = known(key).and_then(|key| Some((key, self.layers.find(key)?)))
         else {
             return standard;
@@ -268,12 +270,20 @@ impl Reader {
         })
     }
 
+    /// A file that need not be named.
+    pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
+        self.read(key, None, |text| match text.trim() {
+            "" => Err("a path is expected".to_owned()),
+            path => Ok(Some(PathBuf::from(path))),
+        })
+    }
+
     fn time(&mut self, key: &str, standard: Duration, range: RangeInclusive<Duration>) -> Duration {
         self.read(key, standard, parse::duration(range))
     }
 
     /// A problem that shows only when values are seen together.
-    fn refuse(&mut self, key: &str, message: &str) {
+    pub(super) fn refuse(&mut self, key: &str, message: &str) {
         let name = known(key).map_or_else(
             || key.to_owned(),
             |setting| {
@@ -286,8 +296,14 @@ impl Reader {
 
     /// Other names with our prefix may be Kubernetes' own; only what is nearly a setting is taken for a slip.
     fn misspelt_variables(&mut self, sources: &Sources) {
-        const OTHERS: [&str; 3] =
-            ["HAIER_INTEGRATION_CONFIG", "HAIER_INTEGRATION_SERVER", "HAIER_INTEGRATION_TOKEN"];
+        const OTHERS: [&str; 6] = [
+            "HAIER_INTEGRATION_CONFIG",
+            "HAIER_INTEGRATION_SERVER",
+            "HAIER_INTEGRATION_TOKEN",
+            "HAIER_INTEGRATION_TLS_CA",
+            "HAIER_INTEGRATION_TLS_CLIENT_CERT",
+            "HAIER_INTEGRATION_TLS_CLIENT_KEY",
+        ];
         let names = || SETTINGS.iter().map(|setting| setting.env).chain(OTHERS);
         for name in sources.environment.keys().filter(|name| name.starts_with(ENV_PREFIX)) {
             if names().any(|known| known == name) || name.contains("_PORT") || name.contains("_SERVICE_") {

@@ -339,3 +339,46 @@ fn the_readme_shows_the_table_of_settings() {
         assert!(readme.contains(&table), "the README's table is not this one:\n{table}");
     }
 }
+
+#[test]
+fn tls_is_whole_or_says_what_it_lacks() {
+    let given = |pairs: &[(&'static str, &str)]| {
+        let flags = pairs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+        read(&Sources { flags, ..Sources::default() })
+    };
+    let own = [("tls.cert", "a.pem"), ("tls.key", "a.key")];
+    let files = given(&own).unwrap().tls.unwrap();
+    assert_eq!((files.cert, files.key, files.clients), ("a.pem".into(), "a.key".into(), None));
+    let roles = ("tls.client_role", "shop=operator\nspiffe://shop/a?b=c=admin, ops@shop=reader");
+    let files = given(&[own[0], own[1], ("tls.client_ca", "ca.pem"), roles]).unwrap().tls.unwrap();
+    let clients = files.clients.unwrap();
+    assert!(clients.required, "what is asked for is required unless told");
+    let roles: Vec<_> = clients.roles.iter().map(|(name, role)| format!("{name}: {role}")).collect();
+    assert_eq!(roles, ["shop: operator", "spiffe://shop/a?b=c: admin", "ops@shop: reader"]);
+
+    let file = file(
+        "[tls]\ncert = \"a.pem\"\nkey = \"a.key\"\nclient_ca = \"ca.pem\"\nclient_role = [\"a=admin\", \"b=reader\"]\n",
+    );
+    let read_file = read(&Sources { file: Some(file.path().to_owned()), ..Sources::default() }).unwrap();
+    assert_eq!(read_file.tls.unwrap().clients.unwrap().roles.len(), 2);
+
+    for (pairs, names) in [
+        (&[("tls.cert", "a.pem")][..], &["--tls-cert"][..]),
+        (&[("tls.key", "a.key"), ("tls.client_auth", "sometimes")], &["--tls-key", "--tls-client-auth"]),
+        (&[("tls.client_ca", "ca.pem")], &["--tls-client-ca"]),
+        (&[own[0], own[1], ("tls.client_auth", "optional")], &["--tls-client-auth"]),
+        (&[own[0], own[1], ("tls.client_role", "a=admin")], &["--tls-client-role"]),
+        (&[own[0], own[1], ("tls.client_ca", "ca"), ("tls.client_role", "a=root")], &["--tls-client-role"]),
+        (
+            &[own[0], own[1], ("tls.client_ca", "ca"), ("tls.client_role", "a=admin,a=reader")],
+            &["--tls-client-role"],
+        ),
+    ] {
+        let mut told: Vec<_> =
+            given(pairs).unwrap_err().problems.into_iter().map(|problem| problem.name).collect();
+        told.sort();
+        let mut names = names.to_vec();
+        names.sort_unstable();
+        assert_eq!(told, names, "{pairs:?}");
+    }
+}

@@ -54,6 +54,17 @@ pub struct Account {
     pub ylh: Option<YlhAccount>,
 }
 
+impl Account {
+    /// Every secret of both systems, so that no text shows one.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretString> {
+        let open_platform =
+            [&self.client_secret, &self.password, &self.seller_password, &self.customer_password];
+        let order_system =
+            self.ylh.iter().flat_map(|ylh| [&ylh.password, &ylh.client_secret, &ylh.callback_secret]);
+        open_platform.into_iter().chain(order_system)
+    }
+}
+
 /// Credentials and names at Haier's order system (YLH, 易理货). `Debug` shows no secret.
 #[derive(Debug, Clone)]
 pub struct YlhAccount {

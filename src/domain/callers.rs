@@ -64,3 +64,13 @@ impl fmt::Display for Caller {
         f.write_str(&self.name)
     }
 }
+
+/// Who has shown a client certificate that was found right. Stands in the extensions of every request on its connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerName {
+    /// The certificate's name: of several the one with the highest role, else the first; URIs stand before DNS names,
+    /// these before e-mail addresses. The common name counts only where there is none of them.
+    pub name: String,
+    /// The role that its name is bound to. `None`: the certificate by itself allows nothing.
+    pub role: Option<Role>,
+}

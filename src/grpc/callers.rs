@@ -25,10 +25,10 @@ use super::{
 use crate::{
     app::App,
     auth::{
-        Bound, Identity, Shown,
+        Identity, Shown,
         rules::{self, Need},
     },
-    domain::callers::Caller,
+    domain::callers::{Caller, PeerName},
     error::Error,
 };
 
@@ -112,7 +112,7 @@ fn identify<B>(app: &App, request: &Request<B>) -> Result<Identity, Error> {
     let shown = Shown {
         // What is no text is no token either.
         authorization: request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default()),
-        certificate: request.extensions().get::<Bound>(),
+        certificate: request.extensions().get::<PeerName>(),
         address: &address,
     };
     let found = app.caller_identify(&shown);

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::{domain::reasons::Reason, error::Error};
+use crate::{domain::reasons::Reason, error::Error, redact::redact};
 
 const DOMAIN: &str = "haier.integration";
 /// When to try again after an outage of our own.
@@ -21,7 +21,7 @@ pub(super) fn of(error: Error) -> Status {
     let (code, retry_after) = match &error {
         Error::Invalid(violations) => {
             for violation in violations {
-                details.add_bad_request_violation(&violation.field, &violation.description);
+                details.add_bad_request_violation(&violation.field, redact(&violation.description));
             }
             (Code::InvalidArgument, None)
         }
@@ -57,7 +57,7 @@ pub(super) fn of(error: Error) -> Status {
     if let Some(delay) = retry_after {
         details.set_retry_info(Some(delay));
     }
-    Status::with_error_details(code, error.to_string(), details)
+    Status::with_error_details(code, redact(&error.to_string()), details)
 }
 
 /// The status of a call that names nothing that is served.

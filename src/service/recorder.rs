@@ -45,6 +45,14 @@ fn describe() {
     metrics::describe_gauge!("haier_upstream_waiting", "Callers that wait for a slot in the budget");
     metrics::describe_counter!("haier_sync_rows_total", "Records committed by runs, by kind");
     metrics::describe_counter!("haier_sync_runs_total", "Runs ended here, by end reason and status");
+    metrics::describe_gauge!(
+        "haier_tls_certificate_expires_seconds",
+        "When the service's own certificate ends, in seconds since 1970"
+    );
+    metrics::describe_counter!(
+        "haier_tls_handshakes_failed_total",
+        "Connections refused before they spoke TLS right"
+    );
     metrics::describe_gauge!("haier_dependency_up", "1 while what the service stands on answers");
     metrics::describe_gauge!("haier_db_connections_in_use", "Database connections in use");
     metrics::describe_gauge!("haier_db_connections_max", "Most database connections");

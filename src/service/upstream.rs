@@ -5,6 +5,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use rustls::pki_types::CertificateDer;
+use secrecy::ExposeSecret as _;
+
 use crate::{
     app::{OpenUpstream, StoredLedger, StoredTokens, SystemClock},
     config::Settings,
@@ -13,6 +16,7 @@ use crate::{
         clock::Clock,
         slots::Rules,
     },
+    redact, sandbox,
     store::Store,
     upstream::{
         self, BreakerSettings, Budget, Haier, MemoryLedger, MemoryShelf, Openplat, RetrySettings, SlotLedger,
@@ -40,9 +44,17 @@ struct Shared {
 }
 
 impl Opener {
-    pub(super) fn new(settings: &Settings, store: Store, process: u16, clock: Arc<SystemClock>) -> Self {
+    /// `roots`: the authorities of Haier's certificate, where they are not the system's.
+    pub(super) fn new(
+        settings: &Settings,
+        roots: Option<Vec<CertificateDer<'static>>>,
+        store: Store,
+        process: u16,
+        clock: Arc<SystemClock>,
+    ) -> Self {
         let order_rate = settings.order_rate;
         let settings = upstream::Settings {
+            roots,
             request_timeout: settings.upstream.request_timeout,
             token_timeout: settings.upstream.token_timeout,
             listing_timeout: settings.upstream.listing_timeout,
@@ -98,6 +110,7 @@ impl Opener {
 
 impl OpenUpstream for Opener {
     fn open(&self, account: Account) -> upstream::Result<Haier> {
+        redact::learn(account.secrets().filter(|secret| secret.expose_secret() != sandbox::PASSWORD));
         let ylh = account.ylh.clone().map(|ylh| self.open_ylh(&account.name, ylh)).transpose()?;
         let settings = self.settings.clone();
         let (budget, shelf) = self.shared(&upstream::account_key(&account), settings.rate);

@@ -5,7 +5,10 @@ use diesel::{ExpressionMethods as _, QueryDsl as _, Queryable, Selectable, Selec
 use diesel_async::RunQueryDsl as _;
 
 use super::{Conn, Result, instant::At, on, schema::upstream_pauses};
-use crate::domain::pauses::{Pause, PauseTarget};
+use crate::{
+    domain::pauses::{Pause, PauseTarget},
+    redact::redact,
+};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = upstream_pauses)]
@@ -47,7 +50,7 @@ pub async fn list(conn: &mut Conn) -> Result<Vec<Pause>> {
 pub async fn upsert(conn: &mut Conn, pause: &Pause) -> Result<()> {
     let held = || {
         (
-            upstream_pauses::reason.eq(&pause.reason),
+            upstream_pauses::reason.eq(redact(&pause.reason).into_owned()),
             upstream_pauses::until_at.eq(pause.until.map(At)),
             upstream_pauses::paused_by.eq(&pause.paused_by),
             upstream_pauses::since.eq(At(pause.since)),

@@ -15,13 +15,16 @@ use super::{
     schema::{lower, sync_logs},
     sync_requests,
 };
-use crate::domain::{
-    ids::first_id_at,
-    messages::{EndMessage, Language},
-    pages::{Page, PageRequest},
-    reasons::Reason,
-    sync_logs::{Counts, SyncLog, SyncLogFilter, SyncStatus, SyncType, Trigger},
-    sync_runs::SyncRequest,
+use crate::{
+    domain::{
+        ids::first_id_at,
+        messages::{EndMessage, Language},
+        pages::{Page, PageRequest},
+        reasons::Reason,
+        sync_logs::{Counts, SyncLog, SyncLogFilter, SyncStatus, SyncType, Trigger},
+        sync_runs::SyncRequest,
+    },
+    redact::redact,
 };
 
 #[derive(Queryable, Selectable)]
@@ -111,11 +114,17 @@ fn end_message(word: &str, row: &SyncLogRow) -> Result<EndMessage> {
     })
 }
 
+/// The same, with words that may be stored.
+pub(super) fn redacted(end: &EndMessage) -> EndMessage {
+    EndMessage { detail: redact(&end.detail).into_owned(), ..end.clone() }
+}
+
 /// Stores the log of a piece of work that is over already.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn insert_ended(conn: &mut Conn, log: &SyncLog, end: &EndMessage) -> Result<()> {
+    let end = &redacted(end);
     let row = (
         sync_logs::id.eq(log.id),
         sync_logs::sync_type.eq(log.sync_type.as_str()),

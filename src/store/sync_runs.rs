@@ -15,7 +15,7 @@ use super::{
     instant::At,
     on,
     schema::{sync_logs, sync_runs},
-    sync_logs::{MessageParts, unknown},
+    sync_logs::{MessageParts, redacted, unknown},
     sync_requests,
 };
 use crate::domain::{
@@ -269,6 +269,7 @@ pub async fn record_counts(
 /// [`Error::LeaseLost`] when the run has another holder.
 pub async fn finish(conn: &mut Conn, run: &ClaimedRun, end: &EndMessage, now: DateTime<Utc>) -> Result<()> {
     held(on!(conn, |c| diesel::delete(holding(run)).execute(c).await)?)?;
+    let end = &redacted(end);
     let counts = Counts { total: end.success + end.failed, success: end.success, failed: end.failed };
     on!(conn, |c| diesel::update(sync_logs::table.find(run.log_id))
         .set((

@@ -6,9 +6,9 @@ use serde_json::{Value, value::RawValue};
 use super::{
     error::{Error, Result},
     matrix::{self, UNREADABLE},
-    record::Fields,
+    record::{Fields, quoted},
 };
-use crate::domain::{messages::cut, order_calls::OrderRefusal};
+use crate::domain::order_calls::OrderRefusal;
 
 /// The outer object, if there is one.
 #[derive(Debug, Default, Deserialize)]
@@ -127,6 +127,6 @@ pub(super) fn describe(body: &[u8]) -> String {
     match serde_json::from_str::<serde::de::IgnoredAny>(start) {
         Err(error) if error.is_eof() => "the answer is cut short: its JSON does not end".to_owned(),
         Err(error) => format!("the answer is not JSON ({error})"),
-        Ok(_) => format!("the answer is not what was expected but {:?}", cut(start, 40)),
+        Ok(_) => format!("the answer is not what was expected but {:?}", quoted(start, 40)),
     }
 }

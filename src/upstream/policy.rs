@@ -75,7 +75,7 @@ impl Caller {
         let breaker = |endpoint| Breaker::new(endpoint, settings.breaker.clone(), Arc::clone(&clock));
         Ok(Self {
             http: transport::client(&settings)?,
-            redactor: Redactor::new(site.secrets()),
+            redactor: Redactor::new(&site.secrets()),
             tokens: Tokens::default(),
             token_url: OnceLock::new(),
             gate: Gate::new(Arc::clone(&clock)),

@@ -18,7 +18,7 @@ use super::{
     matrix::UNREADABLE,
     status::TokenStatus,
 };
-use crate::domain::reasons::Reason;
+use crate::{domain::reasons::Reason, redact};
 
 /// Life of a token whose answer does not say.
 const DEFAULT_LIFE: TimeDelta = TimeDelta::seconds(3_600);
@@ -167,10 +167,12 @@ pub(super) fn parse(body: &[u8], asked_at: DateTime<Utc>) -> Result<Token> {
     let life =
         seconds.filter(|seconds| *seconds > 0).and_then(TimeDelta::try_seconds).unwrap_or(DEFAULT_LIFE);
     let usable = (life - REFRESH_EARLY).max(life * 5 / 6);
+    let value = value.into();
+    redact::learn([&value]);
     // One word, and one that fits into a header: what else it may be is no type.
     let is_word = |text: &&str| text.chars().all(|char| char.is_ascii_graphic());
     Ok(Token {
-        value: value.into(),
+        value,
         token_type: text("token_type").filter(is_word).map(str::to_owned),
         issued_at: asked_at,
         refresh_at: asked_at + usable,

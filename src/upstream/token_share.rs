@@ -15,7 +15,7 @@ use super::{
     budget::Unreachable,
     token::{Origin, Token},
 };
-use crate::domain::clock::BoxFuture;
+use crate::{domain::clock::BoxFuture, redact};
 
 /// Also the version of the sealed form: another one is another salt, and neither opens the other's.
 const SALT: &[u8] = b"haier-integration shared token v1";
@@ -82,8 +82,10 @@ impl Seal {
         let (refresh, value) = rest.split_first_chunk::<8>()?;
         let instant = |micros: &[u8; 8]| DateTime::from_timestamp_micros(i64::from_be_bytes(*micros));
         let (token_type, value) = std::str::from_utf8(value).ok()?.split_once(' ')?;
+        let value = SecretString::from(value);
+        redact::learn([&value]);
         Some(Token {
-            value: SecretString::from(value),
+            value,
             token_type: Some(token_type.to_owned()).filter(|text| !text.is_empty()),
             issued_at: instant(issued)?,
             refresh_at: instant(refresh)?,

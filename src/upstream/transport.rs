@@ -7,7 +7,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
-use reqwest::{Client, RequestBuilder, Response, header};
+use reqwest::{Certificate, Client, RequestBuilder, Response, header};
 use secrecy::SecretString;
 
 use super::{
@@ -31,15 +31,17 @@ const MAX_ANSWER: usize = 8 << 20;
 pub(super) fn client(settings: &Settings) -> Result<Client> {
     // Another part of the process may have chosen a provider before; any will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
+    let mut client = Client::builder()
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .connect_timeout(settings.token_timeout)
         .pool_idle_timeout(Duration::from_secs(60))
-        .user_agent(concat!("haier-integration/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| Error::new(Reason::Internal, format!("no HTTP client: {error}")))
+        .user_agent(concat!("haier-integration/", env!("CARGO_PKG_VERSION")));
+    if let Some(roots) = &settings.roots {
+        client = client.tls_certs_only(roots.iter().filter_map(|root| Certificate::from_der(root).ok()));
+    }
+    client.build().map_err(|error| Error::new(Reason::Internal, format!("no HTTP client: {error}")))
 }
 
 /// One send: what is asked, since when, and how long it may take.

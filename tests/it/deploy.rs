@@ -178,6 +178,29 @@ fn an_address_that_others_reach_is_opened_by_a_token_or_said_to_be_insecure() {
 }
 
 #[test]
+fn certificates_are_read_from_where_their_secret_is_mounted() {
+    let patch = yaml("kustomize/components/tls/deployment.yaml");
+    let container = container(&patch);
+    let mount = &list(container, "/volumeMounts")[0];
+    assert_eq!(mount["name"], patch.pointer("/spec/template/spec/volumes/0/name").unwrap().clone());
+    let variables = literal_variables(container);
+    let files: Vec<_> = ["TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA"]
+        .iter()
+        .map(|name| variables[&format!("HAIER_INTEGRATION_{name}")].clone())
+        .collect();
+    let folder = word(&mount["mountPath"]);
+    assert_eq!(files, ["tls.crt", "tls.key", "ca.crt"].map(|file| format!("{folder}/{file}")));
+    let known: BTreeSet<_> = SETTINGS.iter().map(|setting| setting.env).collect();
+    assert!(variables.keys().all(|name| known.contains(name.as_str())), "{variables:?}");
+    let tls = settings(&variables).tls.unwrap();
+    assert!(tls.clients.unwrap().required);
+    for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+        assert!(container[probe]["grpc"].is_null(), "{probe}: Kubernetes speaks no TLS there");
+        assert_eq!(container[probe]["httpGet"]["port"], "metrics");
+    }
+}
+
+#[test]
 fn every_command_in_the_manifests_is_understood() {
     for kind in ["Deployment", "Job"] {
         let owner = object(kind);

@@ -9,6 +9,8 @@ mod budget;
 mod callers;
 #[cfg(target_os = "linux")]
 mod calls;
+#[cfg(target_os = "linux")]
+mod canary;
 mod catalogue;
 mod chaos;
 #[cfg(target_os = "linux")]
@@ -38,4 +40,5 @@ mod support;
 mod switching;
 mod sync_logs;
 mod syncs;
+mod tls;
 mod upstream_control;

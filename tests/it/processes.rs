@@ -121,6 +121,14 @@ impl Running {
         Client::connect(format!("http://{address}")).await.unwrap()
     }
 
+    /// Ends it as `kill -9` does; returns what it has said on standard output since.
+    pub(crate) fn end(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let rest: Vec<_> = self.lines.by_ref().map_while(Result::ok).collect();
+        rest.join("\n")
+    }
+
     /// Ends it as `kill -9` does.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
@@ -227,7 +235,7 @@ async fn sigterm_drains_and_ends_with_zero(plan: Plan) {
 }
 
 /// Runs a command to its end; exit code, output and errors.
-async fn run(mut command: Command) -> (Option<i32>, String, String) {
+pub(crate) async fn run(mut command: Command) -> (Option<i32>, String, String) {
     command.stderr(Stdio::piped());
     let done = tokio::task::spawn_blocking(move || command.output().unwrap());
     let Output { status, stdout, stderr } = within(done).await.unwrap();

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod answers;
+mod authority;
 mod cluster;
 mod database;
 mod dice;
@@ -18,6 +19,7 @@ use futures_util::FutureExt as _;
 
 pub(crate) use accounts::{CANARY, account};
 pub(crate) use answers::{refusal, violated};
+pub(crate) use authority::{Authority, Issued};
 pub(crate) use database::{Backend, Database};
 pub(crate) use dice::Dice;
 pub(crate) use haier::{Haier, Shown};

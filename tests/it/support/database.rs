@@ -69,6 +69,11 @@ impl Database {
         self.folder.path()
     }
 
+    /// The authority of the server's certificate, which is for its address; none: the server is not ours.
+    pub(crate) fn authority(&self) -> Option<PathBuf> {
+        self.server.as_ref()?.0.authority.clone()
+    }
+
     pub(crate) fn is_postgres(&self) -> bool {
         self.server.is_some()
     }
