@@ -10,7 +10,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Extensions, Request, Response, header::{AUTHORIZATION, CONTENT_TYPE}};
+use http::{
+    Extensions, Request, Response,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
 use http_body::{Body, Frame, SizeHint};
 use tonic::{Status, body::Body as TonicBody, transport::server::TcpConnectInfo};
 use tower::Service;
