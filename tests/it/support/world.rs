@@ -81,7 +81,8 @@ pub(crate) struct World {
     pub(crate) database: Database,
     pub(crate) haier: Haier,
     pub(crate) settings: Settings,
-    running: Option<(Service, Client)>,
+    /// Boxed: every test moves it about.
+    running: Option<Box<(Service, Client)>>,
     finished: bool,
 }
 
@@ -90,12 +91,12 @@ impl World {
     pub(crate) async fn serve(&mut self) {
         let service = within(Service::start(self.settings.clone())).await.unwrap();
         let client = Client::connect(format!("http://{}", service.grpc_addr())).await.unwrap();
-        self.running = Some((service, client));
+        self.running = Some(Box::new((service, client)));
     }
 
     /// Stops the service as SIGTERM does.
     pub(crate) async fn stop(&mut self) {
-        let (service, client) = self.running.take().expect("the service runs");
+        let (service, client) = *self.running.take().expect("the service runs");
         drop(client);
         within(service.stop()).await;
     }
