@@ -10,6 +10,7 @@ pub mod haier_configs;
 pub mod ids;
 pub mod logistics;
 pub mod messages;
+pub mod order_calls;
 pub mod pages;
 pub mod pauses;
 pub mod products;

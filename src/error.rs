@@ -63,6 +63,16 @@ pub enum Error {
         /// Its key.
         key: String,
     },
+    /// Something runs under the account.
+    #[error(
+        "the account {name} is needed by what began with it ({what}): wait for its end, or cancel it, before it is deleted"
+    )]
+    AccountBusy {
+        /// Its name.
+        name: String,
+        /// What runs.
+        what: String,
+    },
     /// The account is the one in use.
     #[error(
         "the account {name} is the active one: activate another one, or deactivate it, before it is deleted"
@@ -77,6 +87,16 @@ pub enum Error {
          HAIER_CUSTOMER_CODE, HAIER_PASSWORD and HAIER_SELLER_PASSWORD, or start with --sandbox"
     )]
     NotConfigured,
+    /// The account has no part at the order system.
+    #[error(
+        "the account {account} has no part at the order system: set YLH_BASE_URL, YLH_USERNAME, YLH_PASSWORD, \
+         YLH_CLIENT_ID, YLH_CLIENT_SECRET, YLH_SOURCE_SYSTEM, YLH_SHOP_NAME, YLH_CALLBACK_APP_KEY and \
+         YLH_CALLBACK_SECRET, or give it `ylh`"
+    )]
+    OrdersNotConfigured {
+        /// Name of the account.
+        account: String,
+    },
     /// There is no key, and what was asked for needs one.
     #[error(
         "there is no key to seal secrets with: make one by `haier-integration keys generate FILE`, name the file by --key-file \
@@ -132,8 +152,8 @@ impl Error {
             Self::RunInProgress { .. } => Reason::RunInProgress,
             Self::AlreadyExists { .. } => Reason::AlreadyExists,
             Self::EtagMismatch { .. } => Reason::EtagMismatch,
-            Self::AccountActive { .. } => Reason::AccountActive,
-            Self::NotConfigured => Reason::NotConfigured,
+            Self::AccountActive { .. } | Self::AccountBusy { .. } => Reason::AccountActive,
+            Self::NotConfigured | Self::OrdersNotConfigured { .. } => Reason::NotConfigured,
             Self::NoKey | Self::MissingKey { .. } => Reason::NoKey,
             Self::Upstream { reason, .. } => *reason,
             Self::DeadlineExceeded => Reason::RequestTimeout,

@@ -20,7 +20,7 @@ use crate::{
         violations::Violations,
     },
     error::{Error, Result},
-    store::{Conn, Tx, haier_configs},
+    store::{Conn, Tx, haier_configs, sync_runs},
     upstream,
 };
 
@@ -136,16 +136,17 @@ impl App {
         self.account_open(&config, &secrets)
     }
 
-    /// The same by name; `None` if there is none of it.
+    /// The same by name, with its id; `None` if there is none of it.
     ///
     /// # Errors
     /// When its secrets do not open, or the database does not answer.
-    pub async fn account_find(&self, name: &str) -> Result<Option<(Account, i64)>> {
+    pub async fn account_find(&self, name: &str) -> Result<Option<(Account, i64, i64)>> {
         let mut conn = self.store.read().await?;
         let Some(config) = haier_configs::find(&mut conn, name).await? else { return Ok(None) };
         let secrets = haier_configs::secrets(&mut conn, config.id).await?;
         drop(conn);
-        self.account_open(&config, &secrets).map(Some)
+        let (account, version) = self.account_open(&config, &secrets)?;
+        Ok(Some((account, config.id, version)))
     }
 
     fn account_open(&self, config: &HaierConfig, secrets: &[(Field, Sealed)]) -> Result<(Account, i64)> {
@@ -200,9 +201,13 @@ impl App {
 }
 
 /// The one place that says what stands in the way of deleting an account. Orders that are open will, too.
-async fn refuse_if_in_use(_: &mut Tx, config: &HaierConfig) -> Result<()> {
+async fn refuse_if_in_use(tx: &mut Tx, config: &HaierConfig) -> Result<()> {
+    let name = || config.name.clone();
     if config.active {
-        return Err(Error::AccountActive { name: config.name.clone() });
+        return Err(Error::AccountActive { name: name() });
+    }
+    if let Some(sync_log_id) = sync_runs::find_of_account(tx, &config.name).await? {
+        return Err(Error::AccountBusy { name: name(), what: format!("sync log {sync_log_id}") });
     }
     Ok(())
 }

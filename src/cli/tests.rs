@@ -23,9 +23,10 @@ fn the_definitions_are_sound() {
 
 #[test]
 fn the_help_of_each_command_names_every_flag_and_shows_examples() {
-    let sandbox = "--addr --products --seed --latency --throttle --single-token --token-life --stock-shape --envelope --state";
+    let sandbox = "--addr --products --seed --latency --throttle --single-token --token-life --stock-shape --envelope --faults \
+                   --callback-url --callback-delay --callback-order-key --callback-json --state";
     let with_prefix = sandbox.replace("--", "--sandbox-");
-    let serve = "--grpc-addr --http-addr --database-url --key-file --migrate --upstream-rate --allow-private-hosts --sandbox --config --log-format --log-level ";
+    let serve = "--grpc-addr --http-addr --database-url --key-file --migrate --upstream-rate --order-rate --allow-private-hosts --sandbox --config --log-format --log-level ";
     let client = "--server --token --output ";
     let commands: [(&[&str], String); 32] = [
         (&["serve"], format!("{serve}{with_prefix}")),
@@ -91,7 +92,7 @@ fn an_option_of_the_sandbox_without_it_is_wrong_usage() {
 #[test]
 fn flags_of_the_sandbox_reach_the_settings() {
     let line = "haier-integration serve --sandbox --sandbox-addr 127.0.0.1:0 --sandbox-products 5 --sandbox-throttle off \
-                --sandbox-latency 50ms --sandbox-stock-shape object --sandbox-single-token --upstream-rate 0";
+                --sandbox-latency 50ms --sandbox-stock-shape object --sandbox-single-token --upstream-rate 0 --order-rate 7";
     let Command::Serve(args) = Cli::try_parse_from(line.split_whitespace()).unwrap().command else {
         panic!()
     };
@@ -101,7 +102,7 @@ fn flags_of_the_sandbox_reach_the_settings() {
     assert_eq!(options.latency, std::time::Duration::from_millis(50));
     assert_eq!(options.stock_shape, crate::sandbox::StockShape::Object);
     assert!(options.single_token && !options.envelope);
-    assert_eq!(settings.upstream_rate, 0);
+    assert_eq!((settings.upstream_rate, settings.order_rate), (0, 7));
 }
 
 #[test]

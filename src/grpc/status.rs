@@ -33,8 +33,10 @@ pub(super) fn of(error: Error) -> Status {
         Error::AlreadyExists { .. } => (Code::AlreadyExists, None),
         Error::EtagMismatch { .. } => (Code::Aborted, None),
         Error::NotConfigured
+        | Error::OrdersNotConfigured { .. }
         | Error::NothingToRetry { .. }
         | Error::AccountActive { .. }
+        | Error::AccountBusy { .. }
         | Error::NoKey
         | Error::MissingKey { .. } => (Code::FailedPrecondition, None),
         Error::Upstream { reason, retry_after, .. } => of_upstream(*reason, *retry_after),

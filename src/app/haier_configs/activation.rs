@@ -56,7 +56,12 @@ impl App {
             return Ok(Activation { config, previous, changes });
         }
         let (app, ctx, etag) = (Arc::clone(self), ctx.clone(), etag.to_owned());
-        let config = to_its_end(async move { app.store_active(&ctx, &config, &etag).await }).await?;
+        let config = to_its_end(async move {
+            let stored = app.store_active(&ctx, &config, &etag).await?;
+            app.upstreams_refresh().await?;
+            Ok(stored)
+        })
+        .await?;
         Ok(Activation { config, previous, changes })
     }
 
@@ -106,6 +111,7 @@ impl App {
             let stored = fetch_by_id(&mut tx, present.id).await?;
             tx.commit().await?;
             tracing::info!(account = name, caller = %ctx.caller, "an account was deactivated");
+            app.upstreams_refresh().await?;
             Ok(stored)
         })
         .await

@@ -38,7 +38,12 @@ impl App {
             let (merged, preset) = (merged(&before.draft, &change), change.preset);
             let draft = self.haier_config_draft(merged, preset, std::mem::take(&mut violations)).await?;
             let (app, ctx) = (Arc::clone(self), ctx.clone());
-            let stored = to_its_end(async move { app.store_change(&ctx, &before, &draft).await }).await?;
+            let stored = to_its_end(async move {
+                let stored = app.store_change(&ctx, &before, &draft).await?;
+                app.upstreams_refresh().await?;
+                Ok(stored)
+            })
+            .await?;
             if let Some(stored) = stored {
                 return Ok(stored);
             }

@@ -35,6 +35,7 @@ impl Plan {
             database_url: database.url.clone(),
             migrate: false,
             upstream_rate: 0,
+            order_rate: 0,
             ..Settings::default()
         };
         // Enough to be a wait, and too little to be waited for.
