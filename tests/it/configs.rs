@@ -90,7 +90,7 @@ async fn an_account_is_stored_and_its_secrets_never_return(plan: Plan) {
     let read = get(&mut client, "first").await.unwrap();
     let listed = client.list_haier_configs(ListHaierConfigsRequest::default()).await.unwrap().into_inner();
     assert_eq!(created, read);
-    assert_eq!(listed.haier_configs, [read.clone()]);
+    assert_eq!(listed.haier_configs, std::slice::from_ref(&read));
     assert!(!format!("{read:?}").contains(CANARY), "{read:?}");
     assert_eq!((read.client_id.as_str(), read.send_to_code.as_str()), ("client-of-first", ""));
     assert!(!read.active && !read.etag.is_empty() && read.created_at.is_some());

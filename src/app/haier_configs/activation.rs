@@ -51,7 +51,12 @@ impl App {
         let (account, _) = self.account_load(config.id).await?;
         let before = self.account_in_use().await?;
         let previous = before.as_ref().map(|account| account.name.clone()).unwrap_or_default();
-        let changes = difference::of_accounts(before.as_ref(), &account);
+        let changes = if self.upstreams.given.over_any_other {
+            // Calls go on to the sandbox.
+            Vec::new()
+        } else {
+            difference::of_accounts(before.as_ref(), &account)
+        };
         if validate_only {
             return Ok(Activation { config, previous, changes });
         }
@@ -117,12 +122,14 @@ impl App {
         .await
     }
 
-    /// The account that calls go to now: the active one, else the one that was given at the start.
+    /// The account that calls go to now: the sandbox's where there is one, the active one, else the environment's.
     async fn account_in_use(&self) -> Result<Option<Account>> {
+        let given = &self.upstreams.given;
+        if given.over_any_other {
+            return Ok(given.account.clone());
+        }
         let active = haier_configs::active(&mut self.store.read().await?).await?;
-        let Some((id, _)) = active else {
-            return Ok(self.upstreams.given.account.clone());
-        };
+        let Some((id, _)) = active else { return Ok(given.account.clone()) };
         match self.account_load(id).await {
             // One that does not open any more is in nobody's way.
             Err(Error::NotFound { .. } | Error::MissingKey { .. } | Error::Internal(_)) => Ok(None),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    app::{App, Ctx, to_its_end},
+    app::{App, Ctx},
     domain::audit::Change,
     error::Result,
     keyring::{self, KeyRing},
@@ -95,39 +95,31 @@ impl KeyRotation {
         }
         drop(conn);
         self.progress.remaining = remaining;
-        let (app, ctx, key_id) = (Arc::clone(&self.app), self.ctx.clone(), self.progress.key_id.clone());
-        to_its_end(async move {
-            let mut tx = app.store.begin().await?;
-            let changes = vec![Change::to("values to seal anew", remaining.to_string())];
-            app.audit(&mut tx, &ctx, "keys.rotate", &key_id, changes).await?;
-            Ok(tx.commit().await?)
-        })
-        .await
+        let mut tx = self.app.store.begin().await?;
+        let changes = vec![Change::to("values to seal anew", remaining.to_string())];
+        self.app.audit(&mut tx, &self.ctx, "keys.rotate", &self.progress.key_id, changes).await?;
+        Ok(tx.commit().await?)
     }
 
+    /// Runs in the caller's own task: one who hangs up stops it at once, and what it had not committed is rolled back.
     async fn step(&self, table: SealedTable) -> Result<Step> {
-        let (app, key_ring) = (Arc::clone(&self.app), Arc::clone(&self.key_ring));
-        let (key_id, after) = (self.progress.key_id.clone(), self.after.clone());
-        to_its_end(async move {
-            let mut conn = app.store.read().await?;
-            let values = table.list_others(&mut conn, &key_id, after.as_ref(), BATCH).await?;
-            drop(conn);
-            let mut step = Step { resealed: 0, failed: 0, last: values.last().cloned() };
-            let mut tx = app.store.begin().await?;
-            for value in &values {
-                match anew(&key_ring, table, value) {
-                    // One that somebody else replaced meanwhile is sealed with the newest key already.
-                    Ok(sealed) => step.resealed += i64::from(table.replace(&mut tx, value, &sealed).await?),
-                    Err(error) => {
-                        tracing::warn!(%error, "a value cannot be sealed anew and stays as it is");
-                        step.failed += 1;
-                    }
+        let mut conn = self.app.store.read().await?;
+        let values = table.list_others(&mut conn, &self.progress.key_id, self.after.as_ref(), BATCH).await?;
+        drop(conn);
+        let mut step = Step { resealed: 0, failed: 0, last: values.last().cloned() };
+        let mut tx = self.app.store.begin().await?;
+        for value in &values {
+            match anew(&self.key_ring, table, value) {
+                // One that somebody else replaced meanwhile is sealed with the newest key already.
+                Ok(sealed) => step.resealed += i64::from(table.replace(&mut tx, value, &sealed).await?),
+                Err(error) => {
+                    tracing::warn!(%error, "a value cannot be sealed anew and stays as it is");
+                    step.failed += 1;
                 }
             }
-            tx.commit().await?;
-            Ok(step)
-        })
-        .await
+        }
+        tx.commit().await?;
+        Ok(step)
     }
 }
 

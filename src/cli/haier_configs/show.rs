@@ -59,6 +59,11 @@ const CHANGES: [Column; 3] = [Text("field"), Text("before"), Text("after")];
 
 /// What a switch changes, or would change.
 pub(super) fn activation(name: &str, answer: &ActivateHaierConfigResponse, validate_only: bool) -> String {
+    if answer.previous == "sandbox" && answer.changes.is_empty() {
+        return format!(
+            "{name} is fit to be used, but the service was started with --sandbox, whose account it goes on using"
+        );
+    }
     let previous = if answer.previous.is_empty() { "no account" } else { &answer.previous };
     let head = match (validate_only, previous == name) {
         (_, true) => format!("{name} is in use already"),

@@ -177,7 +177,8 @@ impl AccountDraft {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let plain = |field: &&Field| {
-            field.is_address() && self.setting(**field).is_some_and(|address| address.starts_with("http://"))
+            let leaves_this_host = |address| check_address(address, PlainHttp::ThisHost).is_err();
+            field.is_address() && self.setting(**field).is_some_and(leaves_this_host)
         };
         let warning = |field: &Field| {
             format!(

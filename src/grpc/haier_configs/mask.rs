@@ -35,12 +35,7 @@ pub(super) fn change(
             ALL => {
                 change.remove_ylh |= !has_ylh;
                 change.preset = new.preset;
-                // With a preset, hosts that are not given are its own and not taken away.
-                let kept = |field: Field| field.is_address() || field == Field::YlhServiceSuffix;
-                let of = |field: Field| {
-                    (has_ylh || !field.is_of_ylh())
-                        && (new.preset.is_none() || !kept(field) || change.draft.has(field))
-                };
+                let of = |field: Field| has_ylh || !field.is_of_ylh();
                 change.fields.extend(whole(&of, &change.draft));
             }
             YLH => {

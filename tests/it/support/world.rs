@@ -98,7 +98,7 @@ impl World {
     pub(crate) async fn stop(&mut self) {
         let (service, client) = *self.running.take().expect("the service runs");
         drop(client);
-        within(service.stop()).await;
+        within(Box::pin(service.stop())).await;
     }
 
     /// Takes the token off the shelf of the replicas, so that the next start needs a new one.
