@@ -7,6 +7,7 @@ pub mod decimal;
 pub mod ids;
 pub mod logistics;
 pub mod messages;
+pub mod orders;
 pub mod pages;
 pub mod pauses;
 pub mod products;

@@ -78,6 +78,18 @@ reasons! {
     NothingToRetry = "NOTHING_TO_RETRY", "无可重试项", "nothing to retry";
     /// A run over everything is under way already.
     RunInProgress = "RUN_IN_PROGRESS", "同步正在进行", "run in progress";
+    /// Haier refused an order, or a change of one.
+    OrderRefused = "ORDER_REFUSED", "订单被拒绝", "order refused";
+    /// Haier has an order of this `soId` already, and not from here.
+    OrderRepeated = "ORDER_REPEATED", "订单重复", "order repeated";
+    /// Another order of the same `so_id` is stored.
+    OrderConflict = "ORDER_CONFLICT", "订单内容冲突", "order conflict";
+    /// Where the order stands it cannot be done.
+    OrderState = "ORDER_STATE", "订单状态不允许", "not in this state";
+    /// Nobody knows what came of it.
+    InDoubt = "IN_DOUBT", "结果未知", "outcome unknown";
+    /// Not sent any more after its deadline.
+    GivenUp = "GIVEN_UP", "已放弃", "given up";
     /// No upstream account.
     NotConfigured = "NOT_CONFIGURED", "未配置账户", "not configured";
     /// No call to Haier was free within the caller's deadline.
