@@ -1,11 +1,13 @@
 //! The use cases: a method each on [`App`], one file per resource. Joins the store and the upstream, which never see
 //! each other.
 
+mod audit;
 mod balances;
 mod clock;
 mod errors;
 mod flights;
 pub mod health;
+mod keys;
 mod learning;
 mod live;
 mod logistics;
@@ -21,6 +23,7 @@ mod sync_logs;
 mod sync_run;
 mod sync_runs;
 mod tokens;
+mod upstreams;
 
 use std::{sync::Arc, time::Instant};
 
@@ -35,20 +38,21 @@ pub use replicas::{ReplicaStatus, UpstreamStatus};
 pub use slots::StoredLedger;
 pub use sync_runs::{Progress, SyncWatch};
 pub use tokens::StoredTokens;
+pub use upstreams::{GivenAccount, OpenUpstream};
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
-    domain::{clock::Clock, ids::IdGenerator, pauses::Pause},
+    domain::{callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
     error::{Error, Result},
+    keyring::KeyRing,
     store::Store,
-    upstream::Openplat,
 };
 
 /// Who calls, and until when.
 #[derive(Debug, Clone)]
 pub struct Ctx {
-    /// Who calls, as far as it is known: the peer's address.
-    pub caller: String,
+    /// Who calls.
+    pub caller: Caller,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
 }
@@ -82,7 +86,9 @@ pub struct App {
     store: Store,
     clock: Arc<dyn Clock>,
     ids: IdGenerator,
-    upstream: Option<Arc<Openplat>>,
+    upstreams: upstreams::Upstreams,
+    /// What seals and opens secrets. `None`: what needs it answers NO_KEY.
+    key_ring: Option<Arc<KeyRing>>,
     live: live::Live,
     learning: learning::Learning,
     recent: recent::Recent,
@@ -110,8 +116,12 @@ pub struct Parts {
     pub store: Store,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// The client of the open platform. `None`: no account.
-    pub upstream: Option<Openplat>,
+    /// Makes the clients of Haier.
+    pub opener: Box<dyn OpenUpstream>,
+    /// The account of the environment or of the sandbox.
+    pub given: GivenAccount,
+    /// What seals and opens secrets. `None`: no keys were given.
+    pub key_ring: Option<Arc<KeyRing>>,
     /// How runs work.
     pub runs: RunSettings,
     /// A number of this process, for ids and leases.
@@ -126,13 +136,14 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, upstream, runs, process, host, version } = parts;
+        let Parts { store, clock, opener, given, key_ring, runs, process, host, version } = parts;
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
             clock,
             ids: IdGenerator::new(process),
-            upstream: upstream.map(Arc::new),
+            upstreams: upstreams::Upstreams::new(opener, given),
+            key_ring,
             live: live::Live::default(),
             learning: learning::Learning::default(),
             recent: recent::Recent::default(),

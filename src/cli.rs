@@ -1,4 +1,5 @@
-//! The commands. `serve`, `sandbox` and `migrate` are the program itself; all others are clients of its gRPC interface.
+//! The commands. `serve`, `sandbox` and `migrate` are the program itself, as is what writes key files; all others are
+//! clients of its gRPC interface.
 
 use std::{future::Future, process::ExitCode};
 
@@ -10,6 +11,7 @@ mod codes;
 mod console;
 mod failure;
 mod json;
+mod keys;
 mod lines;
 mod log_level;
 mod logistics;
@@ -62,6 +64,7 @@ enum Command {
     Balance(balance::BalanceArgs),
     Logistics(logistics::LogisticsArgs),
     Status(upstream::StatusArgs),
+    Keys(keys::KeysArgs),
 }
 
 /// Reads the command line, runs the command, and tells an error as one line.
@@ -94,6 +97,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Balance(args) => block_on(&mut client, balance::run(args, console)),
         Command::Logistics(args) => block_on(&mut client, logistics::run(args, console)),
         Command::Status(args) => block_on(&mut client, upstream::run(args, console)),
+        Command::Keys(args) => block_on(&mut client, keys::run(args, console)),
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 
 mod account;
 mod database_url;
+mod keys;
 mod layers;
 mod parse;
 mod problem;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use account::account_from_env;
 pub use database_url::{DatabaseUrl, DatabaseUrlError};
+pub use keys::KeySource;
 pub use layers::Sources;
 pub use parse::{log_level, parse_duration};
 pub use problem::{Error, Problem};
@@ -39,6 +41,8 @@ pub struct Settings {
     pub http_addr: SocketAddr,
     /// The database.
     pub database_url: DatabaseUrl,
+    /// Where the keys come from that seal secrets. `None`: there are none, except with the sandbox, which makes its own.
+    pub keys: Option<KeySource>,
     /// Whether missing migrations are applied at the start. Always on SQLite.
     pub migrate: bool,
     /// Connections to PostgreSQL, 1 to 200.
@@ -128,6 +132,7 @@ impl Default for Settings {
             grpc_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
             http_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             database_url: DatabaseUrl::Sqlite { path: PathBuf::from("haier.db") },
+            keys: None,
             migrate: true,
             database_pool_size: 10,
             database_wait: Duration::from_secs(5),

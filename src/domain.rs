@@ -1,7 +1,9 @@
 //! Plain values, legal by construction: what the rooms speak to each other. Knows no database, no wire, no transport.
 
 pub mod accounts;
+pub mod audit;
 pub mod balances;
+pub mod callers;
 pub mod clock;
 pub mod decimal;
 pub mod ids;
@@ -12,6 +14,7 @@ pub mod pages;
 pub mod pauses;
 pub mod products;
 pub mod reasons;
+pub mod sealed;
 pub mod slots;
 pub mod stock;
 pub mod sync_logs;

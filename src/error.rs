@@ -49,6 +49,18 @@ pub enum Error {
          HAIER_CUSTOMER_CODE, HAIER_PASSWORD and HAIER_SELLER_PASSWORD, or start with --sandbox"
     )]
     NotConfigured,
+    /// There is no key, and what was asked for needs one.
+    #[error(
+        "there is no key to seal secrets with: make one by `haier-integration keys generate FILE`, name the file by --key-file \
+         or HAIER_INTEGRATION_KEY_FILE, and start the service again"
+    )]
+    NoKey,
+    /// A key that sealed something is not among those given.
+    #[error("{detail}")]
+    MissingKey {
+        /// Which key, of what, and what to do.
+        detail: String,
+    },
     /// Haier refused, failed or did not answer.
     #[error("{detail}")]
     Upstream {
@@ -91,6 +103,7 @@ impl Error {
             Self::NothingToRetry { .. } => Reason::NothingToRetry,
             Self::RunInProgress { .. } => Reason::RunInProgress,
             Self::NotConfigured => Reason::NotConfigured,
+            Self::NoKey | Self::MissingKey { .. } => Reason::NoKey,
             Self::Upstream { reason, .. } => *reason,
             Self::DeadlineExceeded => Reason::RequestTimeout,
             Self::StoreUnavailable(_) => Reason::StoreUnavailable,

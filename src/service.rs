@@ -1,7 +1,10 @@
 //! Joins the rooms into a running service: opens the database, starts servers and workers, and drains them at the end.
 
 mod announce;
+mod keys;
 mod recorder;
+mod sandbox_account;
+mod upstream;
 
 use std::{
     net::SocketAddr,
@@ -14,20 +17,16 @@ use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
+use sandbox_account::sandbox_account;
+use upstream::Opener;
+
 use crate::{
-    app::{App, Parts, RunSettings, StoredLedger, StoredTokens, SystemClock},
+    app::{App, GivenAccount, Parts, RunSettings, SystemClock},
     config::{DatabaseUrl, Settings},
-    domain::{
-        accounts::{Account, AuthorizationScheme},
-        clock::Clock,
-        slots::Rules,
-    },
+    domain::{accounts::Account, clock::Clock},
     grpc, http,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
-    upstream::{
-        self, BreakerSettings, Budget, MemoryLedger, Openplat, RetrySettings, SlotLedger, TokenShelf,
-    },
     workers,
 };
 
@@ -92,17 +91,26 @@ impl Service {
         let http_listener = listen(settings.http_addr, "metrics and health", "--http-addr").await?;
         let store = open_store(&settings).await?;
         let sandbox = start_sandbox(&settings).await?;
-        let account = sandbox.as_ref().map(sandbox_account).or_else(|| settings.account.clone());
+        let given = GivenAccount {
+            account: sandbox.as_ref().map(sandbox_account).or_else(|| settings.account.clone()),
+            over_any_other: sandbox.is_some(),
+        };
+        if sandbox.is_none() {
+            given.account.iter().for_each(warn_of_plain_http);
+        }
         let clock = Arc::new(SystemClock::new());
         let process = rand::random::<u16>();
-        let open = |account| open_upstream(account, &settings, &store, process, &clock);
-        let upstream = account.map(open).transpose()?;
+        let opener = Box::new(Opener::new(&settings, store.clone(), process, clock.clone()));
+        let key_ring = keys::open(&settings, clock.now())?;
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
-        let app = App::new(Parts { store, clock: clock.clone(), upstream, runs, process, host, version });
+        let parts =
+            Parts { store, clock: clock.clone(), opener, given, key_ring, runs, process, host, version };
+        let app = App::new(parts);
         workers::housekeeping::set_clock(&app, &clock).await;
         app.store().ensure_partitions(clock.now()).await?;
         app.check_database(settings.database_wait).await;
+        app.upstreams_refresh().await?;
         // Before anything is sent: a pause outlives a restart.
         app.pauses_refresh().await?;
         app.sync_first_start().await?;
@@ -120,6 +128,7 @@ impl Service {
             tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
             tokio::spawn(workers::housekeeping::run(Arc::clone(&app), clock)),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
+            tokio::spawn(workers::key_file::run(Arc::clone(&app))),
         ];
         Ok(Self { app, grpc_addr, http_addr, sandbox, settings, grpc, http, http_stop, workers })
     }
@@ -229,74 +238,19 @@ fn default_sandbox_state(database: &DatabaseUrl) -> PathBuf {
     }
 }
 
-fn sandbox_account(sandbox: &Sandbox) -> Account {
-    let [customer_code, _] = sandbox::CUSTOMER_CODES;
-    let base_url = sandbox.base_url();
-    Account {
-        name: "sandbox".to_owned(),
-        client_id: sandbox::CLIENT_ID.to_owned(),
-        client_secret: sandbox::CLIENT_SECRET.into(),
-        token_url: format!("{base_url}/oauth2/auth"),
-        token_url_is_default: true,
-        base_url,
-        customer_code: customer_code.to_owned(),
-        send_to_code: customer_code.to_owned(),
-        supplier_code: "1001".to_owned(),
-        password: sandbox::PASSWORD.into(),
-        seller_password: sandbox::PASSWORD.into(),
-        customer_password: sandbox::PASSWORD.into(),
-        authorization_scheme: AuthorizationScheme::Bare,
+/// Haier lists the order system's hosts with http, so that they are called so; but passwords and customers' names then
+/// travel in the open.
+fn warn_of_plain_http(account: &Account) {
+    let Some(ylh) = &account.ylh else { return };
+    if let Some(address) = [&ylh.base_url, &ylh.auth_url].into_iter().find(|url| url.starts_with("http://")) {
+        let account = account.name.as_str();
+        tracing::warn!(
+            account,
+            address,
+            "the order system is called without TLS: what is sent can be read on the way; give an https address if Haier \
+             serves one"
+        );
     }
-}
-
-fn open_upstream(
-    account: Account,
-    settings: &Settings,
-    store: &Store,
-    process: u16,
-    clock: &Arc<SystemClock>,
-) -> anyhow::Result<Openplat> {
-    let account_key = upstream::account_key(&account);
-    let budget = budget(&account_key, settings.upstream_rate, store);
-    let limits = upstream::Settings {
-        request_timeout: settings.upstream.request_timeout,
-        token_timeout: settings.upstream.token_timeout,
-        listing_timeout: settings.upstream.listing_timeout,
-        retry: RetrySettings {
-            tries: settings.upstream.tries,
-            base: settings.upstream.retry_base,
-            max: settings.upstream.retry_max,
-            seed: rand::random(),
-        },
-        breaker: BreakerSettings {
-            failures: settings.upstream.breaker_failures,
-            open: settings.upstream.breaker_open,
-            probes: settings.upstream.breaker_probes,
-        },
-        rate: settings.upstream_rate,
-    };
-    let clock: Arc<dyn Clock> = clock.clone();
-    Ok(Openplat::new(account, limits, budget, shelf(&account_key, store, process), clock)?)
-}
-
-/// What the replicas of this account may send together. An SQLite file has one process, which counts by itself.
-fn budget(account_key: &str, rate: u32, store: &Store) -> Budget {
-    if rate == 0 {
-        return Budget::unlimited();
-    }
-    let rules = Rules::new(rate);
-    let ledger: Arc<dyn SlotLedger> = if store.is_exclusive() {
-        Arc::new(MemoryLedger::new(rules))
-    } else {
-        Arc::new(StoredLedger::new(store.clone(), account_key.to_owned(), rules))
-    };
-    Budget::new(ledger, &rules)
-}
-
-/// Where the replicas of this account share their token; on SQLite there is only one.
-fn shelf(account_key: &str, store: &Store, process: u16) -> Option<Arc<dyn TokenShelf>> {
-    let shelf = || StoredTokens::new(store.clone(), account_key.to_owned(), process);
-    (!store.is_exclusive()).then(|| Arc::new(shelf()) as Arc<dyn TokenShelf>)
 }
 
 /// The machine's name, which Kubernetes makes the pod's.

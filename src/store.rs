@@ -15,6 +15,7 @@ mod schema;
 mod sqlite;
 mod sync_requests;
 
+pub mod audit_events;
 pub mod catalogue;
 pub mod pauses;
 pub mod poison_codes;

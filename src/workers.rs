@@ -2,5 +2,6 @@
 
 pub mod health;
 pub mod housekeeping;
+pub mod key_file;
 pub mod sync_runner;
 pub mod upstream_control;

@@ -1,6 +1,6 @@
 //! Where failures of the store and of the upstream get their meaning for a caller.
 
-use crate::{error::Error, store, upstream};
+use crate::{error::Error, keyring, store, upstream};
 
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
@@ -14,5 +14,15 @@ impl From<store::Error> for Error {
 impl From<upstream::Error> for Error {
     fn from(error: upstream::Error) -> Self {
         Self::Upstream { reason: error.reason, detail: error.detail, retry_after: error.retry_after }
+    }
+}
+
+impl From<keyring::Error> for Error {
+    fn from(error: keyring::Error) -> Self {
+        match error {
+            keyring::Error::UnknownKey { .. } => Self::MissingKey { detail: error.to_string() },
+            // A value that somebody changed or moved is for the log, and for whoever looks after the database.
+            other => Self::Internal(Box::new(other)),
+        }
     }
 }

@@ -120,8 +120,9 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
+    use crate::domain::callers::Caller;
 
-    const FOREVER: Ctx = Ctx { caller: String::new(), deadline: None };
+    const FOREVER: Ctx = Ctx { caller: Caller::nobody(), deadline: None };
 
     #[tokio::test]
     async fn identical_calls_share_one_flight_and_later_ones_start_anew() {

@@ -10,13 +10,13 @@ use crate::{
         products::{CatalogueRecord, PriceRecord, ProductCode},
         stock::{CountyCode, StockRecord},
     },
-    error::{Error, Result},
+    error::Result,
     store::{
         self, Tx,
         catalogue::{self, CatalogueBatch},
         prices, stock,
     },
-    upstream::{self, Answer, Call, Openplat, Patience, Priority},
+    upstream::{self, Answer, Call, Patience, Priority},
 };
 
 /// How a flight calls: before bulk, and until the last of those who wait for it stops waiting.
@@ -35,11 +35,6 @@ pub(super) struct Live {
 }
 
 impl App {
-    /// The client, if there is an account.
-    pub(super) fn openplat(&self) -> Result<Arc<Openplat>> {
-        self.upstream.clone().ok_or(Error::NotConfigured)
-    }
-
     pub(super) async fn live_products(
         self: &Arc<Self>,
         ctx: &Ctx,

@@ -49,7 +49,7 @@ impl App {
             completed_at: Some(self.clock.now()),
             created_at: asked_at,
             trigger: Trigger::Caller,
-            requested_by: ctx.caller.clone(),
+            requested_by: ctx.caller.name.clone(),
             parent_id: None,
             account: openplat.account().name.clone(),
         };

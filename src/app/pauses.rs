@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{App, Ctx, to_its_end};
 use crate::{
     domain::{
+        audit::Change,
         clock::to_micros,
         pauses::{Pause, PauseTarget},
         violations::Violation,
@@ -37,12 +38,12 @@ impl App {
             return Err(Error::Invalid(vec![Violation { field: "until".to_owned(), description }]));
         }
         let until = until.map(to_micros);
-        let pause = Pause { target, reason, until, paused_by: ctx.caller.clone(), since: now };
-        let app = Arc::clone(self);
-        to_its_end(async move { app.pause_store(pause).await }).await
+        let pause = Pause { target, reason, until, paused_by: ctx.caller.name.clone(), since: now };
+        let (app, ctx) = (Arc::clone(self), ctx.clone());
+        to_its_end(async move { app.pause_store(&ctx, pause).await }).await
     }
 
-    async fn pause_store(&self, mut pause: Pause) -> Result<Pause> {
+    async fn pause_store(&self, ctx: &Ctx, mut pause: Pause) -> Result<Pause> {
         let mut tx = self.store.begin().await?;
         let all = pauses::list(&mut tx).await?;
         let in_force = all.iter().find(|other| other.target == pause.target && other.is_on(pause.since));
@@ -50,6 +51,8 @@ impl App {
             pause.since = in_force.since;
         }
         pauses::upsert(&mut tx, &pause).await?;
+        let changes = changes(in_force, Some(&pause));
+        self.audit(&mut tx, ctx, "upstream.pause", pause.target.as_str(), changes).await?;
         tx.commit().await?;
         self.pauses_refresh().await?;
         Ok(pause)
@@ -60,17 +63,20 @@ impl App {
     /// # Errors
     /// When the database does not answer.
     pub async fn upstream_resume(self: &Arc<Self>, ctx: &Ctx, target: PauseTarget) -> Result<bool> {
-        let (app, caller) = (Arc::clone(self), ctx.caller.clone());
+        let (app, ctx) = (Arc::clone(self), ctx.clone());
         to_its_end(async move {
             let was_paused = app.pauses_in_force().iter().any(|pause| pause.target == target);
             let mut tx = app.store.begin().await?;
-            let stored = pauses::delete(&mut tx, target).await?;
-            tx.commit().await?;
-            if stored {
-                tracing::info!(target = target.as_str(), caller, "an operator resumes calls to Haier");
+            let stored = pauses::list(&mut tx).await?.into_iter().find(|pause| pause.target == target);
+            if let Some(pause) = &stored {
+                pauses::delete(&mut tx, target).await?;
+                let changes = changes(Some(pause), None);
+                app.audit(&mut tx, &ctx, "upstream.resume", target.as_str(), changes).await?;
+                tx.commit().await?;
+                tracing::info!(target = target.as_str(), caller = %ctx.caller, "an operator resumes calls to Haier");
             }
             app.pauses_refresh().await?;
-            Ok(stored || was_paused)
+            Ok(stored.is_some() || was_paused)
         })
         .await
     }
@@ -110,10 +116,8 @@ impl App {
             let (was, is) = (of(&before), of(in_force));
             metrics::gauge!("haier_upstream_paused", "target" => target.as_str())
                 .set(f64::from(u8::from(is.is_some())));
-            if target == PauseTarget::OpenPlatform
-                && let Some(openplat) = &self.upstream
-            {
-                openplat.set_pause(is.clone());
+            if target == PauseTarget::OpenPlatform {
+                self.upstreams.set_pause(is.as_ref());
             }
             match is {
                 Some(pause) if was.as_ref() != Some(&pause) => {
@@ -126,4 +130,16 @@ impl App {
             }
         }
     }
+}
+
+fn changes(before: Option<&Pause>, after: Option<&Pause>) -> Vec<Change> {
+    let reason = |pause: &Pause| pause.reason.clone();
+    let until = |pause: &Pause| pause.until.map_or("resumed".to_owned(), |until| until.to_rfc3339());
+    [
+        Change::between("reason", before.map(reason), after.map(reason)),
+        Change::between("until", before.map(until), after.map(until)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -107,7 +107,7 @@ impl App {
     }
 
     fn systems(&self) -> Vec<SystemStatus> {
-        self.upstream.iter().map(|openplat| openplat.status()).collect()
+        self.upstreams.all().iter().map(|openplat| openplat.status()).collect()
     }
 
     /// Tells the others how it stands, if that has changed or was told long ago.

@@ -72,7 +72,7 @@ impl App {
     /// # Errors
     /// When the database does not answer.
     pub async fn run_claim(&self) -> Result<Option<ClaimedRun>> {
-        if self.upstream.is_none() {
+        if self.upstreams.active().is_none() {
             return Ok(None);
         }
         loop {
@@ -143,7 +143,13 @@ impl App {
     }
 
     async fn drive(self: &Arc<Self>, run: &ClaimedRun) -> Result<()> {
-        let openplat = self.openplat()?;
+        let Some(openplat) = self.upstream_of(&run.account).await? else {
+            let detail = format!(
+                "it began with the account {}, which is not there any more; start it anew",
+                run.account
+            );
+            return self.run_end(self.store.begin().await?, run, Reason::NotConfigured, detail).await;
+        };
         let (counts, planned) = self.counts_so_far(run).await?;
         let poison = poison_codes::list(&mut self.store.read().await?).await?.into_iter().collect();
         let (steps, writer) = Writer::start(Arc::clone(self), run.clone(), counts, planned);

@@ -54,7 +54,7 @@ impl App {
         kind: SyncType,
         request: SyncRequest,
     ) -> Result<i64> {
-        let origin = Origin { trigger: Trigger::Caller, by: ctx.caller.clone(), parent_id: None };
+        let origin = Origin { trigger: Trigger::Caller, by: ctx.caller.name.clone(), parent_id: None };
         let app = Arc::clone(self);
         to_its_end(async move { app.run_insert(kind, request, origin).await }).await
     }
@@ -79,7 +79,7 @@ impl App {
         }
         let tried = asked.tried + 1;
         let request = SyncRequest { codes, category: None, brand: None, tried, ..asked };
-        let origin = Origin { trigger: Trigger::Retry, by: ctx.caller.clone(), parent_id: Some(log_id) };
+        let origin = Origin { trigger: Trigger::Retry, by: ctx.caller.name.clone(), parent_id: Some(log_id) };
         let app = Arc::clone(self);
         to_its_end(async move { app.run_insert(parent.sync_type, request, origin).await }).await
     }
@@ -89,7 +89,7 @@ impl App {
     /// # Errors
     /// When there is no such run, or the database does not answer.
     pub async fn sync_cancel(self: &Arc<Self>, ctx: &Ctx, log_id: i64) -> Result<SyncLog> {
-        let (app, by) = (Arc::clone(self), ctx.caller.clone());
+        let (app, by) = (Arc::clone(self), ctx.caller.name.clone());
         to_its_end(async move {
             let mut tx = app.store.begin().await?;
             match sync_runs::seize(&mut tx, log_id).await? {
@@ -106,7 +106,7 @@ impl App {
     /// # Errors
     /// When the database does not answer.
     pub async fn sync_first_start(&self) -> Result<Option<i64>> {
-        if self.upstream.is_none() {
+        if self.upstreams.active().is_none() {
             return Ok(None);
         }
         let empty = products::is_empty(&mut self.store.read().await?).await?;

@@ -12,15 +12,16 @@ use crate::{
 pub struct StoredTokens {
     store: Store,
     account: String,
-    /// This process, as the holder of a lease.
+    /// This client, as the holder of a lease.
     fetcher: String,
 }
 
 impl StoredTokens {
-    /// The shelf of this account's key, as this process uses it.
+    /// The shelf of this account's key, as one client of this process uses it.
     #[must_use]
     pub fn new(store: Store, account: String, process: u16) -> Self {
-        Self { store, account, fetcher: format!("{}-{process}", std::process::id()) }
+        let fetcher = format!("{}-{process}-{:08x}", std::process::id(), rand::random::<u32>());
+        Self { store, account, fetcher }
     }
 }
 

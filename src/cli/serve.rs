@@ -38,6 +38,12 @@ pub(super) struct ServeArgs {
     /// names, than in the process list.
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
+    /// A file with the keys that seal secrets in the database; `keys generate FILE` makes one
+    ///
+    /// Without it what needs a key is refused (NO_KEY): stored accounts and orders. With --sandbox one is made beside the
+    /// database. The file is read again when it changes. [default: none]
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<String>,
     /// Apply missing migrations first [default: on SQLite always, on PostgreSQL not]
     #[arg(long)]
     migrate: bool,
@@ -63,6 +69,7 @@ impl ServeArgs {
             ("grpc_addr", self.grpc_addr),
             ("http_addr", self.http_addr),
             ("database_url", self.database_url),
+            ("key_file", self.key_file),
             ("migrate", self.migrate.then(|| "true".to_owned())),
             ("upstream_rate", self.upstream_rate),
             ("log_format", self.log_format),

@@ -25,9 +25,9 @@ fn the_definitions_are_sound() {
 fn the_help_of_each_command_names_every_flag_and_shows_examples() {
     let sandbox = "--addr --products --seed --latency --throttle --single-token --token-life --stock-shape --envelope --state";
     let with_prefix = sandbox.replace("--", "--sandbox-");
-    let serve = "--grpc-addr --http-addr --database-url --migrate --upstream-rate --sandbox --config --log-format --log-level ";
+    let serve = "--grpc-addr --http-addr --database-url --key-file --migrate --upstream-rate --sandbox --config --log-format --log-level ";
     let client = "--server --token --output ";
-    let commands: [(&[&str], String); 15] = [
+    let commands: [(&[&str], String); 19] = [
         (&["serve"], format!("{serve}{with_prefix}")),
         (&["sandbox"], sandbox.to_owned()),
         (&["migrate"], "--database-url --config".to_owned()),
@@ -48,6 +48,10 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["status"], client.to_owned()),
         (&["status", "pause"], "--reason --until".to_owned()),
         (&["status", "resume"], String::new()),
+        (&["keys"], String::new()),
+        (&["keys", "generate"], String::new()),
+        (&["keys", "add"], "--primary".to_owned()),
+        (&["keys", "promote"], String::new()),
     ];
     for (command, flags) in commands {
         let text = help(command);

@@ -1,13 +1,16 @@
-//! The account in the environment: whole or absent, never merged with another.
+//! The account in the environment: whole or absent, never merged with another. Its part at the order system is whole or
+//! absent too.
 
-use std::net::IpAddr;
+mod address;
+mod ylh;
 
 use secrecy::SecretString;
-use url::{Host, Url};
 
 use super::Problem;
 use crate::domain::accounts::{Account, AuthorizationScheme};
+use address::{PlainHttp, check_address};
 
+/// Those of the open platform.
 const VARIABLES: [&str; 11] = [
     "HAIER_CLIENT_ID",
     "HAIER_CLIENT_SECRET",
@@ -23,7 +26,7 @@ const VARIABLES: [&str; 11] = [
 ];
 
 /// The account that the variables of `lookup` describe, or nothing if there is none of them. With `allow_plain_http`
-/// Haier may be called without TLS on other hosts than this one.
+/// the open platform may be called without TLS on other hosts than this one.
 ///
 /// # Errors
 /// Every required variable that is missing and every one that is bad.
@@ -32,10 +35,11 @@ pub fn account_from_env(
     allow_plain_http: bool,
 ) -> Result<Option<Account>, Vec<Problem>> {
     let given = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
-    if VARIABLES.iter().all(|name| given(name).is_none()) {
+    if VARIABLES.iter().chain(&ylh::VARIABLES).all(|name| given(name).is_none()) {
         return Ok(None);
     }
     let mut problems = Vec::new();
+    let ylh = ylh::from_env(&given, &mut problems);
     let mut required = |name: &str| {
         given(name).unwrap_or_else(|| {
             problems.push(Problem::new(name, "is required once any variable of the account is set"));
@@ -49,7 +53,8 @@ pub fn account_from_env(
             .map(|name| secret(&required(name)));
 
     let mut address = |name: &str, text: &str| {
-        check_address(text, allow_plain_http).unwrap_or_else(|message| {
+        let plain_http = if allow_plain_http { PlainHttp::Anywhere } else { PlainHttp::ThisHost };
+        check_address(text, plain_http).unwrap_or_else(|message| {
             problems.push(Problem::new(name, message));
             String::new()
         })
@@ -85,40 +90,11 @@ pub fn account_from_env(
         password,
         seller_password,
         authorization_scheme,
+        ylh,
     }))
 }
 
 /// Without the line break that files and `echo` leave at the end; blanks may belong to a password.
 fn secret(text: &str) -> SecretString {
     SecretString::from(text.trim_end_matches(['\r', '\n']))
-}
-
-fn check_address(text: &str, allow_plain_http: bool) -> Result<String, String> {
-    const EXPECTED: &str = "an address such as https://openplat.example.com is expected";
-    let url = Url::parse(text).map_err(|error| format!("{EXPECTED} ({error})"))?;
-    // Checked before anything of the address is shown.
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must hold neither user nor password".to_owned());
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("must hold neither `?` nor `#`".to_owned());
-    }
-    let is_loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
-        None => return Err(EXPECTED.to_owned()),
-    };
-    match url.scheme() {
-        "https" => {}
-        "http" if is_loopback || allow_plain_http => {}
-        "http" => {
-            return Err(format!(
-                "`{text}` must begin with https://; plain http is allowed to this host only, or with \
-                 HAIER_INTEGRATION_ALLOW_PLAIN_HTTP=true"
-            ));
-        }
-        _ => return Err(EXPECTED.to_owned()),
-    }
-    Ok(text.trim_end_matches('/').to_owned())
 }

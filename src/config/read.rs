@@ -3,8 +3,8 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    DatabaseUrl, ENV_PREFIX, Error, Problem, Setting, Settings, Sources, SyncSettings, UpstreamSettings,
-    account_from_env,
+    DatabaseUrl, ENV_PREFIX, Error, KeySource, Problem, Setting, Settings, Sources, SyncSettings,
+    UpstreamSettings, account_from_env,
     layers::{Layers, Origin},
     parse,
     table::{SETTINGS, nearest},
@@ -72,6 +72,7 @@ impl Reader {
             grpc_addr: self.read("grpc_addr", standard.grpc_addr, parse::address),
             http_addr: self.read("http_addr", standard.http_addr, parse::address),
             database_url,
+            keys: self.keys(),
             migrate: self.read("migrate", false, parse::flag) || on_sqlite,
             database_pool_size: self.read(
                 "database_pool_size",
@@ -209,6 +210,30 @@ impl Reader {
                 Settings::default().database_url
             }
         }
+    }
+
+    /// The keys' text or the file that holds them; of two the higher layer wins. What is in it is checked at the start.
+    fn keys(&mut self) -> Option<KeySource> {
+        let (text, file) = (known("keys")?, known("key_file")?);
+        let (from_text, from_file) = (self.layers.find(text), self.layers.find(file));
+        if from_text.as_ref().zip(from_file.as_ref()).is_some_and(|((one, _), (other, _))| one == other) {
+            self.refuse("keys", "are given together with key_file: give one of them");
+            return None;
+        }
+        let (setting, (origin, value)) = match (from_text, from_file) {
+            (Some(text_found), file_found)
+                if file_found.as_ref().is_none_or(|found| found.0 < text_found.0) =>
+            {
+                (text, text_found)
+            }
+            (_, found) => (file, found?),
+        };
+        let Some(value) = value else {
+            self.problems
+                .push(Problem::new(self.layers.name_of(setting, origin), "a single value is expected"));
+            return None;
+        };
+        Some(if setting == text { KeySource::Text(value.into()) } else { KeySource::File(value.into()) })
     }
 
     /// Reads one value; a bad one becomes a problem that shows it and says what is allowed. Not for secrets.

@@ -26,6 +26,8 @@ pub const SETTINGS: &[Setting] = settings![
     "http_addr" "HTTP_ADDR" "127.0.0.1:8080" "Where metrics and health listen; port 0 takes a free one"
     "database_url" "DATABASE_URL" "sqlite://haier.db" "The database: `sqlite://FILE` or `postgres://…`"
     "database_url_file" "DATABASE_URL_FILE" "" "A file that holds the database's address, so that no password stands elsewhere"
+    "keys" "KEYS" "" "Keys that seal secrets in the database, as `haier-integration keys generate` prints them"
+    "key_file" "KEY_FILE" "" "A file that holds them, read again when it changes; made beside the database with `--sandbox`"
     "migrate" "MIGRATE" "false" "Apply missing migrations at the start; on SQLite always"
     "database_pool_size" "DATABASE_POOL_SIZE" "10" "Connections to PostgreSQL, 1 to 200; two more are kept for the budget of calls and the token"
     "database_wait" "DATABASE_WAIT" "5s" "Longest wait for a connection of the pool, 10ms to 5m"

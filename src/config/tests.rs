@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, io::Write};
 
 use super::*;
+use crate::domain::accounts::YlhAccount;
 
 fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -216,6 +217,87 @@ fn plain_http_is_for_this_host_or_where_it_is_allowed() {
     assert!(account("http://localhost", false) && account("http://haier.internal", true));
     assert!(!account("http://localhost.example.com", false) && !account("ftp://localhost", true));
     assert!(!account("https://openplat.example.com/?a=b", false));
+}
+
+const YLH: [(&str, &str); 9] = [
+    ("YLH_BASE_URL", "http://www.yilihuo.example"),
+    ("YLH_USERNAME", "user"),
+    ("YLH_PASSWORD", "s3cret-d"),
+    ("YLH_CLIENT_ID", "id"),
+    ("YLH_CLIENT_SECRET", "s3cret-e"),
+    ("YLH_SOURCE_SYSTEM", "shop"),
+    ("YLH_SHOP_NAME", "旗舰店"),
+    ("YLH_CALLBACK_APP_KEY", "app"),
+    ("YLH_CALLBACK_SECRET", "s3cret-f"),
+];
+
+/// The part at the order system of an account with these variables beside the usual ones.
+fn ylh(others: &[(&str, &str)]) -> Result<YlhAccount, Vec<Problem>> {
+    let mut environment = variables(&ACCOUNT);
+    environment.extend(variables(&YLH));
+    environment.extend(variables(others));
+    account_from_env(|name| environment.get(name).cloned(), false)
+        .map(|account| account.unwrap().ylh.unwrap())
+}
+
+#[test]
+fn the_order_system_is_part_of_the_account_whole_or_absent() {
+    let environment = variables(&ACCOUNT);
+    let account = account_from_env(|name| environment.get(name).cloned(), false).unwrap().unwrap();
+    assert!(account.ylh.is_none());
+
+    let whole = ylh(&[]).unwrap();
+    assert_eq!((whole.base_url.as_str(), whole.service_suffix.as_str()), ("http://www.yilihuo.example", ""));
+    assert_eq!(whole.auth_url, "http://www.yilihuo.example/ylh-cloud-mgt-auth/oauth/token");
+    assert_eq!(whole.shop_name, "旗舰店");
+    assert!(!format!("{whole:?}").contains("s3cret"), "{whole:?}");
+
+    // One alone asks for all that is required, the open platform's too.
+    let alone = |name: &str| (name == "YLH_SHOP_NAME").then(|| "旗舰店".to_owned());
+    let problems = account_from_env(alone, false).unwrap_err();
+    let named: Vec<_> = problems.iter().map(|problem| problem.name.as_str()).collect();
+    let missing = |(name, _): &(&'static str, &str)| (*name != "YLH_SHOP_NAME").then_some(*name);
+    for name in ACCOUNT.iter().chain(&YLH).filter_map(missing) {
+        assert!(named.contains(&name), "{name} is missing in {named:?}");
+    }
+    assert_eq!(named.len(), 14);
+}
+
+#[test]
+fn an_address_of_the_order_system_in_the_old_form_is_understood() {
+    for (address, suffix, base_url, service_suffix) in [
+        (
+            "http://dev.ylhtest.example/ylh-cloud-service-jst-order-dev",
+            "",
+            "http://dev.ylhtest.example",
+            "-dev",
+        ),
+        ("http://pre.example/ylh-cloud-mgt-auth-pre/", "-pre", "http://pre.example", "-pre"),
+        ("http://www.example/gate/ylh-cloud-service-stock", "", "http://www.example/gate", ""),
+        ("http://www.example/gate", "-dev", "http://www.example/gate", "-dev"),
+        ("http://www.example/ylh-cloud-orders", "", "http://www.example/ylh-cloud-orders", ""),
+    ] {
+        let account = ylh(&[("YLH_BASE_URL", address), ("YLH_SERVICE_SUFFIX", suffix)]).unwrap();
+        assert_eq!((account.base_url.as_str(), account.service_suffix.as_str()), (base_url, service_suffix));
+        assert_eq!(account.auth_url, format!("{base_url}/ylh-cloud-mgt-auth{service_suffix}/oauth/token"));
+    }
+    let own = ylh(&[("YLH_AUTH_URL", "https://auth.example/token/")]).unwrap();
+    assert_eq!(own.auth_url, "https://auth.example/token");
+}
+
+#[test]
+fn every_bad_variable_of_the_order_system_is_named() {
+    let named = |others: &[(&str, &str)]| {
+        let problems = ylh(others).unwrap_err();
+        assert!(!format!("{problems:?}").contains("s3cret"), "{problems:?}");
+        problems.into_iter().map(|problem| problem.name).collect::<Vec<_>>()
+    };
+    let bad = [("YLH_BASE_URL", "ylh.example"), ("YLH_AUTH_URL", "http://u:s3cret@ylh.example")];
+    assert_eq!(named(&bad), ["YLH_BASE_URL", "YLH_AUTH_URL"]);
+    assert_eq!(named(&[("YLH_SERVICE_SUFFIX", "dev")]), ["YLH_SERVICE_SUFFIX"]);
+    let two =
+        [("YLH_BASE_URL", "http://ylh.example/ylh-cloud-service-order-dev"), ("YLH_SERVICE_SUFFIX", "-pre")];
+    assert_eq!(named(&two), ["YLH_SERVICE_SUFFIX"]);
 }
 
 #[test]

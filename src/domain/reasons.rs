@@ -92,6 +92,8 @@ reasons! {
     GivenUp = "GIVEN_UP", "已放弃", "given up";
     /// No upstream account.
     NotConfigured = "NOT_CONFIGURED", "未配置账户", "not configured";
+    /// No key to seal or open secrets with, or not the one that sealed them.
+    NoKey = "NO_KEY", "缺少密钥", "no key";
     /// No call to Haier was free within the caller's deadline.
     BudgetExhausted = "BUDGET_EXHAUSTED", "调用额度不足", "budget exhausted";
     /// An operator holds back calls to Haier.

@@ -7,7 +7,11 @@ use tonic::{Request, Response, Status, metadata::MetadataMap};
 use super::{Api, status};
 use crate::{
     app::Ctx,
-    domain::{messages::Language, reasons::Reason},
+    domain::{
+        callers::{Caller, Role},
+        messages::Language,
+        reasons::Reason,
+    },
     error::{Error, Result},
 };
 
@@ -23,7 +27,7 @@ impl Api {
     ) -> std::result::Result<Response<Res>, Status> {
         let limit = timeout(request.metadata()).unwrap_or(self.default_deadline);
         let deadline = Instant::now() + limit.saturating_sub(HEAD_START);
-        let ctx = Ctx { caller: peer(&request), deadline: Some(deadline) };
+        let ctx = Ctx { caller: caller(&request), deadline: Some(deadline) };
         let answer = tokio::time::timeout_at(deadline.into(), call(ctx, request.into_inner())).await;
         let answer = match answer {
             // A call to Haier ends at the same deadline, and may notice it first.
@@ -39,11 +43,13 @@ impl Api {
 
 /// The context of a stream, which has no deadline but the caller's own.
 pub(super) fn of_stream<T>(request: &Request<T>) -> Ctx {
-    Ctx { caller: peer(request), deadline: None }
+    Ctx { caller: caller(request), deadline: None }
 }
 
-fn peer<T>(request: &Request<T>) -> String {
-    request.remote_addr().map(|addr| addr.ip().to_string()).unwrap_or_default()
+/// Known by his address alone, and trusted with everything.
+fn caller<T>(request: &Request<T>) -> Caller {
+    let address = request.remote_addr().map(|addr| addr.ip().to_string()).unwrap_or_default();
+    Caller { name: address.clone(), role: Role::Admin, address }
 }
 
 /// `grpc-timeout`: up to eight digits and a unit.

@@ -30,7 +30,9 @@ pub(super) fn of(error: Error) -> Status {
             metadata.insert("sync_log_id".to_owned(), sync_log_id.to_string());
             (Code::Aborted, None)
         }
-        Error::NotConfigured | Error::NothingToRetry { .. } => (Code::FailedPrecondition, None),
+        Error::NotConfigured | Error::NothingToRetry { .. } | Error::NoKey | Error::MissingKey { .. } => {
+            (Code::FailedPrecondition, None)
+        }
         Error::Upstream { reason, retry_after, .. } => of_upstream(*reason, *retry_after),
         Error::DeadlineExceeded => (Code::DeadlineExceeded, None),
         Error::StoreUnavailable(_) | Error::ShuttingDown => (Code::Unavailable, Some(OUTAGE_RETRY)),

@@ -63,13 +63,14 @@ pub async fn upsert(conn: &mut Conn, pause: &Pause) -> Result<()> {
     Ok(())
 }
 
-/// Ends a pause; whether there was one.
+/// Ends a pause.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn delete(conn: &mut Conn, target: PauseTarget) -> Result<bool> {
+pub async fn delete(conn: &mut Conn, target: PauseTarget) -> Result<()> {
     let row = upstream_pauses::table.find(target.as_str());
-    Ok(on!(conn, |c| diesel::delete(row).execute(c).await)? > 0)
+    on!(conn, |c| diesel::delete(row).execute(c).await)?;
+    Ok(())
 }
 
 /// Removes what has ended by itself.

@@ -187,6 +187,22 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::{BigInt, Json, Text};
+    use super::super::instant::Instant;
+
+    audit_events (id) {
+        id -> BigInt,
+        at -> Instant,
+        caller -> Text,
+        role -> Text,
+        address -> Text,
+        action -> Text,
+        subject -> Text,
+        changes -> Json,
+    }
+}
+
 diesel::joinable!(product_sync -> products (product_id));
 diesel::allow_tables_to_appear_in_same_query!(products, product_sync, product_prices, stock_levels);
 

@@ -119,6 +119,7 @@ mod tests {
             seller_password: "".into(),
             customer_password: "".into(),
             authorization_scheme: AuthorizationScheme::Bare,
+            ylh: None,
         }
     }
 

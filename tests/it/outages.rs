@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use haier_integration::proto::{
-    CheckStockRequest, GetPricesRequest, ListProductsRequest, ListSyncLogsRequest, SyncProductsRequest,
-    SyncProgress, SyncStatus,
+use haier_integration::{
+    config::Settings,
+    proto::{
+        CheckStockRequest, GetPricesRequest, ListProductsRequest, ListSyncLogsRequest, SyncProductsRequest,
+        SyncProgress, SyncStatus,
+    },
 };
 use serde_json::json;
 use tonic::{Code, Status, Streaming};
@@ -66,6 +69,13 @@ async fn without_its_database_the_service_answers_what_it_can_and_runs_go_on_aft
     run(Backend::Postgres, |plan| Box::pin(database_gone(plan))).await;
 }
 
+/// So that a run over 200 products can be met half-way.
+fn in_small_steps(settings: &mut Settings) {
+    settings.sync.flush_interval = Duration::from_millis(10);
+    settings.sync.batch_size = 5;
+    settings.sync.calls_in_flight = 1;
+}
+
 async fn database_gone(plan: Plan) {
     let mut address = Url::parse(&plan.database.address).unwrap();
     let wire = Wire::to(address.port().unwrap()).await;
@@ -78,9 +88,7 @@ async fn database_gone(plan: Plan) {
             settings.health_interval = Duration::from_millis(100);
             settings.sync.lease = Duration::from_secs(1);
             settings.sync.heartbeat = Duration::from_millis(200);
-            settings.sync.flush_interval = Duration::from_millis(10);
-            settings.sync.batch_size = 5;
-            settings.sync.calls_in_flight = 1;
+            in_small_steps(settings);
         })
         .start()
         .await;
@@ -129,9 +137,7 @@ async fn a_run_waits_while_haiers_port_is_closed(plan: Plan) {
             settings.upstream.retry_base = Duration::from_millis(1);
             settings.upstream.retry_max = Duration::from_millis(5);
             settings.upstream.breaker_open = Duration::from_millis(200);
-            settings.sync.flush_interval = Duration::from_millis(10);
-            settings.sync.batch_size = 5;
-            settings.sync.calls_in_flight = 1;
+            in_small_steps(settings);
         })
         .start()
         .await;

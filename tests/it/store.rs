@@ -3,17 +3,22 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use haier_integration::{
     domain::{
+        audit::{AuditEvent, AuditFilter, Change},
+        callers::{Caller, Role},
         decimal::Money,
         messages::EndMessage,
+        pages::PageRequest,
         products::{CatalogueRecord, PriceRecord, Product, ProductCode},
         reasons::Reason,
         sync_logs::{Stage, SyncType, Trigger},
         sync_runs::{Checkpoint, ClaimedRun, NewRun, SyncRequest},
     },
     store::{
-        Error, Store,
+        Error, Store, audit_events,
         catalogue::{self, CatalogueBatch},
-        migrations, prices, products, sync_runs,
+        migrations, prices, products,
+        sync_failures::{self, NewFailure},
+        sync_runs,
     },
 };
 
@@ -24,6 +29,8 @@ on_both_databases!(
     the_database_holds_one_full_run_per_type,
     an_old_answer_never_overwrites_a_newer_one,
     a_worker_that_lost_its_lease_writes_nothing,
+    failures_are_stored_however_many_come_at_once,
+    what_operators_changed_is_never_touched_again,
 );
 
 async fn the_database_refuses_illegal_states_of_a_log(plan: Plan) {
@@ -238,4 +245,44 @@ async fn a_worker_that_lost_its_lease_writes_nothing(plan: Plan) {
     sync_runs::finish(&mut tx, &new, &end, at(20)).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(claim(&store, "late", at(90)).await, None);
+}
+
+async fn failures_are_stored_however_many_come_at_once(plan: Plan) {
+    let store = open(&plan).await;
+    let failure = |number: i64| NewFailure {
+        product_code: format!("C{number}"),
+        stage: Stage::Prices,
+        reason: Reason::ServerError,
+        detail: String::new(),
+        county: None,
+    };
+    let mut tx = store.begin().await.unwrap();
+    let first = (0..7_000).map(failure).collect();
+    assert_eq!(sync_failures::append(&mut tx, 5, 1, 0, first, at(0)).await.unwrap(), 7_000);
+    let overlapping = (6_990..7_010).map(failure).collect();
+    assert_eq!(sync_failures::append(&mut tx, 5, 1, 7_000, overlapping, at(0)).await.unwrap(), 10);
+    tx.commit().await.unwrap();
+    assert_eq!(plan.database.number("SELECT max(seq) FROM sync_failures").await, 7_010);
+}
+
+async fn what_operators_changed_is_never_touched_again(plan: Plan) {
+    let store = open(&plan).await;
+    let event = AuditEvent {
+        id: 1,
+        at: at(0),
+        caller: Caller { name: "mei".to_owned(), role: Role::Admin, address: "127.0.0.1".to_owned() },
+        action: "upstream.pause".to_owned(),
+        subject: "open-platform".to_owned(),
+        changes: vec![Change::to("reason", "Haier moves house")],
+    };
+    let mut tx = store.begin().await.unwrap();
+    audit_events::append(&mut tx, &event).await.unwrap();
+    tx.commit().await.unwrap();
+    for statement in ["UPDATE audit_events SET caller = 'x'", "DELETE FROM audit_events"] {
+        let refused = plan.database.execute(statement).await.unwrap_err();
+        assert!(refused.contains("audit event cannot be"), "{refused}");
+    }
+    let page = PageRequest { size: 10, after: None };
+    let stored = audit_events::list(&mut store.read().await.unwrap(), &AuditFilter::default(), &page).await;
+    assert_eq!(stored.unwrap().items, [event]);
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use haier_integration::{
-    domain::accounts::{Account, AuthorizationScheme},
+    domain::accounts::{Account, AuthorizationScheme, YlhAccount},
     sandbox::{CLIENT_ID, CLIENT_SECRET, CUSTOMER_CODES, Options, PASSWORD, Sandbox, start},
 };
 use reqwest::Method;
@@ -92,6 +92,19 @@ impl Haier {
     /// The account that the stand-in knows.
     pub(crate) fn account(&self) -> Account {
         let base_url = self.base_url();
+        let ylh = YlhAccount {
+            base_url: base_url.clone(),
+            service_suffix: String::new(),
+            auth_url: YlhAccount::default_auth_url(&base_url, ""),
+            username: "sandbox".to_owned(),
+            password: PASSWORD.into(),
+            client_id: CLIENT_ID.to_owned(),
+            client_secret: CLIENT_SECRET.into(),
+            source_system: "shop".to_owned(),
+            shop_name: "测试旗舰店".to_owned(),
+            callback_app_key: "sandbox-app".to_owned(),
+            callback_secret: "sandbox-callback-secret".into(),
+        };
         Account {
             name: "environment".to_owned(),
             client_id: CLIENT_ID.to_owned(),
@@ -106,6 +119,7 @@ impl Haier {
             seller_password: PASSWORD.into(),
             customer_password: PASSWORD.into(),
             authorization_scheme: AuthorizationScheme::Bare,
+            ylh: Some(ylh),
         }
     }
 

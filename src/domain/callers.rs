@@ -1,0 +1,66 @@
+//! Who calls, and how much he may do.
+
+use std::fmt;
+
+/// What a caller may do. Each role may do what the ones before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Looks at products, prices, stock and how calls to Haier stand.
+    Reader,
+    /// Runs syncs, pushes orders, pauses and resumes.
+    Operator,
+    /// Keeps accounts, keys and tokens, and sees every log.
+    Admin,
+}
+
+impl Role {
+    /// Every role, from the least to the most.
+    pub const ALL: [Self; 3] = [Self::Reader, Self::Operator, Self::Admin];
+
+    /// The word that is stored and typed.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The role of a word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == word)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Who calls. `Display` is how he stands in logs: his name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Name of his token or certificate; his address when he has shown neither.
+    pub name: String,
+    /// What he may do.
+    pub role: Role,
+    /// Address he calls from; empty for the service itself.
+    pub address: String,
+}
+
+impl Caller {
+    /// The service itself, working for nobody in particular.
+    #[must_use]
+    pub const fn nobody() -> Self {
+        Self { name: String::new(), role: Role::Reader, address: String::new() }
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
