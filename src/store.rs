@@ -17,6 +17,10 @@ mod sync_requests;
 
 pub mod audit_events;
 pub mod catalogue;
+pub mod order_changes;
+pub mod order_facts;
+pub mod order_pushes;
+pub mod orders;
 pub mod pauses;
 pub mod poison_codes;
 pub mod prices;

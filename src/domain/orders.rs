@@ -6,6 +6,7 @@ pub mod derive;
 pub mod facts;
 pub mod personal;
 pub mod plan;
+pub mod sealing;
 pub mod standing;
 
 use std::fmt;

@@ -1,0 +1,6 @@
+DROP TABLE order_changes;
+DROP TABLE order_feed_head;
+DROP TABLE order_pushes;
+DROP TABLE order_facts;
+DROP TABLE order_items;
+DROP TABLE orders;
