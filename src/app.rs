@@ -11,6 +11,13 @@ mod keys;
 mod learning;
 mod live;
 mod logistics;
+mod order_changes;
+mod order_facts;
+mod order_feed;
+mod order_products;
+mod order_push;
+mod order_reads;
+mod orders;
 pub mod page_tokens;
 mod pauses;
 mod prices;
@@ -32,6 +39,10 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use clock::SystemClock;
+pub use order_changes::OrderWish;
+pub use order_feed::{OrderChanges, OrderChangesWatch, OrderWatch};
+pub use order_reads::FoundCouriers;
+pub use orders::{FoundOrders, OrderSettings};
 pub use prices::{LivePrices, PriceFailure};
 pub use products::FoundProducts;
 pub use replicas::{ReplicaStatus, UpstreamStatus};
@@ -93,6 +104,7 @@ pub struct App {
     learning: learning::Learning,
     recent: recent::Recent,
     runs: RunSettings,
+    orders: orders::Orders,
     /// Name of this process in leases.
     worker: String,
     /// This process as others see it.
@@ -124,6 +136,8 @@ pub struct Parts {
     pub key_ring: Option<Arc<KeyRing>>,
     /// How runs work.
     pub runs: RunSettings,
+    /// How orders are pushed.
+    pub orders: OrderSettings,
     /// A number of this process, for ids and leases.
     pub process: u16,
     /// Name of the machine, for a person to know this process by.
@@ -136,7 +150,7 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, opener, given, key_ring, runs, process, host, version } = parts;
+        let Parts { store, clock, opener, given, key_ring, runs, orders, process, host, version } = parts;
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
@@ -148,6 +162,7 @@ impl App {
             learning: learning::Learning::default(),
             recent: recent::Recent::default(),
             runs,
+            orders: orders::Orders::new(orders),
             worker: format!("{}-{process}", std::process::id()),
             replica: replicas::Replica::new(name, version),
             pauses: watch::Sender::new(Vec::new()),

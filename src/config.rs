@@ -59,6 +59,8 @@ pub struct Settings {
     pub upstream: UpstreamSettings,
     /// How runs work.
     pub sync: SyncSettings,
+    /// How orders are pushed.
+    pub orders: OrderSettings,
     /// Deadline of a unary call that brings none.
     pub default_deadline: Duration,
     /// Longest time for calls to end when the service stops.
@@ -117,6 +119,23 @@ pub struct SyncSettings {
     pub outage_wait: Duration,
 }
 
+/// How orders are pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderSettings {
+    /// Orders a replica has in flight, 1 to 256.
+    pub calls_in_flight: usize,
+    /// Waits after the first failed try, the second, and so on; the last one repeats.
+    pub schedule: Vec<Duration>,
+    /// How long an attempt whose outcome is unknown may still arrive; the limit of a request counts where it is longer.
+    pub doubt_wait: Duration,
+    /// How long an order that was provably not booked is sent again.
+    pub deadline: Duration,
+    /// Time after which another replica may take over an order whose worker gave no sign of life.
+    pub lease: Duration,
+    /// Time between two signs of life; less than half the lease.
+    pub heartbeat: Duration,
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -141,6 +160,7 @@ impl Default for Settings {
             allow_plain_http: false,
             upstream: UpstreamSettings::default(),
             sync: SyncSettings::default(),
+            orders: OrderSettings::default(),
             default_deadline: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(20),
             health_interval: Duration::from_secs(5),
@@ -178,6 +198,19 @@ impl Default for SyncSettings {
             lease: Duration::from_secs(15),
             heartbeat: Duration::from_secs(5),
             outage_wait: Duration::from_secs(30 * 60),
+        }
+    }
+}
+
+impl Default for OrderSettings {
+    fn default() -> Self {
+        Self {
+            calls_in_flight: 32,
+            schedule: [5, 60, 5 * 60, 30 * 60, 2 * 3600].map(Duration::from_secs).to_vec(),
+            doubt_wait: Duration::from_secs(30),
+            deadline: Duration::from_secs(24 * 3600),
+            lease: Duration::from_secs(15),
+            heartbeat: Duration::from_secs(5),
         }
     }
 }

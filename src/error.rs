@@ -43,6 +43,27 @@ pub enum Error {
         /// Id of that run's log.
         sync_log_id: i64,
     },
+    /// Another order of this number is stored.
+    #[error(
+        "order {so_id} is stored with other content: {} differ(s); send exactly what was sent, or use another so_id",
+        .fields.join(", ")
+    )]
+    OrderConflict {
+        /// The sub-order number.
+        so_id: String,
+        /// What differs.
+        fields: Vec<String>,
+    },
+    /// Where the order stands it cannot be done.
+    #[error("order {so_id} is {state}: {why}")]
+    OrderState {
+        /// The sub-order number.
+        so_id: String,
+        /// Its state.
+        state: &'static str,
+        /// What is in the way, and what to do.
+        why: &'static str,
+    },
     /// There is no upstream account.
     #[error(
         "no upstream account is configured: set HAIER_CLIENT_ID, HAIER_CLIENT_SECRET, HAIER_BASE_URL, \
@@ -102,6 +123,8 @@ impl Error {
             Self::UnknownCode { .. } => Reason::UnknownCode,
             Self::NothingToRetry { .. } => Reason::NothingToRetry,
             Self::RunInProgress { .. } => Reason::RunInProgress,
+            Self::OrderConflict { .. } => Reason::OrderConflict,
+            Self::OrderState { .. } => Reason::OrderState,
             Self::NotConfigured => Reason::NotConfigured,
             Self::NoKey | Self::MissingKey { .. } => Reason::NoKey,
             Self::Upstream { reason, .. } => *reason,

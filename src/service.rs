@@ -21,7 +21,7 @@ use sandbox_account::sandbox_account;
 use upstream::Opener;
 
 use crate::{
-    app::{App, GivenAccount, Parts, RunSettings, SystemClock},
+    app::{App, GivenAccount, OrderSettings, Parts, RunSettings, SystemClock},
     config::{DatabaseUrl, Settings},
     domain::{accounts::Account, clock::Clock},
     grpc, http,
@@ -104,9 +104,19 @@ impl Service {
         let key_ring = keys::open(&settings, clock.now())?;
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
-        let parts =
-            Parts { store, clock: clock.clone(), opener, given, key_ring, runs, process, host, version };
-        let app = App::new(parts);
+        let orders = order_settings(&settings);
+        let app = App::new(Parts {
+            store,
+            clock: clock.clone(),
+            opener,
+            given,
+            key_ring,
+            runs,
+            orders,
+            process,
+            host,
+            version,
+        });
         workers::housekeeping::set_clock(&app, &clock).await;
         app.store().ensure_partitions(clock.now()).await?;
         app.check_database(settings.database_wait).await;
@@ -125,6 +135,7 @@ impl Service {
         let health_period = TimeDelta::from_std(settings.health_interval)?;
         let workers = vec![
             tokio::spawn(workers::sync_runner::run(Arc::clone(&app))),
+            tokio::spawn(workers::order_pusher::run(Arc::clone(&app))),
             tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
             tokio::spawn(workers::housekeeping::run(Arc::clone(&app), clock)),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
@@ -203,6 +214,7 @@ async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
         // Only this process can hold a lease here: those of a killed one need not be waited for.
         let mut tx = store.begin().await?;
         store::sync_runs::release_all(&mut tx).await?;
+        store::order_pushes::release_all(&mut tx).await?;
         tx.commit().await?;
     }
     Ok(store)
@@ -260,8 +272,25 @@ fn host_name() -> String {
     if name.is_empty() { "replica".to_owned() } else { name.to_owned() }
 }
 
+fn span(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
+
+fn order_settings(settings: &Settings) -> OrderSettings {
+    let orders = &settings.orders;
+    OrderSettings {
+        rules: PushRules {
+            schedule: orders.schedule.iter().copied().map(span).collect(),
+            doubt_wait: span(orders.doubt_wait.max(settings.upstream.request_timeout)),
+            deadline: span(orders.deadline),
+        },
+        calls_in_flight: orders.calls_in_flight,
+        lease: span(orders.lease),
+        heartbeat: span(orders.heartbeat),
+    }
+}
+
 fn run_settings(settings: &Settings) -> RunSettings {
-    let span = |duration: Duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
     RunSettings {
         batch_size: settings.sync.batch_size,
         calls_in_flight: settings.sync.calls_in_flight,

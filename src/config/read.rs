@@ -85,6 +85,7 @@ impl Reader {
             allow_plain_http: self.read("allow_plain_http", standard.allow_plain_http, parse::flag),
             upstream: self.upstream(&standard.upstream),
             sync: self.sync(&standard.sync),
+            orders: self.orders(&standard.orders),
             default_deadline: self.time(
                 "default_deadline",
                 standard.default_deadline,
@@ -172,6 +173,33 @@ impl Reader {
             );
         }
         sync
+    }
+
+    fn orders(&mut self, standard: &OrderSettings) -> OrderSettings {
+        let orders = OrderSettings {
+            calls_in_flight: self.read(
+                "orders.calls_in_flight",
+                standard.calls_in_flight,
+                parse::number(1..=256),
+            ),
+            schedule: self.read(
+                "orders.schedule",
+                standard.schedule.clone(),
+                parse::durations(20, MILLIS_10..=DAY),
+            ),
+            doubt_wait: self.time("orders.doubt_wait", standard.doubt_wait, MILLIS_10..=HOUR),
+            deadline: self.time("orders.deadline", standard.deadline, Duration::from_secs(1)..=DAY * 30),
+            lease: self.time("orders.lease", standard.lease, MILLIS_100..=MINUTES_10),
+            heartbeat: self.time("orders.heartbeat", standard.heartbeat, MILLIS_10..=MINUTES_10),
+        };
+        if orders.heartbeat * 2 >= orders.lease {
+            let [heartbeat, lease] = [orders.heartbeat, orders.lease].map(humantime::format_duration);
+            self.refuse(
+                "orders.heartbeat",
+                &format!("must be less than half of orders.lease; they are {heartbeat} and {lease}"),
+            );
+        }
+        orders
     }
 
     /// The address itself, or what the file named by `database_url_file` holds; of two the higher layer wins.

@@ -30,6 +30,11 @@ pub(super) fn of(error: Error) -> Status {
             metadata.insert("sync_log_id".to_owned(), sync_log_id.to_string());
             (Code::Aborted, None)
         }
+        Error::OrderConflict { fields, .. } => {
+            metadata.insert("fields".to_owned(), fields.join(","));
+            (Code::AlreadyExists, None)
+        }
+        Error::OrderState { .. } => (Code::FailedPrecondition, None),
         Error::NotConfigured | Error::NothingToRetry { .. } | Error::NoKey | Error::MissingKey { .. } => {
             (Code::FailedPrecondition, None)
         }

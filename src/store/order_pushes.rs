@@ -28,21 +28,42 @@ pub struct ClaimedOrder {
     pub worker: String,
 }
 
-/// Takes orders that are due and in nobody's hands, those that have waited longest first.
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// The order is to be sent.
+    Push,
+    /// A change of it is to be sent.
+    Change,
+}
+
+impl Work {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Change => "change",
+        }
+    }
+}
+
+/// Takes orders with which one of these is due and that are in nobody's hands, those that have waited longest first.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn claim(
     conn: &mut Conn,
     worker: &str,
+    wanted: &[Work],
     limit: i64,
     now: DateTime<Utc>,
     lease: TimeDelta,
 ) -> Result<Vec<ClaimedOrder>> {
     let free =
         || order_pushes::lease_until.is_null().or(order_pushes::lease_until.assume_not_null().lt(At(now)));
+    let steps = wanted.iter().map(|work| work.as_str());
     let due = || {
         order_pushes::table
+            .filter(order_pushes::step.eq_any(steps.clone()))
             .filter(order_pushes::next_attempt_at.le(At(now)))
             .filter(free())
             .order(order_pushes::next_attempt_at)
@@ -81,12 +102,19 @@ pub async fn claim(
     Ok(numbers.into_iter().map(claimed).collect())
 }
 
-/// Prolongs the leases of all orders in a worker's hands.
+/// Prolongs the leases of orders that a worker works on, where they are in its hands still.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn heartbeat(conn: &mut Conn, worker: &str, lease_until: DateTime<Utc>) -> Result<()> {
-    let held = order_pushes::table.filter(order_pushes::worker.eq(worker));
+pub async fn heartbeat(
+    conn: &mut Conn,
+    worker: &str,
+    order_ids: &[i64],
+    lease_until: DateTime<Utc>,
+) -> Result<()> {
+    let held = order_pushes::table
+        .filter(order_pushes::order_id.eq_any(order_ids))
+        .filter(order_pushes::worker.eq(worker));
     on!(conn, |c| diesel::update(held).set(order_pushes::lease_until.eq(At(lease_until))).execute(c).await)?;
     Ok(())
 }
@@ -111,8 +139,14 @@ pub async fn find_lease(conn: &mut Conn, claim: &ClaimedOrder) -> Result<Option<
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn upsert(conn: &mut Conn, order_id: i64, next_attempt_at: DateTime<Utc>) -> Result<()> {
-    let due = order_pushes::next_attempt_at.eq(At(next_attempt_at));
+pub async fn upsert(
+    conn: &mut Conn,
+    order_id: i64,
+    work: Work,
+    next_attempt_at: DateTime<Utc>,
+) -> Result<()> {
+    let due =
+        (order_pushes::step.eq(work.as_str()), order_pushes::next_attempt_at.eq(At(next_attempt_at)));
     on!(conn, |c| diesel::insert_into(order_pushes::table)
         .values((order_pushes::order_id.eq(order_id), due))
         .on_conflict(order_pushes::order_id)

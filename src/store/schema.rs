@@ -273,6 +273,7 @@ diesel::table! {
 
     order_pushes (order_id) {
         order_id -> BigInt,
+        step -> Text,
         next_attempt_at -> Instant,
         epoch -> BigInt,
         worker -> Nullable<Text>,

@@ -84,6 +84,8 @@ CREATE TRIGGER order_facts_no_truncate BEFORE TRUNCATE ON order_facts
 -- Orders with which something is to be done. Who holds the lease does it.
 CREATE TABLE order_pushes (
     order_id         bigint PRIMARY KEY REFERENCES orders (id),
+    -- 'push', or 'change' for cancellations and other times, which a pause of new orders does not hold back.
+    step             text NOT NULL CHECK (step IN ('push', 'change')),
     next_attempt_at  timestamptz NOT NULL,
     epoch            bigint NOT NULL DEFAULT 0,
     worker           text,

@@ -76,6 +76,8 @@ BEGIN SELECT RAISE(ABORT, 'CHECK: a fact about an order cannot be removed'); END
 -- Orders with which something is to be done. Who holds the lease does it.
 CREATE TABLE order_pushes (
     order_id         integer PRIMARY KEY NOT NULL REFERENCES orders (id),
+    -- 'push', or 'change' for cancellations and other times, which a pause of new orders does not hold back.
+    step             text NOT NULL CHECK (step IN ('push', 'change')),
     next_attempt_at  text NOT NULL,
     epoch            bigint NOT NULL DEFAULT 0,
     worker           text,

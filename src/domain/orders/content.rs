@@ -3,12 +3,14 @@
 use super::{Order, OrderItem, Sender};
 
 impl Order {
-    /// Fields in which another order of the same `so_id` differs, by their names on the API. What is left out of one of
-    /// them is the same as what was sent for it, so that whoever reads an order may push it again.
+    /// Fields in which what is given now for this `so_id` differs from this stored order, by their names on the API. A
+    /// name that was left out, and then sent as the account has it, may be given as it was sent: whoever reads an order
+    /// may push it again.
     #[must_use]
-    pub fn differences(&self, other: &Self, sender: Option<&Sender>) -> Vec<String> {
-        let given = |ours: &Option<String>, theirs: &Option<String>, sent: Option<&String>| {
-            ours != theirs && (ours.is_some() || sent.is_none() || theirs.as_ref() != sent)
+    pub fn differences(&self, given: &Self, sender: Option<&Sender>) -> Vec<String> {
+        let other = given;
+        let given = |stored: &Option<String>, given: &Option<String>, sent: Option<&String>| {
+            stored != given && (stored.is_some() || sent.is_none() || given.as_ref() != sent)
         };
         let pairs = [
             ("online_no", self.online_no != other.online_no),
