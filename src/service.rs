@@ -23,7 +23,7 @@ use upstream::Opener;
 use crate::{
     app::{App, GivenAccount, OrderSettings, Parts, RunSettings, SystemClock},
     config::{DatabaseUrl, Settings},
-    domain::{accounts::Account, clock::Clock},
+    domain::{accounts::Account, clock::Clock, orders::plan::PushRules},
     grpc, http,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},

@@ -5,12 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{
-    App, Ctx,
-    order_facts::History,
-    orders::seen_by,
-    to_its_end,
-};
+use super::{App, Ctx, order_facts::History, orders::seen_by, to_its_end};
 use crate::{
     domain::{
         audit::Change,
@@ -67,9 +62,8 @@ impl OrderWish {
 
     /// What the record of changes keeps of it.
     fn changes(&self) -> Vec<Change> {
-        let time = |field: &str, time: &Option<DateTime<Utc>>| {
-            time.map(|time| Change::to(field, time.to_rfc3339()))
-        };
+        let time =
+            |field: &str, time: &Option<DateTime<Utc>>| time.map(|time| Change::to(field, time.to_rfc3339()));
         match self {
             Self::Cancel { reason } => vec![Change::to("reason", reason)],
             Self::Reschedule { distribution_time, install_time } => {
@@ -95,7 +89,9 @@ impl OrderWish {
         match self {
             Self::Cancel { reason } => match standing.state {
                 OrderState::Cancelled | OrderState::Cancelling => Ok(None),
-                OrderState::OutOfStock => refuse("it is out of stock at Haier, so that there is nothing to cancel"),
+                OrderState::OutOfStock => {
+                    refuse("it is out of stock at Haier, so that there is nothing to cancel")
+                }
                 OrderState::Refused if !standing.never_there => {
                     refuse("Haier refused it, so that there is nothing to cancel")
                 }
@@ -202,7 +198,8 @@ impl App {
         let mut tx = self.store.begin().await?;
         let history = self.order_lock(&mut tx, so_id).await?;
         let fact = FactKind::Doubted { by: ctx.caller.name.clone() };
-        let doubtful = history.standing.doubt.is_none() && history.with(std::slice::from_ref(&fact)).doubt.is_some();
+        let doubtful =
+            history.standing.doubt.is_none() && history.with(std::slice::from_ref(&fact)).doubt.is_some();
         if !doubtful || validate_only {
             return Ok(doubtful);
         }

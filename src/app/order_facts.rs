@@ -81,7 +81,8 @@ impl App {
         let summary = OrderSummary::from(&after);
         let before_it = std::mem::replace(&mut order.summary, summary);
         order.updated_at = now;
-        orders::update_summary(tx, order.id, &order.summary, order.sync_log_id, order.deadline_at, now).await?;
+        orders::update_summary(tx, order.id, &order.summary, order.sync_log_id, order.deadline_at, now)
+            .await?;
         order.next_attempt_at = rules.next_attempt_at(&after, order.created_at, order.deadline_at);
         match (order.next_attempt_at, after.step) {
             (Some(at), Step::Change(_)) => order_pushes::upsert(tx, order.id, Work::Change, at).await?,
@@ -152,16 +153,30 @@ impl App {
             let attempt = doubt.attempt;
             if *now >= order.deadline_at {
                 alert("in_doubt");
-                tracing::error!(so_id, attempt, words, "an order is in doubt beyond its deadline: look it up at Haier and tell by `orders resolve`");
+                tracing::error!(
+                    so_id,
+                    attempt,
+                    words,
+                    "an order is in doubt beyond its deadline: look it up at Haier and tell by `orders resolve`"
+                );
             } else if before.doubt.is_none() {
                 alert("in_doubt");
-                tracing::warn!(so_id, attempt, words, "an order is in doubt: nobody knows whether Haier has it; it is sent again");
+                tracing::warn!(
+                    so_id,
+                    attempt,
+                    words,
+                    "an order is in doubt: nobody knows whether Haier has it; it is sent again"
+                );
             }
         }
         match after.state {
             OrderState::GivenUp if before.state != OrderState::GivenUp => {
                 alert("given_up");
-                tracing::error!(so_id, words, "an order is given up: Haier surely does not have it; send it again by `orders retry`");
+                tracing::error!(
+                    so_id,
+                    words,
+                    "an order is given up: Haier surely does not have it; send it again by `orders retry`"
+                );
             }
             OrderState::Refused if before.state != OrderState::Refused => {
                 alert("refused");
@@ -169,9 +184,15 @@ impl App {
             }
             _ => {}
         }
-        if let Some(contradiction) = after.contradiction.filter(|_| after.contradiction != before.contradiction) {
+        if let Some(contradiction) =
+            after.contradiction.filter(|_| after.contradiction != before.contradiction)
+        {
             alert("contradiction");
-            tracing::error!(so_id, contradiction, "facts about an order contradict each other: see `orders show`");
+            tracing::error!(
+                so_id,
+                contradiction,
+                "facts about an order contradict each other: see `orders show`"
+            );
         }
         self.orders.announce(order, *now);
     }
@@ -195,7 +216,9 @@ fn end(order: &StoredOrder, after: &Standing) -> EndMessage {
     let (reason, success, failed) = match after.state {
         OrderState::GivenUp => failed(Reason::GivenUp),
         OrderState::Cancelled if after.never_there => failed(Reason::Cancelled),
-        OrderState::Refused => failed(after.last_error.as_ref().map_or(Reason::OrderRefused, |error| error.reason)),
+        OrderState::Refused => {
+            failed(after.last_error.as_ref().map_or(Reason::OrderRefused, |error| error.reason))
+        }
         _ => (Reason::Completed, 1, 0),
     };
     let so_id = &order.order.so_id;

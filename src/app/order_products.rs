@@ -39,15 +39,21 @@ impl App {
         let fresh = |product: &Product| {
             product.delisted_at.is_none() && product.catalogue_at.is_some_and(|at| at >= oldest)
         };
-        let asked: Vec<ProductCode> =
-            codes.iter().filter(|code| !stored.get(code).is_some_and(|product| fresh(product))).cloned().collect();
+        let asked: Vec<ProductCode> = codes
+            .iter()
+            .filter(|code| !stored.get(code).is_some_and(|product| fresh(product)))
+            .cloned()
+            .collect();
         let mut unknown = BTreeSet::new();
         let ctx = Ctx { deadline: Some(soon(ctx)), ..ctx.clone() };
         for batch in asked.chunks(self.runs.batch_size) {
             match self.live_products(&ctx, batch.to_vec()).await {
                 Ok(answer) => {
-                    let known: BTreeSet<&ProductCode> =
-                        answer.iter().filter_map(|record| record.as_ref().ok()).map(|record| &record.code).collect();
+                    let known: BTreeSet<&ProductCode> = answer
+                        .iter()
+                        .filter_map(|record| record.as_ref().ok())
+                        .map(|record| &record.code)
+                        .collect();
                     unknown.extend(batch.iter().filter(|code| !known.contains(code)).cloned());
                 }
                 Err(error) => tracing::debug!(%error, "products of an order could not be looked up at Haier"),

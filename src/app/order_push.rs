@@ -5,10 +5,13 @@ mod calls;
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use calls::{Call, Outcome};
+use chrono::TimeDelta;
 
-use super::{App, order_facts::{History, Recorded}};
+use super::{
+    App,
+    order_facts::{History, Recorded},
+};
 use crate::{
     domain::{
         clock::to_micros,
@@ -128,7 +131,8 @@ impl App {
         let history = self.order_lock(&mut tx, &claim.so_id).await?;
         let Some(lease_until) = order_pushes::find_lease(&mut tx, claim).await? else { return Ok(None) };
         let rules = &self.orders.settings.rules;
-        let due = rules.next_attempt_at(&history.standing, history.order.created_at, history.order.deadline_at);
+        let due =
+            rules.next_attempt_at(&history.standing, history.order.created_at, history.order.deadline_at);
         let (facts, call) = if let Some(lost) = lost(&history.standing) {
             (vec![lost], None)
         } else if due.is_none_or(|due| due > history.now) {
@@ -210,8 +214,8 @@ impl App {
             source_system: or(&given.source_system, &ylh.source_system),
             shop_name: or(&given.shop_name, &ylh.shop_name),
         };
-        let body = order_body(given, &sender, order.created_at)
-            .map_err(|error| Error::Internal(Box::new(error)))?;
+        let body =
+            order_body(given, &sender, order.created_at).map_err(|error| Error::Internal(Box::new(error)))?;
         orders::bind(tx, order.id, &sender, &ring.seal(place(order.id, BODY), &body)?).await?;
         Ok(body.into())
     }
@@ -248,7 +252,8 @@ struct SendingAccount {
 /// An attempt that its worker did not end: whoever finds it says so, and nobody knows what came of it.
 fn lost(standing: &Standing) -> Option<FactKind> {
     let attempt = standing.tried.open_attempt?;
-    let (reason, words) = (Reason::WorkerLost, "whoever sent it went away before the answer was stored".to_owned());
+    let (reason, words) =
+        (Reason::WorkerLost, "whoever sent it went away before the answer was stored".to_owned());
     match standing.step {
         Step::Nothing => None,
         Step::Push => Some(FactKind::PushEnded { attempt, answer: PushAnswer::InDoubt { reason, words } }),

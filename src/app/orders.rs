@@ -196,9 +196,9 @@ impl App {
         mut bell: broadcast::Receiver<SoId>,
     ) -> Result<StoredOrder> {
         let until = tokio::time::Instant::now() + wait.to_std().unwrap_or_default();
-        let until = ctx.deadline.map_or(until, |deadline| {
-            until.min(deadline.checked_sub(HEAD_START).unwrap_or(deadline).into())
-        });
+        let until = ctx
+            .deadline
+            .map_or(until, |deadline| until.min(deadline.checked_sub(HEAD_START).unwrap_or(deadline).into()));
         loop {
             let order = self.order_find(so_id).await?.ok_or_else(|| not_found(so_id))?;
             if order.summary.state.is_outcome() || tokio::time::Instant::now() >= until {

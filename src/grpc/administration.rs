@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{Api, upstream};
+use super::{Api, orders, upstream};
 use crate::proto::{self, haier_administration_server::HaierAdministration};
 
 #[tonic::async_trait]
@@ -26,5 +26,19 @@ impl HaierAdministration for Api {
         request: Request<proto::ResumeUpstreamRequest>,
     ) -> Result<Response<proto::ResumeUpstreamResponse>, Status> {
         self.unary(request, async |ctx, request| upstream::resume(&self.app, &ctx, request).await).await
+    }
+
+    async fn resolve_order(
+        &self,
+        request: Request<proto::ResolveOrderRequest>,
+    ) -> Result<Response<proto::OrderResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::resolve(&self.app, &ctx, request).await).await
+    }
+
+    async fn reconcile_orders(
+        &self,
+        request: Request<proto::ReconcileOrdersRequest>,
+    ) -> Result<Response<proto::ReconcileOrdersResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::reconcile(&self.app, &ctx, request).await).await
     }
 }

@@ -145,8 +145,7 @@ pub async fn upsert(
     work: Work,
     next_attempt_at: DateTime<Utc>,
 ) -> Result<()> {
-    let due =
-        (order_pushes::step.eq(work.as_str()), order_pushes::next_attempt_at.eq(At(next_attempt_at)));
+    let due = (order_pushes::step.eq(work.as_str()), order_pushes::next_attempt_at.eq(At(next_attempt_at)));
     on!(conn, |c| diesel::insert_into(order_pushes::table)
         .values((order_pushes::order_id.eq(order_id), due))
         .on_conflict(order_pushes::order_id)

@@ -139,7 +139,9 @@ async fn push(
         Ok(order_calls::PushAnswer::Repeated(refusal)) => {
             PushAnswer::Repeated { words: words(order, &refusal), retail_order_no: None }
         }
-        Ok(order_calls::PushAnswer::Refused(refusal)) => PushAnswer::Refused { words: words(order, &refusal) },
+        Ok(order_calls::PushAnswer::Refused(refusal)) => {
+            PushAnswer::Refused { words: words(order, &refusal) }
+        }
         Err(error) if error.is_in_doubt() => {
             PushAnswer::InDoubt { reason: error.reason, words: order.redact(&error.detail) }
         }
