@@ -19,6 +19,7 @@ mod logs;
 mod migrate;
 mod moment;
 mod money;
+mod orders;
 mod products;
 mod sandbox;
 mod serve;
@@ -63,6 +64,7 @@ enum Command {
     Stock(stock::StockArgs),
     Balance(balance::BalanceArgs),
     Logistics(logistics::LogisticsArgs),
+    Orders(orders::OrdersArgs),
     Status(upstream::StatusArgs),
     Keys(keys::KeysArgs),
 }
@@ -95,6 +97,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Products(args) => block_on(&mut client, products::run(args, console)),
         Command::Stock(args) => block_on(&mut client, stock::run(args, console)),
         Command::Balance(args) => block_on(&mut client, balance::run(args, console)),
+        Command::Orders(args) => block_on(&mut client, orders::run(args, console)),
         Command::Logistics(args) => block_on(&mut client, logistics::run(args, console)),
         Command::Status(args) => block_on(&mut client, upstream::run(args, console)),
         Command::Keys(args) => block_on(&mut client, keys::run(args, console)),

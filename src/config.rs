@@ -51,8 +51,10 @@ pub struct Settings {
     pub database_wait: Duration,
     /// Longest time of one statement on PostgreSQL.
     pub statement_timeout: Duration,
-    /// Calls a second to Haier, tokens included, at most 10,000. 0: no limit.
+    /// Calls a second to Haier's open platform, tokens included, at most 10,000. 0: no limit.
     pub upstream_rate: u32,
+    /// Calls a second to Haier's order system, tokens included, at most 10,000. 0: no limit.
+    pub order_rate: u32,
     /// Whether Haier may be called without TLS on other hosts than this one.
     pub allow_plain_http: bool,
     /// Limits of calls to Haier.
@@ -98,6 +100,8 @@ pub struct UpstreamSettings {
     pub breaker_open: Duration,
     /// Calls that must succeed before it closes again.
     pub breaker_probes: u32,
+    /// Words in which Haier refuses an order that it has already; at least one.
+    pub repeated_words: Vec<String>,
 }
 
 /// How runs work.
@@ -157,6 +161,7 @@ impl Default for Settings {
             database_wait: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
             upstream_rate: 100,
+            order_rate: 100,
             allow_plain_http: false,
             upstream: UpstreamSettings::default(),
             sync: SyncSettings::default(),
@@ -184,6 +189,7 @@ impl Default for UpstreamSettings {
             breaker_failures: 5,
             breaker_open: Duration::from_secs(30),
             breaker_probes: 3,
+            repeated_words: ["重复", "已存在", "duplicate"].map(str::to_owned).into(),
         }
     }
 }

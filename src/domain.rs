@@ -9,6 +9,7 @@ pub mod decimal;
 pub mod ids;
 pub mod logistics;
 pub mod messages;
+pub mod order_calls;
 pub mod orders;
 pub mod pages;
 pub mod pauses;

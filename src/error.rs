@@ -70,6 +70,16 @@ pub enum Error {
          HAIER_CUSTOMER_CODE, HAIER_PASSWORD and HAIER_SELLER_PASSWORD, or start with --sandbox"
     )]
     NotConfigured,
+    /// The account has no part at the order system.
+    #[error(
+        "the account {account} has no part at the order system: set YLH_BASE_URL, YLH_USERNAME, YLH_PASSWORD, \
+         YLH_CLIENT_ID, YLH_CLIENT_SECRET, YLH_SOURCE_SYSTEM, YLH_SHOP_NAME, YLH_CALLBACK_APP_KEY and \
+         YLH_CALLBACK_SECRET, or give it `ylh`"
+    )]
+    OrdersNotConfigured {
+        /// Name of the account.
+        account: String,
+    },
     /// There is no key, and what was asked for needs one.
     #[error(
         "there is no key to seal secrets with: make one by `haier-integration keys generate FILE`, name the file by --key-file \
@@ -125,7 +135,7 @@ impl Error {
             Self::RunInProgress { .. } => Reason::RunInProgress,
             Self::OrderConflict { .. } => Reason::OrderConflict,
             Self::OrderState { .. } => Reason::OrderState,
-            Self::NotConfigured => Reason::NotConfigured,
+            Self::NotConfigured | Self::OrdersNotConfigured { .. } => Reason::NotConfigured,
             Self::NoKey | Self::MissingKey { .. } => Reason::NoKey,
             Self::Upstream { reason, .. } => *reason,
             Self::DeadlineExceeded => Reason::RequestTimeout,

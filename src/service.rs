@@ -23,15 +23,12 @@ use upstream::Opener;
 use crate::{
     app::{App, GivenAccount, OrderSettings, Parts, RunSettings, SystemClock},
     config::{DatabaseUrl, Settings},
-    domain::{accounts::Account, clock::Clock, orders::plan::PushRules},
+    domain::{clock::Clock, orders::plan::PushRules},
     grpc, http,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
     workers,
 };
-
-/// File of the sandbox's changes when none is named.
-const SANDBOX_STATE: &str = "haier-sandbox.db";
 
 /// Runs the service until Ctrl-C or SIGTERM, and drains it.
 ///
@@ -95,9 +92,6 @@ impl Service {
             account: sandbox.as_ref().map(sandbox_account).or_else(|| settings.account.clone()),
             over_any_other: sandbox.is_some(),
         };
-        if sandbox.is_none() {
-            given.account.iter().for_each(warn_of_plain_http);
-        }
         let clock = Arc::new(SystemClock::new());
         let process = rand::random::<u16>();
         let opener = Box::new(Opener::new(&settings, store.clone(), process, clock.clone()));
@@ -245,23 +239,8 @@ async fn start_sandbox(settings: &Settings) -> anyhow::Result<Option<Sandbox>> {
 /// Beside an SQLite database, else in the working directory.
 fn default_sandbox_state(database: &DatabaseUrl) -> PathBuf {
     match database {
-        DatabaseUrl::Sqlite { path } => path.parent().unwrap_or(Path::new("")).join(SANDBOX_STATE),
-        DatabaseUrl::Postgres { .. } => PathBuf::from(SANDBOX_STATE),
-    }
-}
-
-/// Haier lists the order system's hosts with http, so that they are called so; but passwords and customers' names then
-/// travel in the open.
-fn warn_of_plain_http(account: &Account) {
-    let Some(ylh) = &account.ylh else { return };
-    if let Some(address) = [&ylh.base_url, &ylh.auth_url].into_iter().find(|url| url.starts_with("http://")) {
-        let account = account.name.as_str();
-        tracing::warn!(
-            account,
-            address,
-            "the order system is called without TLS: what is sent can be read on the way; give an https address if Haier \
-             serves one"
-        );
+        DatabaseUrl::Sqlite { path } => path.parent().unwrap_or(Path::new("")).join(sandbox::DEFAULT_STATE),
+        DatabaseUrl::Postgres { .. } => PathBuf::from(sandbox::DEFAULT_STATE),
     }
 }
 

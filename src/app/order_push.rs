@@ -68,11 +68,11 @@ impl App {
     /// When the database does not answer.
     pub async fn orders_claim(&self, limit: usize) -> Result<Vec<ClaimedOrder>> {
         let paused: Vec<PauseTarget> = self.pauses_in_force().iter().map(|pause| pause.target).collect();
-        let wanted: &[Work] = match () {
-            () if paused.contains(&PauseTarget::OrderSystem) => return Ok(Vec::new()),
-            () if paused.contains(&PauseTarget::OrderPush) => &[Work::Change],
-            () => &[Work::Push, Work::Change],
-        };
+        if paused.contains(&PauseTarget::OrderSystem) {
+            return Ok(Vec::new());
+        }
+        let push_is_paused = paused.contains(&PauseTarget::OrderPush);
+        let wanted: &[Work] = if push_is_paused { &[Work::Change] } else { &[Work::Push, Work::Change] };
         let now = self.clock.now();
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut tx = self.store.begin().await?;

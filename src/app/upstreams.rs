@@ -9,19 +9,19 @@ use super::App;
 use crate::{
     domain::{accounts::Account, pauses::Pause},
     error::{Error, Result},
-    upstream::{self, Openplat},
+    upstream::{self, Haier, Openplat, Ylh},
 };
 
 /// A client that is not the active one is closed when nobody has used it for so long.
 const IDLE: Duration = Duration::from_secs(600);
 
-/// Makes the client of an account. Clients of one account at Haier share its budget and its token.
+/// Makes the clients of an account. Those of one account at Haier share its budgets and its tokens.
 pub trait OpenUpstream: Send + Sync {
-    /// A client.
+    /// The clients of both systems.
     ///
     /// # Errors
     /// When this machine has no usable TLS roots.
-    fn open(&self, account: Account) -> upstream::Result<Openplat>;
+    fn open(&self, account: Account) -> upstream::Result<Haier>;
 }
 
 /// Which accounts there are without looking into the database.
@@ -44,11 +44,11 @@ pub(super) struct Upstreams {
 struct Clients {
     active: Option<Client>,
     others: Vec<Client>,
-    pause: Option<Pause>,
+    pauses: Vec<Pause>,
 }
 
 struct Client {
-    openplat: Arc<Openplat>,
+    haier: Haier,
     /// Version of the stored account; 0 of the given one.
     version: i64,
     used: Instant,
@@ -56,7 +56,11 @@ struct Client {
 
 impl Client {
     fn is(&self, name: &str, version: i64) -> bool {
-        self.openplat.account().name == name && self.version == version
+        self.name() == name && self.version == version
+    }
+
+    fn name(&self) -> &str {
+        &self.haier.openplat.account().name
     }
 }
 
@@ -66,8 +70,8 @@ impl Upstreams {
     }
 
     /// The client for what begins now.
-    pub(super) fn active(&self) -> Option<Arc<Openplat>> {
-        self.lock().active.as_ref().map(|client| Arc::clone(&client.openplat))
+    pub(super) fn active(&self) -> Option<Haier> {
+        self.lock().active.as_ref().map(|client| client.haier.clone())
     }
 
     /// Whether this very version of an account is the active one.
@@ -76,58 +80,56 @@ impl Upstreams {
     }
 
     /// Makes an account the active one, or none; what runs on another one goes on with that. The client before it.
-    pub(super) fn activate(&self, account: Option<(Account, i64)>) -> Result<Option<Arc<Openplat>>> {
+    pub(super) fn activate(&self, account: Option<(Account, i64)>) -> Result<Option<Haier>> {
         let client = account.map(|(account, version)| self.client(account, version)).transpose()?;
         let mut clients = self.lock();
         if let Some(client) = &client {
-            client.openplat.set_pause(clients.pause.clone());
+            client.haier.set_pauses(&clients.pauses);
         }
         let before = std::mem::replace(&mut clients.active, client);
-        let known = before.as_ref().map(|client| Arc::clone(&client.openplat));
+        let known = before.as_ref().map(|client| client.haier.clone());
         clients.others.extend(before);
-        clients.others.retain(|other| Arc::strong_count(&other.openplat) > 1 || other.used.elapsed() < IDLE);
+        clients.others.retain(|other| other.haier.is_in_use() || other.used.elapsed() < IDLE);
         Ok(known)
     }
 
     /// The client of an account by name, if one is open.
-    pub(super) fn find(&self, name: &str) -> Option<Arc<Openplat>> {
+    pub(super) fn find(&self, name: &str) -> Option<Haier> {
         let mut clients = self.lock();
         let Clients { active, others, .. } = &mut *clients;
         // The newest of the others, which are in the order in which they were left.
-        let client =
-            active.iter_mut().chain(others.iter_mut().rev()).find(|c| c.openplat.account().name == name)?;
+        let client = active.iter_mut().chain(others.iter_mut().rev()).find(|c| c.name() == name)?;
         client.used = Instant::now();
-        Some(Arc::clone(&client.openplat))
+        Some(client.haier.clone())
     }
 
     /// Opens a client beside the active one.
-    pub(super) fn open(&self, account: Account, version: i64) -> Result<Arc<Openplat>> {
+    pub(super) fn open(&self, account: Account, version: i64) -> Result<Haier> {
         let client = self.client(account, version)?;
-        let openplat = Arc::clone(&client.openplat);
+        let haier = client.haier.clone();
         let mut clients = self.lock();
-        openplat.set_pause(clients.pause.clone());
+        haier.set_pauses(&clients.pauses);
         clients.others.push(client);
-        Ok(openplat)
+        Ok(haier)
     }
 
-    /// Holds the calls of every client back, those of later ones too; `None` lets them pass again.
-    pub(super) fn set_pause(&self, pause: Option<&Pause>) {
+    /// Holds the calls of every client back by these pauses, those of later ones too; all others pass again.
+    pub(super) fn set_pauses(&self, in_force: &[Pause]) {
         let mut clients = self.lock();
-        clients.pause = pause.cloned();
+        clients.pauses = in_force.to_vec();
         for client in clients.active.iter().chain(&clients.others) {
-            client.openplat.set_pause(pause.cloned());
+            client.haier.set_pauses(in_force);
         }
     }
 
     /// All that are open, the active one first.
-    pub(super) fn all(&self) -> Vec<Arc<Openplat>> {
+    pub(super) fn all(&self) -> Vec<Haier> {
         let clients = self.lock();
-        clients.active.iter().chain(&clients.others).map(|client| Arc::clone(&client.openplat)).collect()
+        clients.active.iter().chain(&clients.others).map(|client| client.haier.clone()).collect()
     }
 
     fn client(&self, account: Account, version: i64) -> Result<Client> {
-        let openplat = Arc::new(self.opener.open(account)?);
-        Ok(Client { openplat, version, used: Instant::now() })
+        Ok(Client { haier: self.opener.open(account)?, version, used: Instant::now() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Clients> {
@@ -136,16 +138,26 @@ impl Upstreams {
 }
 
 impl App {
-    /// The client for what begins now.
+    /// The open platform for what begins now.
     pub(super) fn openplat(&self) -> Result<Arc<Openplat>> {
-        self.upstreams.active().ok_or(Error::NotConfigured)
+        Ok(self.upstreams.active().ok_or(Error::NotConfigured)?.openplat)
     }
 
-    /// The client of the account that a piece of work began with. `None`: it is not there any more.
+    /// The order system for what begins now.
+    ///
+    /// # Errors
+    /// Without an account, and under one that has no part there.
+    pub fn ylh(&self) -> Result<Arc<Ylh>> {
+        let haier = self.upstreams.active().ok_or(Error::NotConfigured)?;
+        let account = || haier.openplat.account().name.clone();
+        haier.ylh.clone().ok_or_else(|| Error::OrdersNotConfigured { account: account() })
+    }
+
+    /// The clients of the account that a piece of work began with. `None`: it is not there any more.
     #[expect(clippy::unused_async, reason = "stored accounts are read from the database")]
-    pub(super) async fn upstream_of(&self, name: &str) -> Result<Option<Arc<Openplat>>> {
-        if let Some(openplat) = self.upstreams.find(name) {
-            return Ok(Some(openplat));
+    pub(super) async fn upstream_of(&self, name: &str) -> Result<Option<Haier>> {
+        if let Some(haier) = self.upstreams.find(name) {
+            return Ok(Some(haier));
         }
         let given = self.upstreams.given.account.clone().filter(|account| account.name == name);
         given.map(|account| self.upstreams.open(account, 0)).transpose()

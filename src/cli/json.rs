@@ -9,6 +9,7 @@ use crate::proto::Money;
 
 mod balance;
 mod logistics;
+mod orders;
 mod products;
 mod stock;
 mod sync;
@@ -16,6 +17,7 @@ mod upstream;
 
 pub(super) use balance::balance;
 pub(super) use logistics::logistics;
+pub(super) use orders::{order, order_fact};
 pub(super) use products::product;
 pub(super) use stock::stock;
 pub(super) use sync::{sync_failure, sync_log, sync_progress};

@@ -14,8 +14,8 @@ use crate::{
 ///
 /// Every setting may also stand in the environment (HAIER_INTEGRATION_GRPC_ADDR for --grpc-addr) or in a TOML file
 /// (grpc_addr); a flag wins over the environment, that over the file. The account at Haier comes from HAIER_CLIENT_ID,
-/// HAIER_CLIENT_SECRET, HAIER_BASE_URL, HAIER_CUSTOMER_CODE, HAIER_PASSWORD and HAIER_SELLER_PASSWORD; with --sandbox
-/// none is needed. Ctrl-C and SIGTERM let running calls end first; SIGHUP reads the log level anew, SIGUSR1 switches it
+/// HAIER_CLIENT_SECRET, HAIER_BASE_URL, HAIER_CUSTOMER_CODE, HAIER_PASSWORD and HAIER_SELLER_PASSWORD, its part at the order
+/// system from the YLH_ variables; with --sandbox none is needed. Ctrl-C and SIGTERM let running calls end first; SIGHUP reads the log level anew, SIGUSR1 switches it
 /// to debug and back.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -47,9 +47,12 @@ pub(super) struct ServeArgs {
     /// Apply missing migrations first [default: on SQLite always, on PostgreSQL not]
     #[arg(long)]
     migrate: bool,
-    /// Calls a second to Haier, token calls included, 0 to 10000; 0: no limit [default: 100]
+    /// Calls a second to Haier's open platform, token calls included, 0 to 10000; 0: no limit [default: 100]
     #[arg(long, value_name = "N")]
     upstream_rate: Option<String>,
+    /// The same to Haier's order system [default: 100]
+    #[arg(long, value_name = "N")]
+    order_rate: Option<String>,
     /// A TOML file with settings [env: HAIER_INTEGRATION_CONFIG] [default: none]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -72,6 +75,7 @@ impl ServeArgs {
             ("key_file", self.key_file),
             ("migrate", self.migrate.then(|| "true".to_owned())),
             ("upstream_rate", self.upstream_rate),
+            ("order_rate", self.order_rate),
             ("log_format", self.log_format),
             ("log_level", self.log_level),
         ];

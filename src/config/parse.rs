@@ -57,6 +57,15 @@ pub(super) fn flag(text: &str) -> Result<bool, String> {
     }
 }
 
+pub(super) fn words(text: &str) -> Result<Vec<String>, String> {
+    let words: Vec<_> = text.split(',').map(|word| word.trim().to_owned()).collect();
+    // An empty one would be found in everything.
+    if words.iter().any(String::is_empty) {
+        return Err("words with commas between are expected: 重复,已存在".to_owned());
+    }
+    Ok(words)
+}
+
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.trim().parse().map_err(|_| {
         "an IP address with a port is expected: 127.0.0.1:50051, 0.0.0.0:50051, [::1]:50051".to_owned()

@@ -3,8 +3,8 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    DatabaseUrl, ENV_PREFIX, Error, KeySource, Problem, Setting, Settings, Sources, SyncSettings,
-    UpstreamSettings, account_from_env,
+    DatabaseUrl, ENV_PREFIX, Error, KeySource, OrderSettings, Problem, Setting, Settings, Sources,
+    SyncSettings, UpstreamSettings, account_from_env,
     layers::{Layers, Origin},
     parse,
     table::{SETTINGS, nearest},
@@ -82,6 +82,7 @@ impl Reader {
             database_wait: self.time("database_wait", standard.database_wait, MILLIS_10..=MINUTES_5),
             statement_timeout: self.time("statement_timeout", standard.statement_timeout, MILLIS_100..=HOUR),
             upstream_rate: self.read("upstream_rate", standard.upstream_rate, parse::number(0..=10_000)),
+            order_rate: self.read("order_rate", standard.order_rate, parse::number(0..=10_000)),
             allow_plain_http: self.read("allow_plain_http", standard.allow_plain_http, parse::flag),
             upstream: self.upstream(&standard.upstream),
             sync: self.sync(&standard.sync),
@@ -139,6 +140,11 @@ impl Reader {
                 "upstream.breaker_probes",
                 standard.breaker_probes,
                 parse::number(1..=100),
+            ),
+            repeated_words: self.read(
+                "upstream.repeated_words",
+                standard.repeated_words.clone(),
+                parse::words,
             ),
         };
         if upstream.retry_max < upstream.retry_base {

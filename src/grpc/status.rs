@@ -35,9 +35,11 @@ pub(super) fn of(error: Error) -> Status {
             (Code::AlreadyExists, None)
         }
         Error::OrderState { .. } => (Code::FailedPrecondition, None),
-        Error::NotConfigured | Error::NothingToRetry { .. } | Error::NoKey | Error::MissingKey { .. } => {
-            (Code::FailedPrecondition, None)
-        }
+        Error::NotConfigured
+        | Error::OrdersNotConfigured { .. }
+        | Error::NothingToRetry { .. }
+        | Error::NoKey
+        | Error::MissingKey { .. } => (Code::FailedPrecondition, None),
         Error::Upstream { reason, retry_after, .. } => of_upstream(*reason, *retry_after),
         Error::DeadlineExceeded => (Code::DeadlineExceeded, None),
         Error::StoreUnavailable(_) | Error::ShuttingDown => (Code::Unavailable, Some(OUTAGE_RETRY)),

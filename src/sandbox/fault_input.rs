@@ -104,7 +104,8 @@ fn find_endpoint(name: &str, kind: Kind) -> Result<Endpoint, String> {
 
 // A fault that can never strike is a mistake of the test; said at once, it is found at once.
 fn can_name_product(kind: Kind, endpoint: Option<Endpoint>) -> bool {
-    let named = [Endpoint::Products, Endpoint::Prices, Endpoint::Stock];
+    let named = [Endpoint::Products, Endpoint::Prices, Endpoint::Stock, Endpoint::CreateOrder];
+    let endpoints = endpoint.as_ref().map_or(kind.row().endpoints, std::slice::from_ref);
     !matches!(kind, Kind::CutListing | Kind::Empty)
-        && endpoint.is_none_or(|endpoint| named.contains(&endpoint))
+        && endpoints.iter().any(|endpoint| named.contains(endpoint))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::callback_note::Wishes;
 use super::dice::Dice;
 use super::endpoint::Endpoint;
 use super::fault_kinds::{Kind, Stage};
@@ -54,6 +55,10 @@ pub(super) struct Plan {
     /// Happens to the answer on its way out.
     pub(super) sending: Option<Kind>,
     pub(super) damages: Vec<Damage>,
+    /// When a push that is cut off is booked all the same.
+    pub(super) late: Option<Duration>,
+    /// What becomes of an order and of its callback.
+    pub(super) wishes: Wishes,
 }
 
 /// Something wrong with the records of an answer; with a code: with that one.
@@ -113,12 +118,14 @@ impl Faults {
             fault.count = fault.count.map(|count| count - 1);
             let given = fault.delay_ms.map(Duration::from_millis);
             match fault.kind {
-                Kind::Hang => plan.hang = given,
+                Kind::Hang | Kind::BookedThenHang => plan.hang = given,
+                Kind::BookedLate => plan.late = Some(given.unwrap_or(Duration::from_secs(5))),
+                _ if stage == Stage::Callback => plan.wishes.add(fault.kind, fault.delay_ms),
                 Kind::Latency => plan.delay += given.unwrap_or(Duration::from_secs(1)),
                 _ => plan.delay += given.unwrap_or_default(),
             }
             match stage {
-                Stage::Delay => {}
+                Stage::Delay | Stage::Callback => {}
                 Stage::Instead => {
                     plan.instead = Some(fault.kind);
                     break;
@@ -155,7 +162,7 @@ impl Fault {
             // Unasked, a token call is never answered 401: a test that means "in mid-run" would get "at the start".
             None => {
                 row.endpoints.contains(&asked.endpoint)
-                    && !(self.kind == Kind::Unauthorized && asked.endpoint == Endpoint::Token)
+                    && !(self.kind == Kind::Unauthorized && asked.endpoint.is_token())
             }
         };
         let product = self.product_code.as_ref().is_none_or(|code| {

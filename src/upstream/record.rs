@@ -174,6 +174,12 @@ pub(super) fn scalar(raw: &RawValue) -> Option<String> {
     }
 }
 
+/// The elements of a list; absent is empty.
+pub(super) fn list<'a>(fields: &Fields<'a>, name: &'static str) -> Result<Vec<&'a RawValue>, FieldError> {
+    let Some(raw) = fields.all(name).last() else { return Ok(Vec::new()) };
+    serde_json::from_str(raw.get()).map_err(|_| (Reason::MalformedAnswer, format!("{name} is no list")))
+}
+
 fn wrong(name: &str, raw: &RawValue, expected: &str) -> FieldError {
     (Reason::MalformedAnswer, format!("{name} holds {} instead of {expected}", cut(raw.get(), 60)))
 }

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::domain::{accounts::Account, messages::cut};
+use crate::domain::messages::cut;
 
 /// Shorter secrets are not looked for: they would mask ordinary words.
 const SHORTEST_SECRET: usize = 4;
@@ -16,11 +16,9 @@ pub(super) struct Redactor {
 }
 
 impl Redactor {
-    pub(super) fn new(account: &Account) -> Self {
-        let all =
-            [&account.client_secret, &account.password, &account.seller_password, &account.customer_password];
-        let long_enough = |secret: &&SecretString| secret.expose_secret().chars().count() >= SHORTEST_SECRET;
-        Self { secrets: all.into_iter().filter(long_enough).cloned().collect() }
+    pub(super) fn new(mut secrets: Vec<SecretString>) -> Self {
+        secrets.retain(|secret| secret.expose_secret().chars().count() >= SHORTEST_SECRET);
+        Self { secrets }
     }
 
     /// Words fit to be stored and shown: no secret, no line breaks, not too long.

@@ -272,7 +272,7 @@ fn all_replicas_together_stay_within_the_rate_that_haier_allows() {
     // They draw on one budget, which stands in the database: each is told all that Haier allows.
     let settings = replica_settings();
     assert!(matches!(settings.database_url, config::DatabaseUrl::Postgres { .. }));
-    assert_eq!(u64::from(settings.upstream_rate), HAIERS_RATE);
+    assert_eq!([settings.upstream_rate, settings.order_rate].map(u64::from), [HAIERS_RATE; 2]);
 }
 
 #[test]

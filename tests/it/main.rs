@@ -14,6 +14,7 @@ mod faults;
 mod harsh;
 mod layering;
 mod live;
+mod orders;
 mod outages;
 mod policy;
 #[cfg(target_os = "linux")]

@@ -11,6 +11,7 @@ mod catalogue;
 mod control;
 mod faults;
 mod openplat;
+mod orders;
 mod presets;
 
 const H1: &str = "/yilihuo/jsh-service-goods-mall-search/api/product-info/procurable-products-out/check-procurable-products";

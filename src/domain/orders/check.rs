@@ -119,11 +119,14 @@ impl Check<'_> {
         let text = text.trim();
         if text.is_empty() {
             self.fault("consignee_mobile", "is required");
-        } else if text.len() != MOBILE_DIGITS || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        } else if text.len() != MOBILE_DIGITS
+            || !text.starts_with('1')
+            || !text.bytes().all(|byte| byte.is_ascii_digit())
+        {
             let given = text.chars().count();
             self.fault(
                 "consignee_mobile",
-                format!("must be a mobile number of {MOBILE_DIGITS} digits; {given} characters were given"),
+                format!("must be a mobile number: {MOBILE_DIGITS} digits, the first a 1; {given} characters were given"),
             );
         }
         text.to_owned()
@@ -325,7 +328,8 @@ mod tests {
 
     #[test]
     fn a_mobile_number_has_eleven_digits_and_is_not_shown() {
-        for wrong in ["1381234567", "138123456789", "1381234567x", "１３８１２３４５６７８"] {
+        for wrong in ["1381234567", "23812345678", "138123456789", "1381234567x", "１３８１２３４５６７８"]
+        {
             let mut violations = Violations::default();
             let _ = OrderDraft { consignee_mobile: wrong.to_owned(), ..draft() }.check(&mut violations);
             let faults = violations.into_result(()).unwrap_err();

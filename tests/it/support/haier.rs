@@ -160,6 +160,11 @@ impl Haier {
         super::within(arrived).await;
     }
 
+    /// The order system's book.
+    pub(crate) async fn orders(&self) -> Value {
+        serde_json::from_str(&self.control(Method::GET, "orders", &json!(null)).await).unwrap()
+    }
+
     /// Changes the catalogue.
     pub(crate) async fn change(&self, change: Value) -> Value {
         let answer = self.control(Method::POST, "catalogue", &change).await;
