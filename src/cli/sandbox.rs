@@ -13,8 +13,10 @@ use crate::{
 
 /// Run a stand-in for Haier
 ///
-/// Speaks both of Haier's interfaces over plain HTTP with an invented catalogue, so that the service and its clients
-/// can be tried and tested without an account. The same seed gives the same products. Ends on Ctrl-C.
+/// Speaks both of Haier's interfaces over plain HTTP, the open platform with an invented catalogue and the order system
+/// with a real order book, so that the service and its clients can be tried and tested without an account. The same seed
+/// gives the same products. Orders and catalogue changes outlast a kill -9: each is in the state file before it is
+/// answered. Ends on Ctrl-C.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,7 +25,21 @@ Examples:
   haier-integration sandbox --throttle off --token-life 10s --single-token
   haier-integration sandbox --faults harsh --products 5000
   haier-integration sandbox --callback-url http://127.0.0.1:8081/callbacks/ylh --callback-delay 5s
-  haier-integration sandbox --addr 127.0.0.1:0 --seed 7 --stock-shape object --envelope")]
+  haier-integration sandbox --addr 127.0.0.1:0 --seed 7 --stock-shape object --envelope
+
+Accounts (client, user, and every password: sandbox):
+  sellers 8800000001 and 8800000002; callbacks by sandbox-app and sandbox-app-2, secret sandbox-callback-secret.
+  Paths of the order system are served without a suffix and with -dev and -pre.
+
+Controls:
+  GET  /_sandbox/stats                calls, and the most in any second, by system and endpoint
+  GET  /_sandbox/catalogue            one product as it is served (?productCode=CODE); POST changes it
+  GET  /_sandbox/faults               what is switched on; POST adds, DELETE clears; a wrong kind lists all of them
+  GET  /_sandbox/orders               the book, how often each soId was received, what is still to be booked
+  POST /_sandbox/orders/settle        books now what was cut off to be booked later
+  GET  /_sandbox/callbacks            those that wait and those that were heard; POST sends one by hand
+  POST /_sandbox/callbacks/settle     sends now what waits
+  POST /_sandbox/callbacks/url        {\"url\": \"http://…\"}: sends them there from now on")]
 pub(super) struct SandboxArgs {
     /// Address to listen at; port 0 takes a free one, and it is printed
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:18080")]
@@ -57,11 +73,15 @@ pub(super) struct SandboxArgs {
     /// mild: about one call in sixty is slow, answers 5xx or 429, or loses its connection. harsh: about one in six, token
     /// calls and listings too: 500, 502, 503, 504, 429 with and without Retry-After, connections reset before, in and
     /// instead of an answer, answers that hang for 2 s, truncated JSON, HTML pages, 200 with an error body, tokens voided
-    /// in mid-run. Both hold only faults that asking again heals (none that spoils a record or refuses a code for good),
+    /// in mid-run; orders booked though the answer was lost, or seconds after it; callbacks twice, late, early and out of
+    /// order. Both hold only faults that asking again heals (none that spoils a record or refuses a code for good),
     /// so that a catalogue synced under them must come out whole. Single faults: POST /_sandbox/faults.
     #[arg(long, value_name = "PRESET", default_value = "none")]
     faults: Preset,
     /// Where callbacks about orders go, http or https [default: nowhere, and none is made]
+    ///
+    /// One that is not answered 200 is sent again, up to 8 times, after 1 s, 2 s, 4 s and so on up to 30 s; those still
+    /// waiting at the end are sent after the next start.
     #[arg(long, value_name = "URL", value_parser = callback_url)]
     callback_url: Option<String>,
     /// Time from a decision about an order to its callback, with its unit, up to 10m

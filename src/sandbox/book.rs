@@ -44,9 +44,8 @@ pub(super) struct Done {
     pub(super) keeping: Keeping,
 }
 
-/// The order stands in the way of what was asked. Having read it, one may say so only once what was recorded before is on
-/// disk.
-pub(super) struct Conflict(pub(super) Order);
+/// What the order is stands in the way of what was asked. One may say so only once what was recorded before is on disk.
+pub(super) struct Conflict(pub(super) OrderState);
 
 impl Book {
     pub(super) fn new(seed: u64, journal: Arc<Journal>) -> Self {
@@ -83,7 +82,7 @@ impl Book {
     ) -> Result<Done, Conflict> {
         let mut pages = self.pages();
         if let Some(order) = pages.find(&push.so_id) {
-            return Err(Conflict(order.clone()));
+            return Err(Conflict(order.state));
         }
         let order = Order::new(push, state, self.seed, pages.orders.len() + 1, shanghai::now());
         let note = note(&order);
@@ -117,7 +116,7 @@ impl Book {
         let mut pages = self.pages();
         let order = pages.find(so_id)?.clone();
         if matches!(order.state, OrderState::Cancelled | OrderState::Refused) {
-            return Some(Err(Conflict(order)));
+            return Some(Err(Conflict(order.state)));
         }
         let note = note(&order);
         let event = Event::Cancelled { so_id: so_id.to_owned(), accepted, note: note.clone() };
@@ -131,7 +130,7 @@ impl Book {
         let order = pages.find_number(retail_order_no)?;
         let order = Some(order).filter(|order| order.retail_order_no == retail_order_no)?.clone();
         if matches!(order.state, OrderState::Cancelled | OrderState::Refused) {
-            return Some(Err(Conflict(order)));
+            return Some(Err(Conflict(order.state)));
         }
         let event = Event::Rescheduled { so_id: order.push.so_id.clone(), times };
         let keeping = self.record(&mut pages, event);

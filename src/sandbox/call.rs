@@ -57,8 +57,9 @@ async fn serve(world: &World, incoming: Incoming) -> Response<Body> {
     let Incoming { endpoint, headers, body, admitted, scissors } = incoming;
     let fields = fields(endpoint, &headers, &body);
     // Before anything can go wrong with it, so that a test can count what its client sent.
-    let so_id = fields.as_ref().ok().filter(|_| endpoint == Endpoint::CreateOrder);
-    let arrival = so_id.and_then(|fields| Some(world.book.received(fields.text("soId").ok()?, &body)));
+    let asked = Mentioned::new(endpoint, fields.as_ref().ok());
+    let pushed = asked.so_id.as_deref().filter(|_| endpoint == Endpoint::CreateOrder);
+    let arrival = pushed.map(|so_id| world.book.received(so_id, &body));
     if !admitted {
         return throttled();
     }
@@ -71,7 +72,7 @@ async fn serve(world: &World, incoming: Incoming) -> Response<Body> {
     if !endpoint.is_token() && served.is_none() {
         return instead(Kind::Unauthorized);
     }
-    let plan = world.faults.draw(&asked(endpoint, fields.as_ref().ok()).borrow(served));
+    let plan = world.faults.draw(&asked.borrow(served));
     if !plan.delay.is_zero() {
         world.wait(tokio::time::sleep(plan.delay)).await;
     }
@@ -159,20 +160,23 @@ fn refused(endpoint: Endpoint, why: &Refusal) -> Response<Body> {
 struct Mentioned {
     endpoint: Endpoint,
     product_codes: Vec<String>,
+    so_id: Option<String>,
     listing: bool,
 }
 
-fn asked(endpoint: Endpoint, fields: Option<&Fields>) -> Mentioned {
-    let product_codes = fields.map(Fields::mentioned_codes).unwrap_or_default();
-    let listing = endpoint == Endpoint::Products && fields.is_some() && product_codes.is_empty();
-    Mentioned { endpoint, product_codes, listing }
-}
-
 impl Mentioned {
+    fn new(endpoint: Endpoint, fields: Option<&Fields>) -> Self {
+        let product_codes = fields.map(Fields::mentioned_codes).unwrap_or_default();
+        let so_id = fields.and_then(|fields| fields.text("soId").ok()).map(str::to_owned);
+        let listing = endpoint == Endpoint::Products && fields.is_some() && product_codes.is_empty();
+        Self { endpoint, product_codes, so_id, listing }
+    }
+
     fn borrow(&self, served: Option<u64>) -> Asked<'_> {
         Asked {
             endpoint: self.endpoint,
             product_codes: &self.product_codes,
+            so_id: self.so_id.as_deref(),
             listing: self.listing,
             token_calls: served.unwrap_or(0),
         }

@@ -1,5 +1,6 @@
 //! The callbacks that wait and those that were heard: which one is next, and what became of each.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -166,7 +167,7 @@ impl Callbacks {
 
     /// Makes everything that waits due now, and returns once each was sent.
     pub(super) async fn settle(&self) {
-        let before: Vec<_> = {
+        let before: HashSet<_> = {
             let mut desk = self.desk();
             let now = shanghai::now();
             let waiting = desk.waiting.iter_mut();

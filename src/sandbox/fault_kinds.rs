@@ -307,4 +307,15 @@ mod tests {
         }
         assert_eq!(KINDS.len(), Kind::Lost as usize + 1);
     }
+
+    #[test]
+    fn the_readme_explains_every_kind() {
+        let Ok(readme) = std::fs::read_to_string("README.md") else { return };
+        for Row { name, description, .. } in KINDS {
+            let told = |line: &str| {
+                line.starts_with(&format!("| `{name}` |")) && line.ends_with(&format!("| {description} |"))
+            };
+            assert!(readme.lines().any(told), "{name}: {description}");
+        }
+    }
 }

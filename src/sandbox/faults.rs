@@ -26,6 +26,8 @@ pub(super) struct Fault {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) product_code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) so_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) delay_ms: Option<u64>,
     /// Strikes only a token that has served so many calls: a client that was just given a new one gets on with it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,6 +40,8 @@ pub(super) struct Fault {
 pub(super) struct Asked<'a> {
     pub(super) endpoint: Endpoint,
     pub(super) product_codes: &'a [String],
+    /// The order it is about.
+    pub(super) so_id: Option<&'a str>,
     /// The whole catalogue is asked for.
     pub(super) listing: bool,
     /// How many calls its token has served before.
@@ -149,6 +153,7 @@ impl Fault {
             probability: 1.0,
             count: None,
             product_code: None,
+            so_id: None,
             delay_ms: None,
             after_calls: None,
             hits: 0,
@@ -168,9 +173,10 @@ impl Fault {
         let product = self.product_code.as_ref().is_none_or(|code| {
             asked.product_codes.contains(code) || (asked.listing && row.stage == Stage::Records)
         });
+        let order = self.so_id.as_deref().is_none_or(|so_id| asked.so_id == Some(so_id));
         let listing = self.kind != Kind::CutListing || asked.listing;
         let worn = self.after_calls.is_none_or(|calls| asked.token_calls >= calls);
-        endpoint && product && listing && worn && self.count != Some(0)
+        endpoint && product && order && listing && worn && self.count != Some(0)
     }
 }
 

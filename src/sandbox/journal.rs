@@ -98,7 +98,10 @@ fn read(bytes: &[u8]) -> io::Result<(Vec<Event>, usize)> {
         return Ok((Vec::new(), 0));
     }
     let Some(body) = bytes.strip_prefix(HEADER) else {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no state file of a sandbox"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is no state file of a sandbox: name another one",
+        ));
     };
     let whole = body.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let lines = body[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());

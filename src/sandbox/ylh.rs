@@ -73,21 +73,21 @@ async fn create(
         let due = shanghai::now() + TimeDelta::from_std(delay).unwrap_or_default();
         kept(world.book.book_later(push, plan.wishes.clone(), due)).await?;
         world.callbacks.wake.notify_one();
-        return Ok(done(Value::Null));
+        return Ok(done(&Value::Null));
     }
+    let so_id = push.so_id.clone();
     match world.book(push, &plan.wishes) {
         Ok(booked) => {
-            let data =
-                json!({ "retailOrderNo": booked.order.retail_order_no, "soId": booked.order.push.so_id });
+            let data = json!({ "retailOrderNo": booked.order.retail_order_no, "soId": so_id });
             tell(world, booked, plan).await?;
-            Ok(done(data))
+            Ok(done(&data))
         }
-        Err(Conflict(order)) => {
+        Err(Conflict(_)) => {
             // The record of this push stands behind the order's, so that it is not on disk before the order is.
             if let Some(arrival) = arrival {
                 kept(arrival).await?;
             }
-            Err(conflict(format!("订单已存在，请勿重复推送：soId {}", order.push.so_id)))
+            Err(conflict(format!("订单已存在，请勿重复推送：soId {so_id}")))
         }
     }
 }
@@ -104,10 +104,10 @@ async fn cancel(world: &World, fields: &Fields, plan: &Plan) -> Result<Answer, R
     let note = |order: &Order| world.callbacks.note(order, Some(accepted), &plan.wishes);
     match world.book.cancel(&so_id, accepted, note) {
         None => Err(refusal(StatusCode::NOT_FOUND, format!("订单不存在：soId {so_id}"))),
-        Some(Err(Conflict(order))) => Err(closed(&order)),
+        Some(Err(Conflict(state))) => Err(closed(state, &so_id)),
         Some(Ok(cancelled)) => {
             tell(world, cancelled, plan).await?;
-            Ok(done(json!({ "soId": so_id })))
+            Ok(done(&json!({ "soId": so_id })))
         }
     }
 }
@@ -121,10 +121,10 @@ async fn reschedule(world: &World, fields: &Fields) -> Result<Answer, Refusal> {
     problems.end()?;
     match world.book.reschedule(&number, times) {
         None => Err(refusal(StatusCode::NOT_FOUND, format!("订单不存在：retailOrderNo {number}"))),
-        Some(Err(Conflict(order))) => Err(closed(&order)),
+        Some(Err(Conflict(state))) => Err(closed(state, &number)),
         Some(Ok(rescheduled)) => {
             kept(rescheduled.keeping).await?;
-            Ok(done(json!({ "retailOrderNo": number })))
+            Ok(done(&json!({ "retailOrderNo": number })))
         }
     }
 }
@@ -134,7 +134,7 @@ fn photos(world: &World, fields: &Fields) -> Result<Answer, Refusal> {
     let order = world.book.find(number);
     let order =
         order.ok_or_else(|| refusal(StatusCode::NOT_FOUND, format!("订单不存在：orderNo {number}")))?;
-    Ok(done(json!(order_papers::photos(world.seed, &order))))
+    Ok(done(&json!(order_papers::photos(world.seed, &order))))
 }
 
 fn couriers(world: &World, fields: &Fields) -> Result<Answer, Refusal> {
@@ -143,7 +143,7 @@ fn couriers(world: &World, fields: &Fields) -> Result<Answer, Refusal> {
     let found = found.filter(|(_, order)| order.state == OrderState::Confirmed);
     let couriers: Vec<_> =
         found.map(|(number, order)| order_papers::couriers(world.seed, number, &order)).collect();
-    Ok(done(json!(couriers)))
+    Ok(done(&json!(couriers)))
 }
 
 /// Waits until it is on disk, and sends the callback on its way: before the answer, if it is meant to be early.
@@ -159,16 +159,16 @@ async fn tell(world: &World, done: Done, plan: &Plan) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn closed(order: &Order) -> Refusal {
-    let why = if order.state == OrderState::Cancelled { "订单已取消" } else { "订单已被拒绝" };
-    conflict(format!("{why}：soId {}", order.push.so_id))
+fn closed(state: OrderState, number: &str) -> Refusal {
+    let why = if state == OrderState::Cancelled { "订单已取消" } else { "订单已被拒绝" };
+    conflict(format!("{why}：{number}"))
 }
 
 fn conflict(message: String) -> Refusal {
     refusal(StatusCode::CONFLICT, message)
 }
 
-fn done(data: Value) -> Answer {
+fn done(data: &Value) -> Answer {
     Answer::Whole(json!({ "success": true, "code": 200, "message": "成功", "data": data }))
 }
 

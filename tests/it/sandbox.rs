@@ -7,6 +7,7 @@ use haier_integration::sandbox::{Options, Sandbox, start};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
+mod callbacks;
 mod catalogue;
 mod control;
 mod faults;

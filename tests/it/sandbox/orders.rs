@@ -7,6 +7,13 @@ pub(super) const Y0: &str = "/ylh-cloud-mgt-auth-dev/oauth/token";
 pub(super) const Y1: &str =
     "/ylh-cloud-service-jst-order-dev/api/page/hmm/retailorder/receive-hmm-retail-order";
 
+pub(super) const Y2: &str =
+    "/ylh-cloud-service-jst-order-dev/api/page/hmm/retailorder/cancel-hmm-retail-order";
+const Y3: &str = "/ylh-cloud-service-order-dev/api/page/retailorder/hmm/update-distribution-time";
+const Y4: &str = "/ylh-cloud-service-order-dev/api/page/retailorder/search/get-retail-order-delivery-img";
+const Y5: &str =
+    "/ylh-cloud-service-stock-dev/api/composite/stock/logistics/get-store-logistics-by-order-code";
+
 /// The last second of 2026-01-01 in Shanghai, in milliseconds.
 pub(super) const END_OF_DAY: i64 = 1_767_283_199_000;
 
@@ -73,6 +80,10 @@ impl Ylh {
             "detailAddress": "长安街1号", "distributionTime": END_OF_DAY, "installTime": END_OF_DAY,
             "governmentOrder": true, "deliveryInstall": "true", "itemList": [item, item],
         })
+    }
+
+    pub(super) fn cancellation(&self, so_id: &str) -> Value {
+        json!({ "soId": so_id, "cancelTime": "1767225600123", "cancelReason": "不想要了", "sourceSystem": "SHOP" })
     }
 
     pub(super) async fn push(&self, order: &Value) -> Value {
@@ -254,6 +265,163 @@ async fn every_rule_of_a_push_is_checked() {
         order["soId"] = json!(format!("{}", order["installTime"]) + &order["distributionTime"].to_string());
         assert_eq!(ylh.push(&order).await["success"], true, "{order}");
     }
+}
+
+#[tokio::test]
+async fn an_order_is_cancelled_once() {
+    let ylh = Ylh::start().await;
+    ylh.push(&ylh.order("SO-1")).await;
+    for (field, value) in [
+        ("soId", json!(null)),
+        ("cancelReason", json!(null)),
+        ("sourceSystem", json!("")),
+        ("cancelTime", json!(1_767_225_600_123_i64)),
+        ("cancelTime", json!("1767225600")),
+    ] {
+        let mut wrong = ylh.cancellation("SO-1");
+        wrong[field] = value;
+        assert!(refused(&ylh.call(Y2, &wrong).await, 400).contains(field));
+    }
+    assert!(refused(&ylh.call(Y2, &ylh.cancellation("SO-2")).await, 404).contains("SO-2"));
+    let answer = ylh.call(Y2, &ylh.cancellation("SO-1")).await;
+    assert_eq!((&answer["success"], &answer["data"]["soId"]), (&json!(true), &json!("SO-1")));
+    assert_eq!(ylh.only().await["state"], "cancelled");
+    assert!(refused(&ylh.call(Y2, &ylh.cancellation("SO-1")).await, 409).contains("已取消"));
+    assert!(refused(&ylh.push(&ylh.order("SO-1")).await, 409).contains("重复"));
+}
+
+#[tokio::test]
+async fn an_order_is_rescheduled_by_the_suppliers_number() {
+    let ylh = Ylh::start().await;
+    let number = ylh.push(&ylh.order("SO-1")).await["data"]["retailOrderNo"].clone();
+    let next_day = END_OF_DAY + 86_400_000;
+    let times = json!({ "retailOrderNo": number, "installTime": next_day });
+    assert_eq!(ylh.call(Y3, &times).await["success"], true);
+    let order = ylh.only().await;
+    assert_eq!((&order["distributionTime"], &order["installTime"]), (&json!(END_OF_DAY), &json!(next_day)));
+    for (body, code, word) in [
+        (json!({ "retailOrderNo": number }), 400, "distributionTime"),
+        (json!({ "retailOrderNo": number, "distributionTime": next_day - 1000 }), 400, "23:59:59"),
+        (json!({ "installTime": next_day }), 400, "retailOrderNo"),
+        (json!({ "retailOrderNo": "SO-1", "installTime": next_day }), 404, "SO-1"),
+    ] {
+        assert!(refused(&ylh.call(Y3, &body).await, code).contains(word), "{body}");
+    }
+    ylh.call(Y2, &ylh.cancellation("SO-1")).await;
+    assert!(refused(&ylh.call(Y3, &times).await, 409).contains("已取消"));
+}
+
+#[tokio::test]
+async fn photos_and_courier_numbers_are_found_by_any_number_of_an_order() {
+    let ylh = Ylh::start().await;
+    ylh.push(&ylh.order("SO-1")).await;
+    let order = ylh.only().await;
+    let numbers = ["soId", "retailOrderNo", "haierOrderNo"].map(|name| order[name].clone());
+    let mut photos = Vec::new();
+    for number in &numbers {
+        photos.push(ylh.call(Y4, &json!({ "orderNo": number })).await);
+    }
+    photos.dedup();
+    let [photos] = photos.as_slice() else { panic!("{photos:?}") };
+    for field in ["imageType", "imageUrl", "uploadTime"] {
+        assert!(photos["data"][0][field].is_string(), "{photos}");
+    }
+    assert!(refused(&ylh.call(Y4, &json!({ "orderNo": "SO-2" })).await, 404).contains("SO-2"));
+
+    let asked = json!([numbers[2], "SO-2", numbers[0]]);
+    let couriers = ylh.call(Y5, &asked).await;
+    let [one, other] = couriers["data"].as_array().unwrap().as_slice() else { panic!("{couriers}") };
+    assert_eq!((&one["orderCode"], &other["orderCode"]), (&numbers[2], &numbers[0]));
+    assert_eq!(one["logisticsList"].as_array().unwrap().len(), 2);
+    for field in ["logisticsCompany", "logisticsNo", "snCode"] {
+        assert!(one["logisticsList"][0][field].is_string(), "{couriers}");
+    }
+    let many = |count| json!((0..count).map(|n| format!("SO-{n}")).collect::<Vec<_>>());
+    assert_eq!(ylh.call(Y5, &many(100)).await["success"], true);
+    for wrong in [many(101), json!([]), json!({ "orders": [] })] {
+        refused(&ylh.call(Y5, &wrong).await, 400);
+    }
+    ylh.haier.fault(&json!({ "kind": "empty" })).await;
+    assert_eq!(ylh.call(Y5, &asked).await["data"], json!([]));
+}
+
+#[tokio::test]
+async fn an_order_is_booked_though_nobody_was_told() {
+    let ylh = Ylh::start().await;
+    ylh.haier.fault(&json!({ "kind": "booked_then_error", "count": 1 })).await;
+    let response = ylh.post(Y1, &ylh.order("SO-1")).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    for (so_id, fault) in [
+        ("SO-2", json!({ "kind": "lost_answer", "endpoint": "Y1" })),
+        ("SO-3", json!({ "kind": "booked_then_hang", "delay_ms": 20 })),
+    ] {
+        ylh.haier.fault(&fault).await;
+        let error = ylh.post(Y1, &ylh.order(so_id)).send().await.unwrap_err();
+        assert!(error.is_request() && !error.is_timeout(), "{fault}: {error:?}");
+    }
+    ylh.haier.fault(&json!({ "kind": "server_error", "so_id": "SO-1" })).await;
+    refused(&ylh.push(&ylh.order("SO-2")).await, 409);
+    // Whoever hangs up while his order is on its way has ordered all the same.
+    ylh.haier.fault(&json!({ "kind": "latency", "delay_ms": 300 })).await;
+    let timed_out = ylh.post(Y1, &ylh.order("SO-4")).timeout(Duration::from_millis(100)).send().await;
+    assert!(timed_out.unwrap_err().is_timeout());
+    let booked = async { while ylh.book().await["orders"].as_array().unwrap().len() < 4 {} };
+    crate::support::within(booked).await;
+    for so_id in ["SO-1", "SO-2", "SO-3", "SO-4"] {
+        assert!(refused(&ylh.push(&ylh.order(so_id)).await, 409).contains("已存在"));
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_acted_on_is_counted_and_not_booked() {
+    let ylh = Ylh::start().await;
+    for (fault, status) in [
+        (json!({ "kind": "reset_before" }), 0),
+        (json!({ "kind": "server_error", "so_id": "SO-1" }), 500),
+        (json!({ "kind": "html", "endpoint": "Y1" }), 200),
+        (json!({ "kind": "error_body" }), 200),
+        (json!({ "kind": "throttled" }), 429),
+    ] {
+        ylh.haier.fault(&fault).await;
+        let seen =
+            ylh.post(Y1, &ylh.order("SO-1")).send().await.map_or(0, |response| response.status().as_u16());
+        assert_eq!(seen, status, "{fault}");
+    }
+    let book = ylh.book().await;
+    assert_eq!((&book["orders"], &book["received"]["SO-1"]), (&json!([]), &json!(5)));
+    let (_, stats) = ylh.haier.control("GET", "stats", &json!(null)).await;
+    assert_eq!(stats["endpoints"]["Y1"]["calls"], 5);
+    assert!(stats["max_in_any_second"]["ylh"].as_u64().unwrap() >= 2);
+}
+
+#[tokio::test]
+async fn a_push_that_was_cut_off_is_booked_later_unless_it_was_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = Some(folder.path().join("state"));
+    let ylh = Ylh::with(Options { state: state.clone(), ..Options::default() }).await;
+    let cut = async |ylh: &Ylh, so_id: &str, delay_ms: u64| {
+        ylh.haier.fault(&json!({ "kind": "booked_late", "delay_ms": delay_ms, "count": 1 })).await;
+        assert!(ylh.post(Y1, &ylh.order(so_id)).send().await.unwrap_err().is_request());
+    };
+    cut(&ylh, "SO-1", 1).await;
+    crate::support::within(async { while ylh.book().await["orders"] == json!([]) {} }).await;
+    assert_eq!(ylh.only().await["soId"], "SO-1");
+    for so_id in ["SO-2", "SO-3"] {
+        cut(&ylh, so_id, 600_000).await;
+    }
+    assert_eq!(ylh.push(&ylh.order("SO-2")).await["success"], true);
+    let book = ylh.book().await;
+    assert_eq!((&book["late"][0]["soId"], &book["late"][1]), (&json!("SO-3"), &json!(null)));
+    ylh.haier.sandbox.stop().await;
+
+    let ylh = Ylh::with(Options { state, ..Options::default() }).await;
+    let (_, settled) = ylh.haier.control("POST", "orders/settle", &json!(null)).await;
+    assert_eq!(settled, json!({ "booked": 1 }));
+    let book = ylh.book().await;
+    let booked: Vec<_> = book["orders"].as_array().unwrap().iter().map(|order| &order["soId"]).collect();
+    assert_eq!(booked, ["SO-1", "SO-2", "SO-3"]);
+    assert_eq!(book["late"], json!([]));
+    assert!(refused(&ylh.push(&ylh.order("SO-3")).await, 409).contains("重复"));
 }
 
 #[tokio::test]
