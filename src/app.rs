@@ -3,6 +3,7 @@
 
 mod audit;
 mod balances;
+mod callbacks;
 mod clock;
 mod errors;
 mod flights;
@@ -38,6 +39,7 @@ use chrono::TimeDelta;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use callbacks::{CallbackOutcome, CallbackRounds, CallbackSettings};
 pub use clock::SystemClock;
 pub use order_changes::OrderWish;
 pub use order_feed::{OrderChanges, OrderChangesWatch, OrderWatch};
@@ -98,6 +100,7 @@ pub struct App {
     clock: Arc<dyn Clock>,
     ids: IdGenerator,
     upstreams: upstreams::Upstreams,
+    callbacks: callbacks::Callbacks,
     /// What seals and opens secrets. `None`: what needs it answers NO_KEY.
     key_ring: Option<Arc<KeyRing>>,
     live: live::Live,
@@ -138,6 +141,8 @@ pub struct Parts {
     pub runs: RunSettings,
     /// How orders are pushed.
     pub orders: OrderSettings,
+    /// How callbacks are taken.
+    pub callbacks: CallbackSettings,
     /// A number of this process, for ids and leases.
     pub process: u16,
     /// Name of the machine, for a person to know this process by.
@@ -150,13 +155,15 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, opener, given, key_ring, runs, orders, process, host, version } = parts;
+        let Parts { store, clock, opener, given, key_ring, runs, orders, callbacks, process, host, version } =
+            parts;
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
             clock,
             ids: IdGenerator::new(process),
             upstreams: upstreams::Upstreams::new(opener, given),
+            callbacks: callbacks::Callbacks::new(callbacks),
             key_ring,
             live: live::Live::default(),
             learning: learning::Learning::default(),

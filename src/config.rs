@@ -39,6 +39,10 @@ pub struct Settings {
     pub grpc_addr: SocketAddr,
     /// Where metrics and health listen; port 0 takes a free one.
     pub http_addr: SocketAddr,
+    /// Where the order system's callbacks come; port 0 takes a free one.
+    pub callback_addr: SocketAddr,
+    /// How callbacks are taken.
+    pub callbacks: CallbackSettings,
     /// The database.
     pub database_url: DatabaseUrl,
     /// Where the keys come from that seal secrets. `None`: there are none, except with the sandbox, which makes its own.
@@ -104,6 +108,17 @@ pub struct UpstreamSettings {
     pub repeated_words: Vec<String>,
 }
 
+/// How the order system's callbacks are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackSettings {
+    /// How far a callback's `TimeStamp` may be from now.
+    pub window: Duration,
+    /// Longest time to the last byte of one.
+    pub body_timeout: Duration,
+    /// How long one may lie without an order before that is complained of.
+    pub parked_warning: Duration,
+}
+
 /// How runs work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncSettings {
@@ -154,6 +169,8 @@ impl Default for Settings {
         Self {
             grpc_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
             http_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            callback_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
+            callbacks: CallbackSettings::default(),
             database_url: DatabaseUrl::Sqlite { path: PathBuf::from("haier.db") },
             keys: None,
             migrate: true,
@@ -173,6 +190,16 @@ impl Default for Settings {
             log_level: "info".to_owned(),
             sandbox: None,
             account: None,
+        }
+    }
+}
+
+impl Default for CallbackSettings {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_secs(5 * 60),
+            body_timeout: Duration::from_secs(10),
+            parked_warning: Duration::from_secs(3 * 24 * 3600),
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod balances;
+pub mod callbacks;
 pub mod callers;
 pub mod clock;
 pub mod decimal;

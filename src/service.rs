@@ -7,7 +7,7 @@ mod sandbox_account;
 mod upstream;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -21,8 +21,8 @@ use sandbox_account::sandbox_account;
 use upstream::Opener;
 
 use crate::{
-    app::{App, GivenAccount, OrderSettings, Parts, RunSettings, SystemClock},
-    config::{DatabaseUrl, Settings},
+    app::{App, CallbackSettings, GivenAccount, OrderSettings, Parts, RunSettings, SystemClock},
+    config::{self, DatabaseUrl, Settings},
     domain::{clock::Clock, orders::plan::PushRules},
     grpc, http,
     sandbox::{self, Sandbox},
@@ -68,10 +68,12 @@ pub struct Service {
     app: Arc<App>,
     grpc_addr: SocketAddr,
     http_addr: SocketAddr,
+    callback_addr: SocketAddr,
     sandbox: Option<Sandbox>,
     settings: Settings,
     grpc: JoinHandle<anyhow::Result<()>>,
     http: JoinHandle<std::io::Result<()>>,
+    callbacks: JoinHandle<std::io::Result<()>>,
     http_stop: oneshot::Sender<()>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -86,8 +88,10 @@ impl Service {
         let metrics = recorder::install()?;
         let grpc_listener = listen(settings.grpc_addr, "gRPC", "--grpc-addr").await?;
         let http_listener = listen(settings.http_addr, "metrics and health", "--http-addr").await?;
+        let callback_listener = listen(settings.callback_addr, "callbacks", "--callback-addr").await?;
         let store = open_store(&settings).await?;
-        let sandbox = start_sandbox(&settings).await?;
+        let callback_addr = callback_listener.local_addr()?;
+        let sandbox = start_sandbox(&settings, callback_addr).await?;
         let given = GivenAccount {
             account: sandbox.as_ref().map(sandbox_account).or_else(|| settings.account.clone()),
             over_any_other: sandbox.is_some(),
@@ -98,6 +102,7 @@ impl Service {
         let key_ring = keys::open(&settings, clock.now())?;
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
+        let callbacks = callback_settings(&settings);
         let orders = order_settings(&settings);
         let app = App::new(Parts {
             store,
@@ -107,6 +112,7 @@ impl Service {
             key_ring,
             runs,
             orders,
+            callbacks,
             process,
             host,
             version,
@@ -125,17 +131,33 @@ impl Service {
             // A sender that is gone means the same as one that has spoken.
             let _ = http_stopped.await;
         }));
+        let body_timeout = settings.callbacks.body_timeout;
+        let callbacks =
+            tokio::spawn(http::callbacks::serve(Arc::clone(&app), callback_listener, body_timeout));
         let grpc = tokio::spawn(grpc::serve(Arc::clone(&app), grpc_listener, settings.default_deadline));
         let health_period = TimeDelta::from_std(settings.health_interval)?;
         let workers = vec![
             tokio::spawn(workers::sync_runner::run(Arc::clone(&app))),
             tokio::spawn(workers::order_pusher::run(Arc::clone(&app))),
+            tokio::spawn(workers::callbacks::run(Arc::clone(&app))),
             tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
             tokio::spawn(workers::housekeeping::run(Arc::clone(&app), clock)),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
             tokio::spawn(workers::key_file::run(Arc::clone(&app))),
         ];
-        Ok(Self { app, grpc_addr, http_addr, sandbox, settings, grpc, http, http_stop, workers })
+        Ok(Self {
+            app,
+            grpc_addr,
+            http_addr,
+            callback_addr,
+            sandbox,
+            settings,
+            grpc,
+            http,
+            callbacks,
+            http_stop,
+            workers,
+        })
     }
 
     /// Where gRPC listens.
@@ -148,6 +170,12 @@ impl Service {
     #[must_use]
     pub const fn http_addr(&self) -> SocketAddr {
         self.http_addr
+    }
+
+    /// Where the order system's callbacks are posted on this machine.
+    #[must_use]
+    pub fn callback_url(&self) -> String {
+        callback_url(self.callback_addr)
     }
 
     /// Drains: readiness turns, streams and running calls end, runs are checkpointed and given back.
@@ -163,6 +191,8 @@ impl Service {
                 Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "the gRPC server failed"),
                 Err(error) => tracing::error!(%error, "the gRPC server failed"),
             }
+            // Requests that have begun are stored and answered; nothing new is accepted.
+            let _ = (&mut self.callbacks).await;
             self.app.finish_learning().await;
         };
         if tokio::time::timeout(self.settings.drain_timeout, drained).await.is_err() {
@@ -170,6 +200,7 @@ impl Service {
             tracing::warn!(?limit, "some calls did not end in time and are cut");
             self.workers.iter().for_each(JoinHandle::abort);
             self.grpc.abort();
+            self.callbacks.abort();
         }
         let _ = self.http_stop.send(());
         self.http.abort();
@@ -227,12 +258,14 @@ fn store_options(settings: &Settings) -> store::Options {
     }
 }
 
-async fn start_sandbox(settings: &Settings) -> anyhow::Result<Option<Sandbox>> {
+async fn start_sandbox(settings: &Settings, callback_addr: SocketAddr) -> anyhow::Result<Option<Sandbox>> {
     let Some(options) = &settings.sandbox else { return Ok(None) };
     let mut options = options.clone();
     if options.state.is_none() {
         options.state = Some(default_sandbox_state(&settings.database_url));
     }
+    // Its orders are ours, so that we are who it has to call back.
+    options.callback_url.get_or_insert_with(|| callback_url(callback_addr));
     Ok(Some(sandbox::start(options).await?))
 }
 
@@ -249,6 +282,21 @@ fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { "replica".to_owned() } else { name.to_owned() }
+}
+
+fn callback_settings(settings: &Settings) -> CallbackSettings {
+    let config::CallbackSettings { window, parked_warning, .. } = settings.callbacks;
+    CallbackSettings { window: span(window), parked_warning: span(parked_warning) }
+}
+
+/// An address that is every one of this machine is reached as the loopback's.
+fn callback_url(addr: SocketAddr) -> String {
+    let host = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}{}", SocketAddr::new(host, addr.port()), http::callbacks::PATH)
 }
 
 fn span(duration: Duration) -> TimeDelta {

@@ -16,6 +16,7 @@ mod sqlite;
 mod sync_requests;
 
 pub mod audit_events;
+pub mod callbacks;
 pub mod catalogue;
 pub mod order_changes;
 pub mod order_facts;

@@ -1,5 +1,6 @@
 //! What runs without a caller: each a loop of claim, step, commit, woken by an event and by a period.
 
+pub mod callbacks;
 pub mod health;
 pub mod housekeeping;
 pub mod key_file;

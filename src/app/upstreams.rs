@@ -167,12 +167,11 @@ impl App {
     ///
     /// # Errors
     /// When its client cannot be made.
-    #[expect(clippy::unused_async, reason = "the active account is read from the database")]
     pub async fn upstreams_refresh(&self) -> Result<()> {
         let wanted = self.upstreams.given.account.as_ref();
         if let Some(account) = wanted.filter(|account| !self.upstreams.is_active(&account.name, 0)) {
             self.upstreams.activate(Some((account.clone(), 0)))?;
         }
-        Ok(())
+        self.callback_secrets_refresh().await
     }
 }

@@ -32,6 +32,13 @@ pub(super) struct ServeArgs {
     /// Where metrics and health listen; port 0 takes a free one, and it is printed [default: 127.0.0.1:8080]
     #[arg(long, value_name = "IP:PORT")]
     http_addr: Option<String>,
+    /// Where the order system's callbacks come (POST /callbacks/ylh); port 0 takes a free one, and it is printed [default:
+    /// 127.0.0.1:8081]
+    #[arg(long, value_name = "IP:PORT")]
+    callback_addr: Option<String>,
+    /// How far a callback's TimeStamp may be from now, with its unit, 1s to 1day [default: 5m]
+    #[arg(long, value_name = "TIME")]
+    callback_window: Option<String>,
     /// The database: sqlite://FILE or postgres://USER:PASSWORD@HOST:PORT/NAME [default: sqlite://haier.db]
     ///
     /// A password is better in HAIER_INTEGRATION_DATABASE_URL, or in a file that HAIER_INTEGRATION_DATABASE_URL_FILE
@@ -71,6 +78,8 @@ impl ServeArgs {
         let flags = [
             ("grpc_addr", self.grpc_addr),
             ("http_addr", self.http_addr),
+            ("callback_addr", self.callback_addr),
+            ("callback_window", self.callback_window),
             ("database_url", self.database_url),
             ("key_file", self.key_file),
             ("migrate", self.migrate.then(|| "true".to_owned())),

@@ -26,7 +26,7 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
     let sandbox = "--addr --products --seed --latency --throttle --single-token --token-life --stock-shape --envelope --faults \
                    --callback-url --callback-delay --callback-order-key --callback-json --state";
     let with_prefix = sandbox.replace("--", "--sandbox-");
-    let serve = "--grpc-addr --http-addr --database-url --key-file --migrate --upstream-rate --order-rate --sandbox --config --log-format --log-level ";
+    let serve = "--grpc-addr --http-addr --callback-addr --callback-window --database-url --key-file --migrate --upstream-rate --order-rate --sandbox --config --log-format --log-level ";
     let client = "--server --token --output ";
     let commands: [(&[&str], String); 28] = [
         (&["serve"], format!("{serve}{with_prefix}")),

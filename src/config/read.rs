@@ -3,8 +3,8 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    DatabaseUrl, ENV_PREFIX, Error, KeySource, OrderSettings, Problem, Setting, Settings, Sources,
-    SyncSettings, UpstreamSettings, account_from_env,
+    CallbackSettings, DatabaseUrl, ENV_PREFIX, Error, KeySource, OrderSettings, Problem, Setting, Settings,
+    Sources, SyncSettings, UpstreamSettings, account_from_env,
     layers::{Layers, Origin},
     parse,
     table::{SETTINGS, nearest},
@@ -71,6 +71,8 @@ impl Reader {
         let settings = Settings {
             grpc_addr: self.read("grpc_addr", standard.grpc_addr, parse::address),
             http_addr: self.read("http_addr", standard.http_addr, parse::address),
+            callback_addr: self.read("callback_addr", standard.callback_addr, parse::address),
+            callbacks: self.callbacks(&standard.callbacks),
             database_url,
             keys: self.keys(),
             migrate: self.read("migrate", false, parse::flag) || on_sqlite,
@@ -99,8 +101,12 @@ impl Reader {
             sandbox: None,
             account: None,
         };
-        if settings.grpc_addr == settings.http_addr && settings.grpc_addr.port() != 0 {
+        let (grpc, http, callbacks) = (settings.grpc_addr, settings.http_addr, settings.callback_addr);
+        if grpc == http && grpc.port() != 0 {
             self.refuse("http_addr", "must differ from grpc_addr");
+        }
+        if [grpc, http].contains(&callbacks) && callbacks.port() != 0 {
+            self.refuse("callback_addr", "must differ from grpc_addr and http_addr");
         }
         settings
     }
@@ -155,6 +161,14 @@ impl Reader {
             );
         }
         upstream
+    }
+
+    fn callbacks(&mut self, standard: &CallbackSettings) -> CallbackSettings {
+        CallbackSettings {
+            window: self.time("callback_window", standard.window, SECOND..=DAY),
+            body_timeout: self.time("callback_body_timeout", standard.body_timeout, MILLIS_10..=MINUTE),
+            parked_warning: self.time("callback_parked_warning", standard.parked_warning, SECOND..=DAY * 365),
+        }
     }
 
     fn sync(&mut self, standard: &SyncSettings) -> SyncSettings {
@@ -324,6 +338,7 @@ impl Reader {
 const MILLI: Duration = Duration::from_millis(1);
 const MILLIS_10: Duration = Duration::from_millis(10);
 const MILLIS_100: Duration = Duration::from_millis(100);
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const MINUTES_5: Duration = Duration::from_secs(300);
 const MINUTES_10: Duration = Duration::from_secs(600);

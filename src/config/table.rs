@@ -24,6 +24,10 @@ macro_rules! settings {
 pub const SETTINGS: &[Setting] = settings![
     "grpc_addr" "GRPC_ADDR" "127.0.0.1:50051" "Where gRPC listens; port 0 takes a free one"
     "http_addr" "HTTP_ADDR" "127.0.0.1:8080" "Where metrics and health listen; port 0 takes a free one"
+    "callback_addr" "CALLBACK_ADDR" "127.0.0.1:8081" "Where the order system's callbacks come, and nothing else; port 0 takes a free one"
+    "callback_window" "CALLBACK_WINDOW" "5m" "How far a callback's `TimeStamp` may be from now, 1s to 1day"
+    "callback_body_timeout" "CALLBACK_BODY_TIMEOUT" "10s" "Longest time to the last byte of a callback, 10ms to 1m"
+    "callback_parked_warning" "CALLBACK_PARKED_WARNING" "3days" "How long a callback may lie without an order before the log warns of it, 1s to 365days"
     "database_url" "DATABASE_URL" "sqlite://haier.db" "The database: `sqlite://FILE` or `postgres://…`"
     "database_url_file" "DATABASE_URL_FILE" "" "A file that holds the database's address, so that no password stands elsewhere"
     "keys" "KEYS" "" "Keys that seal secrets in the database, as `haier-integration keys generate` prints them"

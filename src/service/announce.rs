@@ -8,8 +8,11 @@ impl Service {
     /// Says on standard output where everything is.
     pub(super) fn announce(&self) {
         let mut text = format!(
-            "haier-integration is ready\n  gRPC      {}\n  metrics   http://{}/metrics  (also /livez, /readyz)\n  database  {}\n",
-            self.grpc_addr, self.http_addr, self.settings.database_url
+            "haier-integration is ready\n  gRPC      {}\n  metrics   http://{}/metrics  (also /livez, /readyz)\n  callbacks {}\n  database  {}\n",
+            self.grpc_addr,
+            self.http_addr,
+            self.callback_url(),
+            self.settings.database_url
         );
         match (&self.sandbox, &self.settings.account) {
             (Some(sandbox), account) => {

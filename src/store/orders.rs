@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, SelectableHelper as _};
 use diesel_async::RunQueryDsl as _;
 use rows::{ItemRow, OrderRow};
-pub(super) use rows::{failure, state};
+pub(super) use rows::{failure, sender, state};
 
 use super::{
     Conn, Result,
@@ -156,27 +156,6 @@ pub async fn list(
         query.order(orders::id.desc()).limit(page.size + 1).load(c).await
     })?;
     Ok(Page::cut(whole(conn, rows).await?, page.size, SealedOrder::id))
-}
-
-/// The orders that a callback may mean by a number, in no particular order: by `so_id` if there is one, else by
-/// `online_no`, of which several orders may share one, else by Haier's own number.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn list_meant(conn: &mut Conn, number: &str, haier_order_no: Option<&str>) -> Result<Vec<SoId>> {
-    let by_so_id = orders::table.filter(orders::so_id.eq(number)).select(orders::so_id);
-    let mut found: Vec<String> = on!(conn, |c| by_so_id.load(c).await)?;
-    if found.is_empty() {
-        let by_online_no = orders::table.filter(orders::online_no.eq(number)).select(orders::so_id).limit(2);
-        found = on!(conn, |c| by_online_no.load(c).await)?;
-    }
-    if found.is_empty()
-        && let Some(haier_order_no) = haier_order_no
-    {
-        let by_haiers = orders::table.filter(orders::haier_order_no.eq(haier_order_no));
-        found = on!(conn, |c| by_haiers.select(orders::so_id).limit(2).load(c).await)?;
-    }
-    Ok(found.into_iter().map(SoId::from_stored).collect())
 }
 
 /// Orders that Haier is not known to have and that are not over, after one id, in their order.

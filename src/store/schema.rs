@@ -306,9 +306,33 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::{BigInt, Binary, Bool, Json, Nullable, Text};
+    use super::super::instant::Instant;
+
+    callbacks (id) {
+        id -> BigInt,
+        received_at -> Instant,
+        app_key -> Text,
+        signers -> Json,
+        method -> Text,
+        time_stamp -> Text,
+        platform_order_no -> Text,
+        ext_order_no -> Nullable<Text>,
+        success -> Bool,
+        words -> Text,
+        data -> Text,
+        digest -> Binary,
+        order_id -> Nullable<BigInt>,
+        applied_at -> Nullable<Instant>,
+        parked_at -> Nullable<Instant>,
+        warned_at -> Nullable<Instant>,
+    }
+}
+
 diesel::joinable!(product_sync -> products (product_id));
 diesel::allow_tables_to_appear_in_same_query!(products, product_sync, product_prices, stock_levels);
-diesel::allow_tables_to_appear_in_same_query!(orders, order_pushes);
+diesel::allow_tables_to_appear_in_same_query!(orders, order_pushes, callbacks);
 
 diesel::define_sql_function! {
     /// Lower case, for searches that ignore it.

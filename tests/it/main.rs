@@ -4,6 +4,7 @@
 
 #[cfg(target_os = "linux")]
 mod budget;
+mod callbacks;
 mod catalogue;
 mod chaos;
 #[cfg(target_os = "linux")]

@@ -181,7 +181,7 @@ impl OrderRow {
     }
 }
 
-fn sender(account: String, json: serde_json::Value) -> Result<Sender> {
+pub(in crate::store) fn sender(account: String, json: serde_json::Value) -> Result<Sender> {
     let stored: StoredSender = serde_json::from_value(json)
         .map_err(|error: serde_json::Error| unknown("sender of an order", &error.to_string()))?;
     let StoredSender { seller_code, source_system, shop_name } = stored;

@@ -36,6 +36,7 @@ impl Plan {
         let mut settings = Settings {
             grpc_addr: local,
             http_addr: local,
+            callback_addr: local,
             database_url: database.url.clone(),
             migrate: false,
             upstream_rate: 0,
