@@ -11,6 +11,7 @@ mod keys;
 mod learning;
 mod live;
 mod logistics;
+mod order_callbacks;
 mod order_changes;
 mod order_facts;
 mod order_feed;

@@ -158,25 +158,29 @@ pub async fn list(
     Ok(Page::cut(whole(conn, rows).await?, page.size, SealedOrder::id))
 }
 
-/// The orders that a callback may mean by a number, in no particular order: by `so_id` if there is one, else by
-/// `online_no`, of which several orders may share one, else by Haier's own number.
+/// The order that a callback means by a number: by `so_id`, then by `online_no` if only one order has it, then by Haier's
+/// own number.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn list_meant(conn: &mut Conn, number: &str, haier_order_no: Option<&str>) -> Result<Vec<SoId>> {
+pub async fn find_meant(conn: &mut Conn, number: &str, haier_order_no: Option<&str>) -> Result<Option<SoId>> {
     let by_so_id = orders::table.filter(orders::so_id.eq(number)).select(orders::so_id);
-    let mut found: Vec<String> = on!(conn, |c| by_so_id.load(c).await)?;
-    if found.is_empty() {
-        let by_online_no = orders::table.filter(orders::online_no.eq(number)).select(orders::so_id).limit(2);
-        found = on!(conn, |c| by_online_no.load(c).await)?;
+    let found: Option<String> = on!(conn, |c| by_so_id.first(c).await.optional())?;
+    if found.is_some() {
+        return Ok(found.map(SoId::from_stored));
     }
-    if found.is_empty()
-        && let Some(haier_order_no) = haier_order_no
-    {
-        let by_haiers = orders::table.filter(orders::haier_order_no.eq(haier_order_no));
-        found = on!(conn, |c| by_haiers.select(orders::so_id).limit(2).load(c).await)?;
+    let by_online_no = orders::table.filter(orders::online_no.eq(number)).select(orders::so_id).limit(2);
+    let found: Vec<String> = on!(conn, |c| by_online_no.load(c).await)?;
+    if let [only] = found.as_slice() {
+        return Ok(Some(SoId::from_stored(only.clone())));
     }
-    Ok(found.into_iter().map(SoId::from_stored).collect())
+    let Some(haier_order_no) = haier_order_no else { return Ok(None) };
+    let by_haiers = orders::table.filter(orders::haier_order_no.eq(haier_order_no)).select(orders::so_id);
+    let found: Vec<String> = on!(conn, |c| by_haiers.limit(2).load(c).await)?;
+    Ok(match found.as_slice() {
+        [only] => Some(SoId::from_stored(only.clone())),
+        _ => None,
+    })
 }
 
 /// Orders that Haier is not known to have and that are not over, after one id, in their order.
