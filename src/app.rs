@@ -6,6 +6,7 @@ mod balances;
 mod clock;
 mod errors;
 mod flights;
+mod haier_configs;
 pub mod health;
 mod keys;
 mod learning;
@@ -40,6 +41,8 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use clock::SystemClock;
+pub use haier_configs::{Activation, NewHaierConfig};
+pub use keys::{KeyRotation, KeyUse, RotationProgress};
 pub use order_changes::OrderWish;
 pub use order_feed::{OrderChanges, OrderChangesWatch, OrderWatch};
 pub use order_reads::FoundCouriers;
@@ -54,7 +57,7 @@ pub use upstreams::{GivenAccount, OpenUpstream};
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
-    domain::{callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
+    domain::{accounts::AccountRules, callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
     error::{Error, Result},
     keyring::KeyRing,
     store::Store,
@@ -101,6 +104,7 @@ pub struct App {
     upstreams: upstreams::Upstreams,
     /// What seals and opens secrets. `None`: what needs it answers NO_KEY.
     key_ring: Option<Arc<KeyRing>>,
+    account_rules: AccountRules,
     live: live::Live,
     learning: learning::Learning,
     recent: recent::Recent,
@@ -135,6 +139,8 @@ pub struct Parts {
     pub given: GivenAccount,
     /// What seals and opens secrets. `None`: no keys were given.
     pub key_ring: Option<Arc<KeyRing>>,
+    /// What stored accounts are allowed.
+    pub account_rules: AccountRules,
     /// How runs work.
     pub runs: RunSettings,
     /// How orders are pushed.
@@ -151,7 +157,19 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, opener, given, key_ring, runs, orders, process, host, version } = parts;
+        let Parts {
+            store,
+            clock,
+            opener,
+            given,
+            key_ring,
+            account_rules,
+            runs,
+            orders,
+            process,
+            host,
+            version,
+        } = parts;
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
@@ -159,6 +177,7 @@ impl App {
             ids: IdGenerator::new(process),
             upstreams: upstreams::Upstreams::new(opener, given),
             key_ring,
+            account_rules,
             live: live::Live::default(),
             learning: learning::Learning::default(),
             recent: recent::Recent::default(),

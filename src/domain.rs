@@ -6,6 +6,7 @@ pub mod balances;
 pub mod callers;
 pub mod clock;
 pub mod decimal;
+pub mod haier_configs;
 pub mod ids;
 pub mod logistics;
 pub mod messages;

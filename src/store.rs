@@ -17,6 +17,7 @@ mod sync_requests;
 
 pub mod audit_events;
 pub mod catalogue;
+pub mod haier_configs;
 pub mod order_changes;
 pub mod order_facts;
 pub mod order_pushes;
@@ -26,6 +27,7 @@ pub mod poison_codes;
 pub mod prices;
 pub mod products;
 pub mod replicas;
+pub mod sealed_values;
 pub mod stock;
 pub mod sync_failures;
 pub mod sync_logs;
