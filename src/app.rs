@@ -7,6 +7,7 @@ mod callbacks;
 mod clock;
 mod errors;
 mod flights;
+mod haier_configs;
 pub mod health;
 mod keys;
 mod learning;
@@ -41,6 +42,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use callbacks::{CallbackOutcome, CallbackRounds, CallbackSettings};
 pub use clock::SystemClock;
+pub use haier_configs::{Activation, NewHaierConfig};
+pub use keys::{KeyRotation, KeyUse, RotationProgress};
 pub use order_changes::OrderWish;
 pub use order_feed::{OrderChanges, OrderChangesWatch, OrderWatch};
 pub use order_reads::FoundCouriers;
@@ -55,7 +58,7 @@ pub use upstreams::{GivenAccount, OpenUpstream};
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
-    domain::{callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
+    domain::{accounts::AccountRules, callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
     error::{Error, Result},
     keyring::KeyRing,
     store::Store,
@@ -103,6 +106,7 @@ pub struct App {
     callbacks: callbacks::Callbacks,
     /// What seals and opens secrets. `None`: what needs it answers NO_KEY.
     key_ring: Option<Arc<KeyRing>>,
+    account_rules: AccountRules,
     live: live::Live,
     learning: learning::Learning,
     recent: recent::Recent,
@@ -137,6 +141,8 @@ pub struct Parts {
     pub given: GivenAccount,
     /// What seals and opens secrets. `None`: no keys were given.
     pub key_ring: Option<Arc<KeyRing>>,
+    /// What stored accounts are allowed.
+    pub account_rules: AccountRules,
     /// How runs work.
     pub runs: RunSettings,
     /// How orders are pushed.
@@ -155,8 +161,20 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, opener, given, key_ring, runs, orders, callbacks, process, host, version } =
-            parts;
+        let Parts {
+            store,
+            clock,
+            opener,
+            given,
+            key_ring,
+            account_rules,
+            runs,
+            orders,
+            callbacks,
+            process,
+            host,
+            version,
+        } = parts;
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
@@ -165,6 +183,7 @@ impl App {
             upstreams: upstreams::Upstreams::new(opener, given),
             callbacks: callbacks::Callbacks::new(callbacks),
             key_ring,
+            account_rules,
             live: live::Live::default(),
             learning: learning::Learning::default(),
             recent: recent::Recent::default(),

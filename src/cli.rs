@@ -10,6 +10,7 @@ mod client;
 mod codes;
 mod console;
 mod failure;
+mod haier_configs;
 mod json;
 mod keys;
 mod lines;
@@ -66,6 +67,7 @@ enum Command {
     Logistics(logistics::LogisticsArgs),
     Orders(orders::OrdersArgs),
     Status(upstream::StatusArgs),
+    Config(haier_configs::ConfigArgs),
     Keys(keys::KeysArgs),
 }
 
@@ -100,6 +102,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Orders(args) => block_on(&mut client, orders::run(args, console)),
         Command::Logistics(args) => block_on(&mut client, logistics::run(args, console)),
         Command::Status(args) => block_on(&mut client, upstream::run(args, console)),
+        Command::Config(args) => block_on(&mut client, haier_configs::run(args, console)),
         Command::Keys(args) => block_on(&mut client, keys::run(args, console)),
     }
 }

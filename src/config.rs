@@ -61,6 +61,8 @@ pub struct Settings {
     pub order_rate: u32,
     /// Whether Haier may be called without TLS on other hosts than this one.
     pub allow_plain_http: bool,
+    /// Whether accounts that come by RPC may have hosts of this machine or of private networks.
+    pub allow_private_hosts: bool,
     /// Limits of calls to Haier.
     pub upstream: UpstreamSettings,
     /// How runs work.
@@ -180,6 +182,7 @@ impl Default for Settings {
             upstream_rate: 100,
             order_rate: 100,
             allow_plain_http: false,
+            allow_private_hosts: false,
             upstream: UpstreamSettings::default(),
             sync: SyncSettings::default(),
             orders: OrderSettings::default(),

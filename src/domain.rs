@@ -7,6 +7,7 @@ pub mod callbacks;
 pub mod callers;
 pub mod clock;
 pub mod decimal;
+pub mod haier_configs;
 pub mod ids;
 pub mod logistics;
 pub mod messages;

@@ -64,6 +64,44 @@ pub enum Error {
         /// What is in the way, and what to do.
         why: &'static str,
     },
+    /// There is one of this name already.
+    #[error("{what} {key} exists already{remedy}")]
+    AlreadyExists {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its key.
+        key: String,
+        /// What to do instead, behind a separator; may be empty.
+        remedy: &'static str,
+    },
+    /// It was changed since the caller read it.
+    #[error(
+        "{what} {key} was changed since it was read: read it again, and make the change on what it is now"
+    )]
+    EtagMismatch {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its key.
+        key: String,
+    },
+    /// Something runs under the account.
+    #[error(
+        "the account {name} is needed by what began with it ({what}): wait for its end, or cancel it, before it is deleted"
+    )]
+    AccountBusy {
+        /// Its name.
+        name: String,
+        /// What runs.
+        what: String,
+    },
+    /// The account is the one in use.
+    #[error(
+        "the account {name} is the active one: activate another one, or deactivate it, before it is deleted"
+    )]
+    AccountActive {
+        /// Its name.
+        name: String,
+    },
     /// There is no upstream account.
     #[error(
         "no upstream account is configured: set HAIER_CLIENT_ID, HAIER_CLIENT_SECRET, HAIER_BASE_URL, \
@@ -135,6 +173,9 @@ impl Error {
             Self::RunInProgress { .. } => Reason::RunInProgress,
             Self::OrderConflict { .. } => Reason::OrderConflict,
             Self::OrderState { .. } => Reason::OrderState,
+            Self::AlreadyExists { .. } => Reason::AlreadyExists,
+            Self::EtagMismatch { .. } => Reason::EtagMismatch,
+            Self::AccountActive { .. } | Self::AccountBusy { .. } => Reason::AccountActive,
             Self::NotConfigured | Self::OrdersNotConfigured { .. } => Reason::NotConfigured,
             Self::NoKey | Self::MissingKey { .. } => Reason::NoKey,
             Self::Upstream { reason, .. } => *reason,

@@ -4,6 +4,8 @@ mod administration;
 mod balances;
 mod context;
 mod convert;
+mod haier_configs;
+mod keys;
 mod logistics;
 mod metrics;
 mod orders;

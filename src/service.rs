@@ -23,7 +23,7 @@ use upstream::Opener;
 use crate::{
     app::{App, CallbackSettings, GivenAccount, OrderSettings, Parts, RunSettings, SystemClock},
     config::{self, DatabaseUrl, Settings},
-    domain::{clock::Clock, orders::plan::PushRules},
+    domain::{accounts::AccountRules, clock::Clock, orders::plan::PushRules},
     grpc, http,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
@@ -99,6 +99,10 @@ impl Service {
         let clock = Arc::new(SystemClock::new());
         let process = rand::random::<u16>();
         let opener = Box::new(Opener::new(&settings, store.clone(), process, clock.clone()));
+        let account_rules = AccountRules {
+            allow_plain_http: settings.allow_plain_http,
+            allow_private_hosts: settings.allow_private_hosts || settings.sandbox.is_some(),
+        };
         let key_ring = keys::open(&settings, clock.now())?;
         let runs = run_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
@@ -110,6 +114,7 @@ impl Service {
             opener,
             given,
             key_ring,
+            account_rules,
             runs,
             orders,
             callbacks,

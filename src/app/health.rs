@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::App;
 use crate::{
     domain::reasons::Reason,
-    upstream::{Call, Haier, Priority},
+    upstream::{Call, Priority},
 };
 
 /// Health of what the service stands on.
@@ -67,7 +67,7 @@ impl App {
 
     /// Sees whether Haier lets us in; a change is logged once. A valid token is proof enough, so this is cheap.
     pub async fn check_upstream(&self) {
-        let Some(Haier { openplat, .. }) = self.upstreams.active() else { return };
+        let Ok(openplat) = self.openplat() else { return };
         let outcome = openplat.authenticate(&Call { priority: Priority::Bulk, deadline: None }).await;
         // Not asked, so nothing is known anew.
         let not_asked = [Reason::Paused, Reason::StoreUnavailable];

@@ -158,7 +158,7 @@ impl App {
         let bound = self.order_find(&claim.so_id).await?.and_then(|order| order.sender);
         let haier = match &bound {
             Some(sender) => self.upstream_of(&sender.account).await?,
-            None => self.upstreams.active(),
+            None => self.upstreams.active().ok(),
         };
         Ok(haier.and_then(|haier| {
             let account = haier.openplat.account();
@@ -176,13 +176,17 @@ impl App {
         lease_until: chrono::DateTime<chrono::Utc>,
     ) -> Result<(Vec<FactKind>, Option<Call>)> {
         let (standing, order) = (&history.standing, &history.order);
+        // Read before the lock: never under another seller, whatever happened in between.
+        if order.sender.as_ref().is_some_and(|sender| sender.account != account.name) {
+            return Ok((Vec::new(), None));
+        }
         match standing.step {
             Step::Nothing => Ok((Vec::new(), None)),
             Step::Push => {
                 let body = self.order_bytes(tx, history, account).await?;
                 let attempt = standing.attempts + 1;
-                let name = order.sender.as_ref().map_or(&account.name, |sender| &sender.account);
-                let fact = FactKind::PushBegan { attempt, round: standing.round, account: name.clone() };
+                let account = account.name.clone();
+                let fact = FactKind::PushBegan { attempt, round: standing.round, account };
                 Ok((vec![fact], Some(Call::Push { attempt, body, lease_until })))
             }
             Step::Change(number) => {

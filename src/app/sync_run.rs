@@ -72,7 +72,7 @@ impl App {
     /// # Errors
     /// When the database does not answer.
     pub async fn run_claim(&self) -> Result<Option<ClaimedRun>> {
-        if self.upstreams.active().is_none() {
+        if !self.upstreams.is_usable() {
             return Ok(None);
         }
         loop {

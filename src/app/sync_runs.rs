@@ -106,7 +106,7 @@ impl App {
     /// # Errors
     /// When the database does not answer.
     pub async fn sync_first_start(&self) -> Result<Option<i64>> {
-        if self.upstreams.active().is_none() {
+        if !self.upstreams.is_usable() {
             return Ok(None);
         }
         let empty = products::is_empty(&mut self.store.read().await?).await?;

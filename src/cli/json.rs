@@ -8,6 +8,7 @@ use super::moment;
 use crate::proto::Money;
 
 mod balance;
+mod haier_configs;
 mod logistics;
 mod orders;
 mod products;
@@ -16,6 +17,7 @@ mod sync;
 mod upstream;
 
 pub(super) use balance::balance;
+pub(super) use haier_configs::{activation, haier_config, key, rotation};
 pub(super) use logistics::logistics;
 pub(super) use orders::{order, order_fact};
 pub(super) use products::product;

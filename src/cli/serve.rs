@@ -60,6 +60,9 @@ pub(super) struct ServeArgs {
     /// The same to Haier's order system [default: 100]
     #[arg(long, value_name = "N")]
     order_rate: Option<String>,
+    /// Let accounts that come by RPC name hosts of this machine and of private networks [default: only with --sandbox]
+    #[arg(long)]
+    allow_private_hosts: bool,
     /// A TOML file with settings [env: HAIER_INTEGRATION_CONFIG] [default: none]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -83,6 +86,7 @@ impl ServeArgs {
             ("database_url", self.database_url),
             ("key_file", self.key_file),
             ("migrate", self.migrate.then(|| "true".to_owned())),
+            ("allow_private_hosts", self.allow_private_hosts.then(|| "true".to_owned())),
             ("upstream_rate", self.upstream_rate),
             ("order_rate", self.order_rate),
             ("log_format", self.log_format),

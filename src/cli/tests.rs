@@ -26,9 +26,9 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
     let sandbox = "--addr --products --seed --latency --throttle --single-token --token-life --stock-shape --envelope --faults \
                    --callback-url --callback-delay --callback-order-key --callback-json --state";
     let with_prefix = sandbox.replace("--", "--sandbox-");
-    let serve = "--grpc-addr --http-addr --callback-addr --callback-window --database-url --key-file --migrate --upstream-rate --order-rate --sandbox --config --log-format --log-level ";
+    let serve = "--grpc-addr --http-addr --callback-addr --callback-window --database-url --key-file --migrate --upstream-rate --order-rate --allow-private-hosts --sandbox --config --log-format --log-level ";
     let client = "--server --token --output ";
-    let commands: [(&[&str], String); 28] = [
+    let commands: [(&[&str], String); 41] = [
         (&["serve"], format!("{serve}{with_prefix}")),
         (&["sandbox"], sandbox.to_owned()),
         (&["migrate"], "--database-url --config".to_owned()),
@@ -62,6 +62,19 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["keys", "generate"], String::new()),
         (&["keys", "add"], "--primary".to_owned()),
         (&["keys", "promote"], String::new()),
+        (&["keys", "rotate"], client.to_owned()),
+        (&["keys", "list"], client.to_owned()),
+        (&["config"], client.to_owned()),
+        (&["config", "list"], "--active --after --before --query".to_owned()),
+        (&["config", "show"], String::new()),
+        (&["config", "create"], "--preset --validate-only".to_owned()),
+        (&["config", "update"], "--set --preset --etag".to_owned()),
+        (&["config", "activate"], "--validate-only --etag".to_owned()),
+        (&["config", "deactivate"], String::new()),
+        (&["config", "delete"], "--etag".to_owned()),
+        (&["config", "template"], String::new()),
+        (&["config", "export"], String::new()),
+        (&["config", "import"], String::new()),
     ];
     for (command, flags) in commands {
         let text = help(command);

@@ -86,6 +86,7 @@ impl Reader {
             upstream_rate: self.read("upstream_rate", standard.upstream_rate, parse::number(0..=10_000)),
             order_rate: self.read("order_rate", standard.order_rate, parse::number(0..=10_000)),
             allow_plain_http: self.read("allow_plain_http", standard.allow_plain_http, parse::flag),
+            allow_private_hosts: self.read("allow_private_hosts", standard.allow_private_hosts, parse::flag),
             upstream: self.upstream(&standard.upstream),
             sync: self.sync(&standard.sync),
             orders: self.orders(&standard.orders),

@@ -39,6 +39,7 @@ pub const SETTINGS: &[Setting] = settings![
     "upstream_rate" "UPSTREAM_RATE" "100" "Calls a second to Haier's open platform, token calls included, of all replicas together, 0 (no limit) to 10000"
     "order_rate" "ORDER_RATE" "100" "The same to Haier's order system, which has a budget of its own"
     "allow_plain_http" "ALLOW_PLAIN_HTTP" "false" "Call Haier without TLS on other hosts than this one"
+    "allow_private_hosts" "ALLOW_PRIVATE_HOSTS" "false" "Accounts that come by RPC may name hosts of this machine and of private networks; with `--sandbox` always"
     "upstream.request_timeout" "UPSTREAM_REQUEST_TIMEOUT" "30s" "Longest time of one request to Haier, 100ms to 10m"
     "upstream.token_timeout" "UPSTREAM_TOKEN_TIMEOUT" "10s" "Longest time of a request for a token, 100ms to 10m"
     "upstream.listing_timeout" "UPSTREAM_LISTING_TIMEOUT" "1h" "Longest time of the whole-catalogue answer, 1s to 1day"

@@ -1,6 +1,16 @@
 //! The account at Haier that a client of the upstream is built from. Whoever makes one has checked it.
 
+pub mod addresses;
+pub mod difference;
+mod draft;
+mod fields;
+mod presets;
+
 use secrecy::SecretString;
+
+pub use draft::{AccountDraft, AccountRules, Naming};
+pub use fields::Field;
+pub use presets::Preset;
 
 /// How the open platform wants its token in the header `Authorization`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

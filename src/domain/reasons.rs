@@ -90,6 +90,12 @@ reasons! {
     InDoubt = "IN_DOUBT", "结果未知", "outcome unknown";
     /// Not sent any more after its deadline.
     GivenUp = "GIVEN_UP", "已放弃", "given up";
+    /// There is one of this name already.
+    AlreadyExists = "ALREADY_EXISTS", "已存在", "already exists";
+    /// It was changed since it was read.
+    EtagMismatch = "ETAG_MISMATCH", "版本不一致", "etag mismatch";
+    /// The account is the one in use.
+    AccountActive = "ACCOUNT_ACTIVE", "账户正在使用", "account is active";
     /// No upstream account.
     NotConfigured = "NOT_CONFIGURED", "未配置账户", "not configured";
     /// No key to seal or open secrets with, or not the one that sealed them.

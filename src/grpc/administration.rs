@@ -2,11 +2,13 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{Api, orders, upstream};
+use super::{Api, context, haier_configs, keys, orders, status, upstream};
 use crate::proto::{self, haier_administration_server::HaierAdministration};
 
 #[tonic::async_trait]
 impl HaierAdministration for Api {
+    type RotateKeysStream = keys::RotationStream;
+
     async fn get_upstream_status(
         &self,
         request: Request<proto::GetUpstreamStatusRequest>,
@@ -40,5 +42,71 @@ impl HaierAdministration for Api {
         request: Request<proto::ReconcileOrdersRequest>,
     ) -> Result<Response<proto::ReconcileOrdersResponse>, Status> {
         self.unary(request, async |ctx, request| orders::reconcile(&self.app, &ctx, request).await).await
+    }
+
+    async fn create_haier_config(
+        &self,
+        request: Request<proto::CreateHaierConfigRequest>,
+    ) -> Result<Response<proto::HaierConfig>, Status> {
+        self.unary(request, async |ctx, request| haier_configs::create(&self.app, &ctx, request).await).await
+    }
+
+    async fn get_haier_config(
+        &self,
+        request: Request<proto::GetHaierConfigRequest>,
+    ) -> Result<Response<proto::HaierConfig>, Status> {
+        self.unary(request, async |ctx, request| haier_configs::get(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_haier_configs(
+        &self,
+        request: Request<proto::ListHaierConfigsRequest>,
+    ) -> Result<Response<proto::ListHaierConfigsResponse>, Status> {
+        self.unary(request, async |ctx, request| haier_configs::list(&self.app, &ctx, request).await).await
+    }
+
+    async fn update_haier_config(
+        &self,
+        request: Request<proto::UpdateHaierConfigRequest>,
+    ) -> Result<Response<proto::HaierConfig>, Status> {
+        self.unary(request, async |ctx, request| haier_configs::update(&self.app, &ctx, request).await).await
+    }
+
+    async fn delete_haier_config(
+        &self,
+        request: Request<proto::DeleteHaierConfigRequest>,
+    ) -> Result<Response<proto::DeleteHaierConfigResponse>, Status> {
+        self.unary(request, async |ctx, request| haier_configs::delete(&self.app, &ctx, request).await).await
+    }
+
+    async fn activate_haier_config(
+        &self,
+        request: Request<proto::ActivateHaierConfigRequest>,
+    ) -> Result<Response<proto::ActivateHaierConfigResponse>, Status> {
+        self.unary(request, async |ctx, request| haier_configs::activate(&self.app, &ctx, request).await)
+            .await
+    }
+
+    async fn deactivate_haier_config(
+        &self,
+        request: Request<proto::DeactivateHaierConfigRequest>,
+    ) -> Result<Response<proto::HaierConfig>, Status> {
+        self.unary(request, async |ctx, request| haier_configs::deactivate(&self.app, &ctx, request).await)
+            .await
+    }
+
+    async fn list_keys(
+        &self,
+        request: Request<proto::ListKeysRequest>,
+    ) -> Result<Response<proto::ListKeysResponse>, Status> {
+        self.unary(request, async |ctx, _| keys::list(&self.app, &ctx).await).await
+    }
+
+    async fn rotate_keys(
+        &self,
+        request: Request<proto::RotateKeysRequest>,
+    ) -> Result<Response<Self::RotateKeysStream>, Status> {
+        let rotation = self.app.keys_rotate(&context::of_stream(&request)).map_err(status::of)?;
+        Ok(Response::new(keys::stream(rotation)))
     }
 }

@@ -35,9 +35,13 @@ pub(super) fn of(error: Error) -> Status {
             (Code::AlreadyExists, None)
         }
         Error::OrderState { .. } => (Code::FailedPrecondition, None),
+        Error::AlreadyExists { .. } => (Code::AlreadyExists, None),
+        Error::EtagMismatch { .. } => (Code::Aborted, None),
         Error::NotConfigured
         | Error::OrdersNotConfigured { .. }
         | Error::NothingToRetry { .. }
+        | Error::AccountActive { .. }
+        | Error::AccountBusy { .. }
         | Error::NoKey
         | Error::MissingKey { .. } => (Code::FailedPrecondition, None),
         Error::Upstream { reason, retry_after, .. } => of_upstream(*reason, *retry_after),

@@ -188,12 +188,3 @@ pub async fn delete(conn: &mut Conn, order_id: i64) -> Result<()> {
     on!(conn, |c| diesel::delete(order_pushes::table.find(order_id)).execute(c).await)?;
     Ok(())
 }
-
-/// Orders that are due, or will be, and the oldest of them: how far sending is behind.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn backlog(conn: &mut Conn, now: DateTime<Utc>) -> Result<i64> {
-    let due = order_pushes::table.filter(order_pushes::next_attempt_at.le(At(now)));
-    Ok(on!(conn, |c| due.count().get_result(c).await)?)
-}

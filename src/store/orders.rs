@@ -3,7 +3,9 @@
 mod rows;
 
 use chrono::{DateTime, Utc};
-use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, SelectableHelper as _};
+use diesel::{
+    ExpressionMethods as _, JoinOnDsl as _, OptionalExtension as _, QueryDsl as _, SelectableHelper as _,
+};
 use diesel_async::RunQueryDsl as _;
 use rows::{ItemRow, OrderRow};
 pub(super) use rows::{failure, sender, state};
@@ -201,6 +203,50 @@ pub async fn find_body(conn: &mut Conn, order_id: i64) -> Result<Option<Sealed>>
     let body: Option<String> =
         on!(conn, |c| orders::table.find(order_id).select(orders::body).first(c).await)?;
     Ok(body.map(Sealed::from_stored))
+}
+
+/// Puts a value sealed anew in place of the one that was read; how many were replaced, at most one.
+///
+/// # Errors
+/// When the database does not answer.
+pub(super) async fn replace_sealed(
+    conn: &mut Conn,
+    order_id: i64,
+    field: &str,
+    read: &Sealed,
+    anew: &Sealed,
+) -> Result<usize> {
+    macro_rules! replace {
+        ($column:ident) => {
+            on!(conn, |c| diesel::update(
+                orders::table.find(order_id).filter(orders::$column.eq(read.as_str()))
+            )
+            .set(orders::$column.eq(anew.as_str()))
+            .execute(c)
+            .await)?
+        };
+    }
+    Ok(match field {
+        "body" => replace!(body),
+        "consignee_mobile" => replace!(consignee_mobile),
+        "consignee_name" => replace!(consignee_name),
+        "detail_address" => replace!(detail_address),
+        "remark" => replace!(remark),
+        _ => 0,
+    })
+}
+
+/// An order of this account with which something is to be done still.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_open_of_account(conn: &mut Conn, account: &str) -> Result<Option<SoId>> {
+    let open = orders::table
+        .inner_join(order_pushes::table.on(order_pushes::order_id.eq(orders::id)))
+        .filter(orders::account.eq(account))
+        .select(orders::so_id);
+    let so_id: Option<String> = on!(conn, |c| open.first(c).await.optional())?;
+    Ok(so_id.map(SoId::from_stored))
 }
 
 /// Stores where an order stands.

@@ -204,6 +204,33 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::{BigInt, Bool, Json, Text};
+    use super::super::instant::Instant;
+
+    haier_configs (id) {
+        id -> BigInt,
+        name -> Text,
+        settings -> Json,
+        active -> Bool,
+        version -> BigInt,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Text};
+    use super::super::instant::Instant;
+
+    haier_config_secrets (config_id, field) {
+        config_id -> BigInt,
+        field -> Text,
+        sealed -> Text,
+        set_at -> Instant,
+    }
+}
+
+diesel::table! {
     use diesel::sql_types::{BigInt, Bool, Json, Nullable, Text};
     use super::super::instant::Instant;
 
@@ -239,6 +266,14 @@ diesel::table! {
         sync_log_id -> Nullable<BigInt>,
         created_at -> Instant,
         updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    order_secrets (order_id, field) {
+        order_id -> BigInt,
+        field -> Text,
+        sealed -> Text,
     }
 }
 

@@ -179,6 +179,15 @@ fn claimed(row: RunRow) -> Result<ClaimedRun> {
     })
 }
 
+/// The log of an open run under this account, if there is one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_of_account(conn: &mut Conn, account: &str) -> Result<Option<i64>> {
+    let row = sync_runs::table.filter(sync_runs::account.eq(account)).select(sync_runs::log_id);
+    Ok(on!(conn, |c| row.first(c).await.optional())?)
+}
+
 /// Prolongs the lease.
 ///
 /// # Errors

@@ -3,14 +3,21 @@
 mod matching;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use haier_integration::{app::SystemClock, domain::clock::Clock as _};
+use haier_integration::{
+    app::SystemClock,
+    domain::clock::Clock as _,
+    proto::{
+        CreateHaierConfigRequest, DeleteHaierConfigRequest,
+        haier_administration_client::HaierAdministrationClient,
+    },
+};
 use md5::{Digest as _, Md5};
 use reqwest::{StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::Url;
 
-use crate::support::{Backend, Plan, Wire, World, on_both_databases, run, within};
+use crate::support::{Backend, Plan, Wire, World, account, on_both_databases, run, within};
 
 on_both_databases!(
     a_genuine_callback_is_stored_and_answered_as_a_form_and_as_json,
@@ -20,6 +27,7 @@ on_both_databases!(
     a_thousand_at_once_are_all_stored,
     a_stored_callback_is_never_touched_again,
     a_parked_callback_is_complained_of_once,
+    an_account_that_is_stored_and_not_active_is_known_by_its_key,
 );
 
 const SECRET: &str = "sandbox-callback-secret";
@@ -28,7 +36,7 @@ const SECRET: &str = "sandbox-callback-secret";
 #[derive(Clone)]
 pub(crate) struct Post {
     fields: Vec<(&'static str, String)>,
-    secret: &'static str,
+    secret: String,
     json: bool,
 }
 
@@ -48,7 +56,7 @@ pub(crate) fn post(method: &str, data: &Value) -> Post {
         ("Method", format!("hmm.scm_heorder.{method}")),
         ("Data", data.to_string()),
     ];
-    Post { fields, secret: SECRET, json: false }
+    Post { fields, secret: SECRET.to_owned(), json: false }
 }
 
 fn confirm(number: &str) -> Post {
@@ -176,7 +184,7 @@ async fn what_is_not_genuine_is_refused_and_leaves_nothing(plan: Plan) {
         .start()
         .await;
     let ok = StatusCode::OK;
-    let wrong_secret = Post { secret: "guessed", ..confirm("A") };
+    let wrong_secret = Post { secret: "guessed".to_owned(), ..confirm("A") };
     let mut answers = Vec::new();
     for callback in [wrong_secret, confirm("A").with("AppKey", "nobody"), confirm("A").with("AppKey", "")] {
         let mut refused = callback.send(&world).await;
@@ -304,6 +312,23 @@ async fn a_parked_callback_is_complained_of_once(plan: Plan) {
     world.settings.callbacks.parked_warning = std::time::Duration::ZERO;
     world.serve().await;
     until(&world, "warned_at IS NOT NULL", 1).await;
+    world.finish().await;
+}
+
+async fn an_account_that_is_stored_and_not_active_is_known_by_its_key(plan: Plan) {
+    let world = served(plan.keyed()).await;
+    let stored = account("stored");
+    let secret = stored.ylh.as_ref().unwrap().callback_secret.clone();
+    let callback = Post { secret, ..confirm("A").with("AppKey", "app") };
+    assert_refused(&callback.clone().send(&world).await, StatusCode::OK, "invalid_signature");
+    let mut client = HaierAdministrationClient::new(world.channel().connect().await.unwrap());
+    let request = CreateHaierConfigRequest { haier_config: Some(stored), validate_only: false };
+    client.create_haier_config(request).await.unwrap();
+    within(async { while callback.clone().send(&world).await.1["success"] != true {} }).await;
+    let request = DeleteHaierConfigRequest { name: "stored".to_owned(), ..Default::default() };
+    client.delete_haier_config(request).await.unwrap();
+    within(async { while callback.clone().send(&world).await.1["success"] == true {} }).await;
+    assert_eq!(count(&world, "true").await, 1);
     world.finish().await;
 }
 

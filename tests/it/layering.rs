@@ -36,8 +36,8 @@ const ALONE: &[(&str, &[&str])] = &[
     ("indicatif", &["cli"]),
 ];
 
-/// All that `domain` may stand on.
-const OF_DOMAIN: [&str; 5] = ["std", "chrono", "secrecy", "thiserror", "core"];
+/// All that `domain` may stand on. `url` takes addresses apart and reaches for nothing.
+const OF_DOMAIN: [&str; 6] = ["std", "chrono", "secrecy", "thiserror", "core", "url"];
 
 struct Source {
     path: PathBuf,

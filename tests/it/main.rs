@@ -9,10 +9,12 @@ mod catalogue;
 mod chaos;
 #[cfg(target_os = "linux")]
 mod chaos_processes;
+mod configs;
 mod deploy;
 mod faults;
 #[cfg(target_os = "linux")]
 mod harsh;
+mod keys;
 mod layering;
 mod live;
 mod orders;

@@ -1,6 +1,7 @@
 //! The harness: every test of the suite runs on SQLite and on PostgreSQL, against a stand-in for Haier and a service of its
 //! own in this process.
 
+mod accounts;
 mod answers;
 mod cluster;
 mod database;
@@ -14,6 +15,7 @@ use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt as _;
 
+pub(crate) use accounts::{CANARY, account};
 pub(crate) use answers::{refusal, violated};
 pub(crate) use database::{Backend, Database};
 pub(crate) use dice::Dice;

@@ -4,5 +4,6 @@ DROP TABLE order_pushes;
 DROP TABLE order_facts;
 DROP FUNCTION order_facts_append_only;
 DROP TABLE order_items;
+DROP VIEW order_secrets;
 DROP TABLE orders;
 DROP FUNCTION orders_sender_stays;

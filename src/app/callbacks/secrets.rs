@@ -12,7 +12,8 @@ use crate::{
         accounts::Account,
         callbacks::{Parameters, Refusal, Signer},
     },
-    error::Result,
+    error::{Error, Result},
+    store::haier_configs,
 };
 
 /// What one account's callbacks are known by.
@@ -37,19 +38,31 @@ impl CallbackSecret {
 
 /// The secrets as last read.
 #[derive(Debug, Default)]
-pub(in crate::app) struct CallbackSecrets(RwLock<Arc<[CallbackSecret]>>);
+pub(in crate::app) struct CallbackSecrets(RwLock<Arc<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    secrets: Vec<CallbackSecret>,
+    /// Ids and versions of the stored accounts that they were read from. `None`: not all of them could be opened.
+    versions: Option<Vec<(i64, i64)>>,
+    /// Whether that was told.
+    is_complained_of: bool,
+}
 
 impl CallbackSecrets {
-    fn replace(&self, accounts: &[Account]) {
-        let secrets = accounts.iter().filter_map(CallbackSecret::of).collect();
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = secrets;
+    fn get(&self) -> Arc<Known> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, known: Known) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
     }
 
     /// Every account that signed these parameters, at least one.
     pub(super) fn signers(&self, parameters: &Parameters) -> std::result::Result<Vec<Signer>, Refusal> {
-        let all = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        let known = self.get();
         let app_key = parameters.get("AppKey");
-        let mut of_key = all.iter().filter(|secret| secret.app_key == app_key).peekable();
+        let mut of_key = known.secrets.iter().filter(|secret| secret.app_key == app_key).peekable();
         if of_key.peek().is_none() {
             signature::compare_with_nothing(parameters);
             return Err(Refusal::AppKey);
@@ -61,14 +74,35 @@ impl CallbackSecrets {
 }
 
 impl App {
-    /// Takes the secrets of all accounts anew; whenever accounts may have changed.
+    /// Takes the secrets of all accounts anew if any account has come, gone or changed. Cheap, and therefore often.
     ///
     /// # Errors
-    /// When they cannot be read; those read before stay.
-    #[expect(clippy::unused_async, reason = "stored accounts are read from the database")]
+    /// When the database does not answer; those read before stay.
     pub(in crate::app) async fn callback_secrets_refresh(&self) -> Result<()> {
-        let accounts: Vec<Account> = self.upstreams.given.account.iter().cloned().collect();
-        self.callbacks.secrets.replace(&accounts);
+        let versions = haier_configs::versions(&mut self.store.read().await?).await?;
+        let before = self.callbacks.secrets.get();
+        if before.versions.as_ref() == Some(&versions) {
+            return Ok(());
+        }
+        let mut accounts: Vec<Account> = self.upstreams.given.account.iter().cloned().collect();
+        let mut closed = None;
+        for (id, _) in &versions {
+            match self.account_load(*id).await {
+                Ok((account, _)) => accounts.push(account),
+                // Deleted since: the next look sees that.
+                Err(Error::NotFound { .. }) => {}
+                Err(error @ (Error::StoreUnavailable(_) | Error::DeadlineExceeded)) => return Err(error),
+                Err(error) => closed = Some(error),
+            }
+        }
+        if let Some(error) = closed.as_ref().filter(|_| !before.is_complained_of) {
+            tracing::error!(%error, "an account's secrets cannot be opened: its callbacks are refused until they can");
+        }
+        self.callbacks.secrets.replace(Known {
+            secrets: accounts.iter().filter_map(CallbackSecret::of).collect(),
+            versions: closed.is_none().then_some(versions),
+            is_complained_of: closed.is_some(),
+        });
         Ok(())
     }
 }
