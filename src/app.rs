@@ -4,6 +4,7 @@
 mod api_tokens;
 mod audit;
 mod balances;
+mod callbacks;
 mod clock;
 mod errors;
 mod flights;
@@ -13,6 +14,13 @@ mod keys;
 mod learning;
 mod live;
 mod logistics;
+mod order_changes;
+mod order_facts;
+mod order_feed;
+mod order_products;
+mod order_push;
+mod order_reads;
+mod orders;
 pub mod page_tokens;
 mod pauses;
 mod prices;
@@ -34,9 +42,14 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use api_tokens::NewToken;
+pub use callbacks::{CallbackOutcome, CallbackRounds, CallbackSettings};
 pub use clock::SystemClock;
 pub use haier_configs::{AccountCheck, Activation, CheckOutcome, NewHaierConfig, TestedAccount};
 pub use keys::{KeyRotation, KeyUse, RotationProgress};
+pub use order_changes::OrderWish;
+pub use order_feed::{OrderChanges, OrderChangesWatch, OrderWatch};
+pub use order_reads::FoundCouriers;
+pub use orders::{FoundOrders, OrderSettings};
 pub use prices::{LivePrices, PriceFailure};
 pub use products::FoundProducts;
 pub use replicas::{ReplicaStatus, UpstreamStatus};
@@ -93,6 +106,7 @@ pub struct App {
     clock: Arc<dyn Clock>,
     ids: IdGenerator,
     upstreams: upstreams::Upstreams,
+    callbacks: callbacks::Callbacks,
     /// What seals and opens secrets. `None`: what needs it answers NO_KEY.
     key_ring: Option<Arc<KeyRing>>,
     account_rules: AccountRules,
@@ -100,6 +114,7 @@ pub struct App {
     learning: learning::Learning,
     recent: recent::Recent,
     runs: RunSettings,
+    orders: orders::Orders,
     /// Name of this process in leases.
     worker: String,
     /// This process as others see it.
@@ -139,6 +154,10 @@ pub struct Parts {
     pub runs: RunSettings,
     /// What settings say of callers.
     pub callers: Outside,
+    /// How orders are pushed.
+    pub orders: OrderSettings,
+    /// How callbacks are taken.
+    pub callbacks: CallbackSettings,
     /// A number of this process, for ids and leases.
     pub process: u16,
     /// Name of the machine, for a person to know this process by.
@@ -160,6 +179,8 @@ impl App {
             account_rules,
             runs,
             callers,
+            orders,
+            callbacks,
             process,
             host,
             version,
@@ -170,12 +191,14 @@ impl App {
             clock,
             ids: IdGenerator::new(process),
             upstreams: upstreams::Upstreams::new(opener, given),
+            callbacks: callbacks::Callbacks::new(callbacks),
             key_ring,
             account_rules,
             live: live::Live::default(),
             learning: learning::Learning::default(),
             recent: recent::Recent::default(),
             runs,
+            orders: orders::Orders::new(orders),
             worker: format!("{}-{process}", std::process::id()),
             replica: replicas::Replica::new(name, version),
             pauses: watch::Sender::new(Vec::new()),

@@ -21,6 +21,7 @@ mod logs;
 mod migrate;
 mod moment;
 mod money;
+mod orders;
 mod products;
 mod sandbox;
 mod serve;
@@ -70,6 +71,7 @@ enum Command {
     Stock(stock::StockArgs),
     Balance(balance::BalanceArgs),
     Logistics(logistics::LogisticsArgs),
+    Orders(orders::OrdersArgs),
     Status(upstream::StatusArgs),
     Config(haier_configs::ConfigArgs),
     Tokens(tokens::TokensArgs),
@@ -105,6 +107,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Products(args) => block_on(&mut client, products::run(args, console)),
         Command::Stock(args) => block_on(&mut client, stock::run(args, console)),
         Command::Balance(args) => block_on(&mut client, balance::run(args, console)),
+        Command::Orders(args) => block_on(&mut client, orders::run(args, console)),
         Command::Logistics(args) => block_on(&mut client, logistics::run(args, console)),
         Command::Status(args) => block_on(&mut client, upstream::run(args, console)),
         Command::Config(args) => block_on(&mut client, haier_configs::run(args, console)),

@@ -50,6 +50,10 @@ pub struct Settings {
     pub reflection: bool,
     /// Files of the gRPC listener's TLS; none: it is plain.
     pub tls: Option<ServerFiles>,
+    /// Where the order system's callbacks come; port 0 takes a free one.
+    pub callback_addr: SocketAddr,
+    /// How callbacks are taken.
+    pub callbacks: CallbackSettings,
     /// The database.
     pub database_url: DatabaseUrl,
     /// Where the keys come from that seal secrets. `None`: there are none, except with the sandbox, which makes its own.
@@ -74,6 +78,8 @@ pub struct Settings {
     pub upstream: UpstreamSettings,
     /// How runs work.
     pub sync: SyncSettings,
+    /// How orders are pushed.
+    pub orders: OrderSettings,
     /// Deadline of a unary call that brings none.
     pub default_deadline: Duration,
     /// Longest time for calls to end when the service stops.
@@ -117,6 +123,17 @@ pub struct UpstreamSettings {
     pub repeated_words: Vec<String>,
 }
 
+/// How the order system's callbacks are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackSettings {
+    /// How far a callback's `TimeStamp` may be from now.
+    pub window: Duration,
+    /// Longest time to the last byte of one.
+    pub body_timeout: Duration,
+    /// How long one may lie without an order before that is complained of.
+    pub parked_warning: Duration,
+}
+
 /// How runs work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncSettings {
@@ -134,6 +151,23 @@ pub struct SyncSettings {
     pub heartbeat: Duration,
     /// How long a run waits for a Haier that is down before it ends.
     pub outage_wait: Duration,
+}
+
+/// How orders are pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderSettings {
+    /// Orders a replica has in flight, 1 to 256.
+    pub calls_in_flight: usize,
+    /// Waits after the first failed try, the second, and so on; the last one repeats.
+    pub schedule: Vec<Duration>,
+    /// How long an attempt whose outcome is unknown may still arrive; the limit of a request counts where it is longer.
+    pub doubt_wait: Duration,
+    /// How long an order that was provably not booked is sent again.
+    pub deadline: Duration,
+    /// Time after which another replica may take over an order whose worker gave no sign of life.
+    pub lease: Duration,
+    /// Time between two signs of life; less than half the lease.
+    pub heartbeat: Duration,
 }
 
 /// How log lines look.
@@ -154,6 +188,8 @@ impl Default for Settings {
             insecure: false,
             reflection: true,
             tls: None,
+            callback_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
+            callbacks: CallbackSettings::default(),
             database_url: DatabaseUrl::Sqlite { path: PathBuf::from("haier.db") },
             keys: None,
             migrate: true,
@@ -166,6 +202,7 @@ impl Default for Settings {
             allow_private_hosts: false,
             upstream: UpstreamSettings::default(),
             sync: SyncSettings::default(),
+            orders: OrderSettings::default(),
             default_deadline: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(20),
             health_interval: Duration::from_secs(5),
@@ -173,6 +210,16 @@ impl Default for Settings {
             log_level: "info".to_owned(),
             sandbox: None,
             account: None,
+        }
+    }
+}
+
+impl Default for CallbackSettings {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_secs(5 * 60),
+            body_timeout: Duration::from_secs(10),
+            parked_warning: Duration::from_secs(3 * 24 * 3600),
         }
     }
 }
@@ -205,6 +252,19 @@ impl Default for SyncSettings {
             lease: Duration::from_secs(15),
             heartbeat: Duration::from_secs(5),
             outage_wait: Duration::from_secs(30 * 60),
+        }
+    }
+}
+
+impl Default for OrderSettings {
+    fn default() -> Self {
+        Self {
+            calls_in_flight: 32,
+            schedule: [5, 60, 5 * 60, 30 * 60, 2 * 3600].map(Duration::from_secs).to_vec(),
+            doubt_wait: Duration::from_secs(30),
+            deadline: Duration::from_secs(24 * 3600),
+            lease: Duration::from_secs(15),
+            heartbeat: Duration::from_secs(5),
         }
     }
 }

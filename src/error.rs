@@ -61,6 +61,27 @@ pub enum Error {
         /// What he is.
         role: Role,
     },
+    /// Another order of this number is stored.
+    #[error(
+        "order {so_id} is stored with other content: {} differ(s); send exactly what was sent, or use another so_id",
+        .fields.join(", ")
+    )]
+    OrderConflict {
+        /// The sub-order number.
+        so_id: String,
+        /// What differs.
+        fields: Vec<String>,
+    },
+    /// Where the order stands it cannot be done.
+    #[error("order {so_id} is {state}: {why}")]
+    OrderState {
+        /// The sub-order number.
+        so_id: String,
+        /// Its state.
+        state: &'static str,
+        /// What is in the way, and what to do.
+        why: &'static str,
+    },
     /// There is one of this name already.
     #[error("{what} {key} exists already{remedy}")]
     AlreadyExists {
@@ -180,6 +201,8 @@ impl Error {
             Self::Unauthenticated { .. } => Reason::Unauthenticated,
             Self::PermissionDenied { .. } => Reason::PermissionDenied,
             Self::LastAdmin { .. } => Reason::LastAdmin,
+            Self::OrderConflict { .. } => Reason::OrderConflict,
+            Self::OrderState { .. } => Reason::OrderState,
             Self::AlreadyExists { .. } => Reason::AlreadyExists,
             Self::EtagMismatch { .. } => Reason::EtagMismatch,
             Self::AccountActive { .. } | Self::AccountBusy { .. } => Reason::AccountActive,

@@ -14,6 +14,7 @@ mod haier_configs;
 mod introduced;
 mod keys;
 mod logistics;
+mod orders;
 mod prices;
 mod products;
 mod requests;
@@ -144,6 +145,8 @@ impl HaierIntegration for Api {
     type SyncProductsStream = ProgressStream;
     type WatchSyncStream = ProgressStream;
     type RetrySyncStream = ProgressStream;
+    type WatchOrderStream = orders::OrderStream;
+    type WatchOrderChangesStream = orders::OrderChangesStream;
 
     async fn get_products(
         &self,
@@ -246,5 +249,98 @@ impl HaierIntegration for Api {
         request: Request<proto::ListSyncFailuresRequest>,
     ) -> Result<Response<proto::ListSyncFailuresResponse>, Status> {
         self.unary(request, async |ctx, request| sync_logs::failures(&self.app, &ctx, request).await).await
+    }
+
+    async fn push_order(
+        &self,
+        request: Request<proto::PushOrderRequest>,
+    ) -> Result<Response<proto::OrderResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::push(&self.app, &ctx, request).await).await
+    }
+
+    async fn get_order(
+        &self,
+        request: Request<proto::GetOrderRequest>,
+    ) -> Result<Response<proto::OrderResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::get(&self.app, &ctx, request).await).await
+    }
+
+    async fn batch_get_orders(
+        &self,
+        request: Request<proto::BatchGetOrdersRequest>,
+    ) -> Result<Response<proto::BatchGetOrdersResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::batch_get(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_orders(
+        &self,
+        request: Request<proto::ListOrdersRequest>,
+    ) -> Result<Response<proto::ListOrdersResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::list(&self.app, &ctx, request).await).await
+    }
+
+    async fn watch_order(
+        &self,
+        request: Request<proto::WatchOrderRequest>,
+    ) -> Result<Response<Self::WatchOrderStream>, Status> {
+        let ctx = context::of_stream(&request);
+        orders::watch(&self.app, &ctx, request.get_ref()).await.map(Response::new).map_err(status::of)
+    }
+
+    async fn list_order_facts(
+        &self,
+        request: Request<proto::ListOrderFactsRequest>,
+    ) -> Result<Response<proto::ListOrderFactsResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::facts(&self.app, &ctx, request).await).await
+    }
+
+    async fn cancel_order(
+        &self,
+        request: Request<proto::CancelOrderRequest>,
+    ) -> Result<Response<proto::OrderResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::cancel(&self.app, &ctx, request).await).await
+    }
+
+    async fn reschedule_order(
+        &self,
+        request: Request<proto::RescheduleOrderRequest>,
+    ) -> Result<Response<proto::OrderResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::reschedule(&self.app, &ctx, request).await).await
+    }
+
+    async fn retry_order(
+        &self,
+        request: Request<proto::RetryOrderRequest>,
+    ) -> Result<Response<proto::OrderResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::retry(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_order_changes(
+        &self,
+        request: Request<proto::ListOrderChangesRequest>,
+    ) -> Result<Response<proto::ListOrderChangesResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::changes(&self.app, &ctx, request).await).await
+    }
+
+    async fn watch_order_changes(
+        &self,
+        request: Request<proto::WatchOrderChangesRequest>,
+    ) -> Result<Response<Self::WatchOrderChangesStream>, Status> {
+        let ctx = context::of_stream(&request);
+        orders::watch_changes(&self.app, &ctx, request.get_ref()).map(Response::new).map_err(status::of)
+    }
+
+    async fn list_delivery_photos(
+        &self,
+        request: Request<proto::ListDeliveryPhotosRequest>,
+    ) -> Result<Response<proto::ListDeliveryPhotosResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::photos(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_courier_numbers(
+        &self,
+        request: Request<proto::ListCourierNumbersRequest>,
+    ) -> Result<Response<proto::ListCourierNumbersResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::couriers(&self.app, &ctx, request).await).await
     }
 }

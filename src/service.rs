@@ -8,7 +8,7 @@ mod sandbox_account;
 mod upstream;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -23,10 +23,10 @@ use sandbox_account::sandbox_account;
 use upstream::Opener;
 
 use crate::{
-    app::{App, GivenAccount, Parts, RunSettings, SystemClock},
+    app::{App, CallbackSettings, GivenAccount, OrderSettings, Parts, RunSettings, SystemClock},
     auth::Outside,
-    config::{DatabaseUrl, Settings},
-    domain::{accounts::AccountRules, clock::Clock},
+    config::{self, DatabaseUrl, Settings},
+    domain::{accounts::AccountRules, clock::Clock, orders::plan::PushRules},
     grpc, http, redact,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
@@ -72,10 +72,12 @@ pub struct Service {
     app: Arc<App>,
     grpc_addr: SocketAddr,
     http_addr: SocketAddr,
+    callback_addr: SocketAddr,
     sandbox: Option<Sandbox>,
     settings: Settings,
     grpc: JoinHandle<anyhow::Result<()>>,
     http: JoinHandle<std::io::Result<()>>,
+    callbacks: JoinHandle<std::io::Result<()>>,
     http_stop: oneshot::Sender<()>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -94,8 +96,10 @@ impl Service {
         let (tls, roots) = certificates(&settings, &*clock)?;
         let grpc_listener = listen(settings.grpc_addr, "gRPC", "--grpc-addr").await?;
         let http_listener = listen(settings.http_addr, "metrics and health", "--http-addr").await?;
+        let callback_listener = listen(settings.callback_addr, "callbacks", "--callback-addr").await?;
         let store = open_store(&settings).await?;
-        let sandbox = start_sandbox(&settings).await?;
+        let callback_addr = callback_listener.local_addr()?;
+        let sandbox = start_sandbox(&settings, callback_addr).await?;
         let given = GivenAccount {
             account: sandbox.as_ref().map(sandbox_account).or_else(|| settings.account.clone()),
             over_any_other: sandbox.is_some(),
@@ -118,6 +122,8 @@ impl Service {
                 .map(|(_, role)| *role)
                 .collect(),
         };
+        let callbacks = callback_settings(&settings);
+        let orders = order_settings(&settings);
         let app = App::new(Parts {
             store,
             clock: clock.clone(),
@@ -127,6 +133,8 @@ impl Service {
             account_rules,
             runs,
             callers,
+            orders,
+            callbacks,
             process,
             host,
             version,
@@ -147,12 +155,17 @@ impl Service {
             // A sender that is gone means the same as one that has spoken.
             let _ = http_stopped.await;
         }));
+        let body_timeout = settings.callbacks.body_timeout;
+        let callbacks =
+            tokio::spawn(http::callbacks::serve(Arc::clone(&app), callback_listener, body_timeout));
         let options =
             grpc::Options { default_deadline: settings.default_deadline, reflection: settings.reflection };
         let grpc = tokio::spawn(grpc::serve(Arc::clone(&app), grpc_listener, tls.clone(), options));
         let health_period = TimeDelta::from_std(settings.health_interval)?;
         let mut workers = vec![
             tokio::spawn(workers::sync_runner::run(Arc::clone(&app))),
+            tokio::spawn(workers::order_pusher::run(Arc::clone(&app))),
+            tokio::spawn(workers::callbacks::run(Arc::clone(&app))),
             tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
             tokio::spawn(workers::housekeeping::run(Arc::clone(&app), Arc::clone(&clock))),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
@@ -163,7 +176,19 @@ impl Service {
             let stopping = app.stopping.clone();
             workers.push(tokio::spawn(async move { tls.follow(clock, stopping).await }));
         }
-        Ok(Self { app, grpc_addr, http_addr, sandbox, settings, grpc, http, http_stop, workers })
+        Ok(Self {
+            app,
+            grpc_addr,
+            http_addr,
+            callback_addr,
+            sandbox,
+            settings,
+            grpc,
+            http,
+            callbacks,
+            http_stop,
+            workers,
+        })
     }
 
     /// Where gRPC listens.
@@ -176,6 +201,12 @@ impl Service {
     #[must_use]
     pub const fn http_addr(&self) -> SocketAddr {
         self.http_addr
+    }
+
+    /// Where the order system's callbacks are posted on this machine.
+    #[must_use]
+    pub fn callback_url(&self) -> String {
+        callback_url(self.callback_addr)
     }
 
     /// Drains: readiness turns, streams and running calls end, runs are checkpointed and given back.
@@ -191,6 +222,8 @@ impl Service {
                 Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "the gRPC server failed"),
                 Err(error) => tracing::error!(%error, "the gRPC server failed"),
             }
+            // Requests that have begun are stored and answered; nothing new is accepted.
+            let _ = (&mut self.callbacks).await;
             self.app.finish_learning().await;
         };
         if tokio::time::timeout(self.settings.drain_timeout, drained).await.is_err() {
@@ -198,6 +231,7 @@ impl Service {
             tracing::warn!(?limit, "some calls did not end in time and are cut");
             self.workers.iter().for_each(JoinHandle::abort);
             self.grpc.abort();
+            self.callbacks.abort();
         }
         let _ = self.http_stop.send(());
         self.http.abort();
@@ -253,6 +287,7 @@ async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
         // Only this process can hold a lease here: those of a killed one need not be waited for.
         let mut tx = store.begin().await?;
         store::sync_runs::release_all(&mut tx).await?;
+        store::order_pushes::release_all(&mut tx).await?;
         tx.commit().await?;
     }
     Ok(store)
@@ -271,12 +306,14 @@ fn store_options(settings: &Settings) -> store::Options {
     }
 }
 
-async fn start_sandbox(settings: &Settings) -> anyhow::Result<Option<Sandbox>> {
+async fn start_sandbox(settings: &Settings, callback_addr: SocketAddr) -> anyhow::Result<Option<Sandbox>> {
     let Some(options) = &settings.sandbox else { return Ok(None) };
     let mut options = options.clone();
     if options.state.is_none() {
         options.state = Some(default_sandbox_state(&settings.database_url));
     }
+    // Its orders are ours, so that we are who it has to call back.
+    options.callback_url.get_or_insert_with(|| callback_url(callback_addr));
     Ok(Some(sandbox::start(options).await?))
 }
 
@@ -295,8 +332,40 @@ fn host_name() -> String {
     if name.is_empty() { "replica".to_owned() } else { name.to_owned() }
 }
 
+fn callback_settings(settings: &Settings) -> CallbackSettings {
+    let config::CallbackSettings { window, parked_warning, .. } = settings.callbacks;
+    CallbackSettings { window: span(window), parked_warning: span(parked_warning) }
+}
+
+/// An address that is every one of this machine is reached as the loopback's.
+fn callback_url(addr: SocketAddr) -> String {
+    let host = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}{}", SocketAddr::new(host, addr.port()), http::callbacks::PATH)
+}
+
+fn span(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
+
+fn order_settings(settings: &Settings) -> OrderSettings {
+    let orders = &settings.orders;
+    OrderSettings {
+        rules: PushRules {
+            schedule: orders.schedule.iter().copied().map(span).collect(),
+            doubt_wait: span(orders.doubt_wait.max(settings.upstream.request_timeout)),
+            deadline: span(orders.deadline),
+        },
+        calls_in_flight: orders.calls_in_flight,
+        lease: span(orders.lease),
+        heartbeat: span(orders.heartbeat),
+    }
+}
+
 fn run_settings(settings: &Settings) -> RunSettings {
-    let span = |duration: Duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
     RunSettings {
         batch_size: settings.sync.batch_size,
         calls_in_flight: settings.sync.calls_in_flight,

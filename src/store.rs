@@ -17,8 +17,13 @@ mod sync_requests;
 
 pub mod api_tokens;
 pub mod audit_events;
+pub mod callbacks;
 pub mod catalogue;
 pub mod haier_configs;
+pub mod order_changes;
+pub mod order_facts;
+pub mod order_pushes;
+pub mod orders;
 pub mod pauses;
 pub mod poison_codes;
 pub mod prices;

@@ -22,7 +22,7 @@ use crate::{
         violations::Violations,
     },
     error::{Error, Result},
-    store::{Conn, Tx, haier_configs, sync_runs},
+    store::{Conn, Tx, haier_configs, orders, sync_runs},
     upstream,
 };
 
@@ -210,6 +210,9 @@ async fn refuse_if_in_use(tx: &mut Tx, config: &HaierConfig) -> Result<()> {
     }
     if let Some(sync_log_id) = sync_runs::find_of_account(tx, &config.name).await? {
         return Err(Error::AccountBusy { name: name(), what: format!("sync log {sync_log_id}") });
+    }
+    if let Some(so_id) = orders::find_open_of_account(tx, &config.name).await? {
+        return Err(Error::AccountBusy { name: name(), what: format!("order {so_id}") });
     }
     Ok(())
 }

@@ -128,7 +128,7 @@ impl Upstreams {
     }
 
     /// The client for what begins now, or why there is none.
-    fn active(&self) -> std::result::Result<Haier, Unusable> {
+    pub(super) fn active(&self) -> std::result::Result<Haier, Unusable> {
         self.lock().active.as_ref().map(|client| client.haier.clone()).map_err(Clone::clone)
     }
 
@@ -250,6 +250,7 @@ impl App {
     pub async fn upstreams_refresh(&self) -> Result<bool> {
         // One at a time, so that what was read before a switch is not obeyed after it.
         let _refreshing = self.upstreams.refreshing.lock().await;
+        self.callback_secrets_refresh().await?;
         let Some((account, identity)) = self.account_wanted().await? else {
             return Ok(self.upstreams.deactivate(Unusable::NotConfigured));
         };

@@ -42,10 +42,14 @@ pub const RULES: &[Rule] = rules! {
         READER: GetPrices CheckStock GetBalance GetLogistics;
         OPERATOR: SyncProducts WatchSync RetrySync CancelSync;
         OPERATOR: ListSyncLogs GetSyncLog ListSyncFailures;
+        OPERATOR: PushOrder GetOrder BatchGetOrders ListOrders WatchOrder;
+        OPERATOR: CancelOrder RescheduleOrder RetryOrder ListOrderFacts;
+        OPERATOR: ListOrderChanges WatchOrderChanges;
     }
     "haier.integration.v1.HaierAdministration" {
         READER: GetUpstreamStatus;
         OPERATOR: PauseUpstream ResumeUpstream;
+        OPERATOR: ResolveOrder ReconcileOrders;
         ADMIN: CreateApiToken ListApiTokens RevokeApiToken;
         ADMIN: ListAuditEvents;
         ADMIN: CreateHaierConfig GetHaierConfig ListHaierConfigs UpdateHaierConfig DeleteHaierConfig;

@@ -136,7 +136,7 @@ pub(super) struct ServeSandboxArgs {
     /// tells which [default: none]
     #[arg(long, value_name = "PRESET", requires = "sandbox")]
     sandbox_faults: Option<Preset>,
-    /// Where its callbacks about orders go, http or https [default: nowhere, and none is made]
+    /// Where its callbacks about orders go, http or https [default: to this service, at --callback-addr]
     #[arg(long, value_name = "URL", requires = "sandbox", value_parser = callback_url)]
     sandbox_callback_url: Option<String>,
     /// Time from a decision about an order to its callback, with its unit, up to 10m [default: 1s]

@@ -62,6 +62,13 @@ pub(super) struct ServeArgs {
     /// What a client certificate of this name allows: reader, operator or admin; may be repeated
     #[arg(long, value_name = "NAME=ROLE")]
     tls_client_role: Vec<String>,
+    /// Where the order system's callbacks come (POST /callbacks/ylh); port 0 takes a free one, and it is printed [default:
+    /// 127.0.0.1:8081]
+    #[arg(long, value_name = "IP:PORT")]
+    callback_addr: Option<String>,
+    /// How far a callback's TimeStamp may be from now, with its unit, 1s to 1day [default: 5m]
+    #[arg(long, value_name = "TIME")]
+    callback_window: Option<String>,
     /// The database: sqlite://FILE or postgres://USER:PASSWORD@HOST:PORT/NAME [default: sqlite://haier.db]
     ///
     /// A password is better in HAIER_INTEGRATION_DATABASE_URL, or in a file that HAIER_INTEGRATION_DATABASE_URL_FILE
@@ -116,6 +123,8 @@ impl ServeArgs {
             ("tls.client_ca", self.tls_client_ca),
             ("tls.client_auth", self.tls_client_auth),
             ("tls.client_role", roles),
+            ("callback_addr", self.callback_addr),
+            ("callback_window", self.callback_window),
             ("database_url", self.database_url),
             ("key_file", self.key_file),
             ("migrate", self.migrate.then(|| "true".to_owned())),

@@ -26,7 +26,7 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
     let sandbox = "--addr --products --seed --latency --throttle --single-token --token-life --stock-shape --envelope --faults \
                    --callback-url --callback-delay --callback-order-key --callback-json --state";
     let with_prefix = sandbox.replace("--", "--sandbox-");
-    let serve = "--grpc-addr --http-addr --admin-token-file --insecure --reflection --database-url --key-file --migrate --upstream-rate --order-rate --allow-private-hosts --sandbox --config --log-format --log-level ";
+    let serve = "--grpc-addr --http-addr --callback-addr --callback-window --admin-token-file --insecure --reflection --database-url --key-file --migrate --upstream-rate --order-rate --allow-private-hosts --sandbox --config --log-format --log-level ";
     let client = "--server --token --output ";
     let commands: Vec<(&[&str], String)> = vec![
         (&["serve"], format!("{serve}{with_prefix}")),
@@ -54,6 +54,15 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["tokens", "list"], String::new()),
         (&["tokens", "revoke"], String::new()),
         (&["audit"], format!("{client}--by --action --subject --after --before --limit --page-token")),
+        (&["orders"], client.to_owned()),
+        (&["orders", "push"], "--wait".to_owned()),
+        (&["orders", "list"], "--state --online-no --after --before --limit --page-token".to_owned()),
+        (&["orders", "show"], String::new()),
+        (&["orders", "retry"], String::new()),
+        (&["orders", "cancel"], "--reason".to_owned()),
+        (&["orders", "reschedule"], "--distribution-time --install-time".to_owned()),
+        (&["orders", "resolve"], "--evidence --retail-order-no".to_owned()),
+        (&["orders", "reconcile"], "--dry-run".to_owned()),
         (&["keys"], String::new()),
         (&["keys", "generate"], String::new()),
         (&["keys", "add"], "--primary".to_owned()),

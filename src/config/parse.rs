@@ -31,6 +31,18 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Resu
     }
 }
 
+/// Lengths of time with commas between them, such as `5s,1m,2h`.
+pub(super) fn durations(
+    most: usize,
+    range: RangeInclusive<Duration>,
+) -> impl Fn(&str) -> Result<Vec<Duration>, String> {
+    let each = duration(range);
+    move |text| {
+        let all: Vec<Duration> = text.split(',').map(&each).collect::<Result<_, _>>()?;
+        if all.len() <= most { Ok(all) } else { Err(format!("at most {most} of them are allowed")) }
+    }
+}
+
 pub(super) fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String>
 where
     T: FromStr + PartialOrd + Display,

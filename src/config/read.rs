@@ -5,8 +5,8 @@ use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    DatabaseUrl, ENV_PREFIX, Error, KeySource, Problem, Setting, Settings, Sources, SyncSettings,
-    UpstreamSettings, account_from_env,
+    CallbackSettings, DatabaseUrl, ENV_PREFIX, Error, KeySource, OrderSettings, Problem, Setting, Settings,
+    Sources, SyncSettings, UpstreamSettings, account_from_env,
     layers::{Layers, Origin},
     parse,
     table::{SETTINGS, nearest},
@@ -77,6 +77,8 @@ impl Reader {
             insecure: self.read("insecure", standard.insecure, parse::flag),
             reflection: self.read("reflection", standard.reflection, parse::flag),
             tls: self.tls(),
+            callback_addr: self.read("callback_addr", standard.callback_addr, parse::address),
+            callbacks: self.callbacks(&standard.callbacks),
             database_url,
             keys: self.keys(),
             migrate: self.read("migrate", false, parse::flag) || on_sqlite,
@@ -93,6 +95,7 @@ impl Reader {
             allow_private_hosts: self.read("allow_private_hosts", standard.allow_private_hosts, parse::flag),
             upstream: self.upstream(&standard.upstream),
             sync: self.sync(&standard.sync),
+            orders: self.orders(&standard.orders),
             default_deadline: self.time(
                 "default_deadline",
                 standard.default_deadline,
@@ -105,8 +108,12 @@ impl Reader {
             sandbox: None,
             account: None,
         };
-        if settings.grpc_addr == settings.http_addr && settings.grpc_addr.port() != 0 {
+        let (grpc, http, callbacks) = (settings.grpc_addr, settings.http_addr, settings.callback_addr);
+        if grpc == http && grpc.port() != 0 {
             self.refuse("http_addr", "must differ from grpc_addr");
+        }
+        if [grpc, http].contains(&callbacks) && callbacks.port() != 0 {
+            self.refuse("callback_addr", "must differ from grpc_addr and http_addr");
         }
         settings
     }
@@ -164,6 +171,14 @@ impl Reader {
         upstream
     }
 
+    fn callbacks(&mut self, standard: &CallbackSettings) -> CallbackSettings {
+        CallbackSettings {
+            window: self.time("callback_window", standard.window, SECOND..=DAY),
+            body_timeout: self.time("callback_body_timeout", standard.body_timeout, MILLIS_10..=MINUTE),
+            parked_warning: self.time("callback_parked_warning", standard.parked_warning, SECOND..=DAY * 365),
+        }
+    }
+
     fn sync(&mut self, standard: &SyncSettings) -> SyncSettings {
         let sync = SyncSettings {
             batch_size: self.read("sync.batch_size", standard.batch_size, parse::number(1..=20)),
@@ -188,6 +203,34 @@ impl Reader {
         sync
     }
 
+    fn orders(&mut self, standard: &OrderSettings) -> OrderSettings {
+        let orders = OrderSettings {
+            calls_in_flight: self.read(
+                "orders.calls_in_flight",
+                standard.calls_in_flight,
+                parse::number(1..=256),
+            ),
+            schedule: self.read(
+                "orders.schedule",
+                standard.schedule.clone(),
+                parse::durations(20, MILLIS_10..=DAY),
+            ),
+            doubt_wait: self.time("orders.doubt_wait", standard.doubt_wait, MILLIS_10..=HOUR),
+            deadline: self.time("orders.deadline", standard.deadline, Duration::from_secs(1)..=DAY * 30),
+            lease: self.time("orders.lease", standard.lease, MILLIS_100..=MINUTES_10),
+            heartbeat: self.time("orders.heartbeat", standard.heartbeat, MILLIS_10..=MINUTES_10),
+        };
+        if orders.heartbeat * 2 >= orders.lease {
+            let [heartbeat, lease] = [orders.heartbeat, orders.lease].map(humantime::format_duration);
+            self.refuse(
+                "orders.heartbeat",
+                &format!("must be less than half of orders.lease; they are {heartbeat} and {lease}"),
+            );
+        }
+        orders
+    }
+
+    /// The address itself, or what the file named by `database_url_file` holds; of two the higher layer wins.
     fn database_url(&mut self) -> DatabaseUrl {
         self.secret("database_url", "database_url_file", |text| {
             text.parse().map_err(|error| format!("{error}"))
@@ -322,6 +365,7 @@ impl Reader {
 const MILLI: Duration = Duration::from_millis(1);
 const MILLIS_10: Duration = Duration::from_millis(10);
 const MILLIS_100: Duration = Duration::from_millis(100);
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const MINUTES_5: Duration = Duration::from_secs(300);
 const MINUTES_10: Duration = Duration::from_secs(600);

@@ -84,6 +84,18 @@ reasons! {
     PermissionDenied = "PERMISSION_DENIED", "权限不足", "permission denied";
     /// Nobody could make a token any more.
     LastAdmin = "LAST_ADMIN", "最后一个管理员令牌", "last admin token";
+    /// Haier refused an order, or a change of one.
+    OrderRefused = "ORDER_REFUSED", "订单被拒绝", "order refused";
+    /// Haier has an order of this `soId` already, and not from here.
+    OrderRepeated = "ORDER_REPEATED", "订单重复", "order repeated";
+    /// Another order of the same `so_id` is stored.
+    OrderConflict = "ORDER_CONFLICT", "订单内容冲突", "order conflict";
+    /// Where the order stands it cannot be done.
+    OrderState = "ORDER_STATE", "订单状态不允许", "not in this state";
+    /// Nobody knows what came of it.
+    InDoubt = "IN_DOUBT", "结果未知", "outcome unknown";
+    /// Not sent any more after its deadline.
+    GivenUp = "GIVEN_UP", "已放弃", "given up";
     /// There is one of this name already.
     AlreadyExists = "ALREADY_EXISTS", "已存在", "already exists";
     /// It was changed since it was read.

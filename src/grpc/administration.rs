@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{Api, api_tokens, audit, context, haier_configs, keys, status, upstream};
+use super::{Api, api_tokens, audit, context, haier_configs, keys, orders, status, upstream};
 use crate::proto::{self, haier_administration_server::HaierAdministration};
 
 #[tonic::async_trait]
@@ -56,6 +56,20 @@ impl HaierAdministration for Api {
         request: Request<proto::ListAuditEventsRequest>,
     ) -> Result<Response<proto::ListAuditEventsResponse>, Status> {
         self.unary(request, async |ctx, request| audit::list(&self.app, &ctx, request).await).await
+    }
+
+    async fn resolve_order(
+        &self,
+        request: Request<proto::ResolveOrderRequest>,
+    ) -> Result<Response<proto::OrderResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::resolve(&self.app, &ctx, request).await).await
+    }
+
+    async fn reconcile_orders(
+        &self,
+        request: Request<proto::ReconcileOrdersRequest>,
+    ) -> Result<Response<proto::ReconcileOrdersResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::reconcile(&self.app, &ctx, request).await).await
     }
 
     async fn create_haier_config(

@@ -35,6 +35,11 @@ pub(super) fn of(error: Error) -> Status {
             metadata.insert("needed_role".to_owned(), needed.as_str().to_owned());
             (Code::PermissionDenied, None)
         }
+        Error::OrderConflict { fields, .. } => {
+            metadata.insert("fields".to_owned(), fields.join(","));
+            (Code::AlreadyExists, None)
+        }
+        Error::OrderState { .. } => (Code::FailedPrecondition, None),
         Error::AlreadyExists { .. } => (Code::AlreadyExists, None),
         Error::EtagMismatch { .. } => (Code::Aborted, None),
         Error::NotConfigured

@@ -20,8 +20,11 @@ impl Service {
             ),
         };
         let mut text = format!(
-            "haier-integration is ready\n  gRPC      {}{about}\n  metrics   http://{}/metrics  (also /livez, /readyz)\n  database  {}\n",
-            self.grpc_addr, self.http_addr, self.settings.database_url
+            "haier-integration is ready\n  gRPC      {}{about}\n  metrics   http://{}/metrics  (also /livez, /readyz)\n  callbacks {}\n  database  {}\n",
+            self.grpc_addr,
+            self.http_addr,
+            self.callback_url(),
+            self.settings.database_url
         );
         match (&self.sandbox, &self.settings.account) {
             (Some(sandbox), account) => {

@@ -43,6 +43,15 @@ fn describe() {
     );
     metrics::describe_gauge!("haier_upstream_paused", "1 while an operator holds back calls to this target");
     metrics::describe_gauge!("haier_upstream_waiting", "Callers that wait for a slot in the budget");
+    metrics::describe_counter!(
+        "haier_callbacks_total",
+        "Callbacks of the order system by outcome: accepted, repeated, refused or failed, the latter two by reason"
+    );
+    metrics::describe_counter!(
+        "haier_callbacks_applied_total",
+        "Callbacks applied to their orders, by method"
+    );
+    metrics::describe_gauge!("haier_callbacks_parked", "Callbacks that have found no order so far");
     metrics::describe_counter!("haier_sync_rows_total", "Records committed by runs, by kind");
     metrics::describe_counter!("haier_sync_runs_total", "Runs ended here, by end reason and status");
     metrics::describe_gauge!(

@@ -219,6 +219,16 @@ pub async fn active(conn: &mut Conn) -> Result<Option<(i64, i64)>> {
     Ok(on!(conn, |c| row.first(c).await.optional())?)
 }
 
+/// Id and version of every account, by id: whether any has come, gone or changed.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn versions(conn: &mut Conn) -> Result<Vec<(i64, i64)>> {
+    let all =
+        haier_configs::table.order(haier_configs::id).select((haier_configs::id, haier_configs::version));
+    Ok(on!(conn, |c| all.load(c).await)?)
+}
+
 /// The account of this name.
 ///
 /// # Errors

@@ -4,9 +4,13 @@
 use diesel::{BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, TextExpressionMethods as _};
 use diesel_async::RunQueryDsl as _;
 
-use super::{Conn, Result, on, schema::haier_config_secrets as config_secrets};
+use super::{
+    Conn, Result, on, orders,
+    schema::{haier_config_secrets as config_secrets, order_secrets},
+};
 use crate::domain::{
     haier_configs,
+    orders::sealing,
     sealed::{Place, Sealed, VERSION},
 };
 
@@ -15,6 +19,8 @@ use crate::domain::{
 pub enum SealedTable {
     /// Secrets of accounts.
     HaierConfigSecrets,
+    /// What is personal in orders, and their bodies.
+    Orders,
 }
 
 /// One sealed value.
@@ -30,13 +36,14 @@ pub struct SealedValue {
 
 impl SealedTable {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::HaierConfigSecrets];
+    pub const ALL: &[Self] = &[Self::HaierConfigSecrets, Self::Orders];
 
     /// The table its values are bound to.
     #[must_use]
     pub const fn bound_to(self) -> &'static str {
         match self {
             Self::HaierConfigSecrets => haier_configs::TABLE,
+            Self::Orders => sealing::TABLE,
         }
     }
 
@@ -55,6 +62,10 @@ impl SealedTable {
         match self {
             Self::HaierConfigSecrets => {
                 let matching = config_secrets::table.filter(config_secrets::sealed.like(pattern)).count();
+                Ok(on!(conn, |c| matching.get_result(c).await)?)
+            }
+            Self::Orders => {
+                let matching = order_secrets::table.filter(order_secrets::sealed.like(pattern)).count();
                 Ok(on!(conn, |c| matching.get_result(c).await)?)
             }
         }
@@ -85,6 +96,18 @@ impl SealedTable {
                 .select((config_secrets::config_id, config_secrets::field, config_secrets::sealed))
                 .load(c)
                 .await)?,
+            Self::Orders => on!(conn, |c| order_secrets::table
+                .filter(order_secrets::sealed.not_like(sealed_with(key_id)))
+                .filter(
+                    order_secrets::order_id
+                        .gt(row)
+                        .or(order_secrets::order_id.eq(row).and(order_secrets::field.gt(field)))
+                )
+                .order((order_secrets::order_id, order_secrets::field))
+                .limit(limit)
+                .select((order_secrets::order_id, order_secrets::field, order_secrets::sealed))
+                .load(c)
+                .await)?,
         };
         let value = |(row, field, sealed)| SealedValue { row, field, sealed: Sealed::from_stored(sealed) };
         Ok(rows.into_iter().map(value).collect())
@@ -103,6 +126,7 @@ impl SealedTable {
                 let set = config_secrets::sealed.eq(anew.as_str());
                 on!(conn, |c| diesel::update(same).set(set).execute(c).await)?
             }
+            Self::Orders => orders::replace_sealed(conn, read.row, &read.field, &read.sealed, anew).await?,
         };
         Ok(replaced > 0)
     }

@@ -221,15 +221,18 @@ fn every_command_in_the_manifests_is_understood() {
 #[test]
 fn every_port_in_the_manifests_is_one_that_the_service_listens_at() {
     let settings = replica_settings();
-    let (grpc, http) = (settings.grpc_addr.port(), settings.http_addr.port());
-    assert!(settings.grpc_addr.ip().is_unspecified() && settings.http_addr.ip().is_unspecified());
+    let listens_at = |settings: &Settings| [settings.grpc_addr, settings.http_addr, settings.callback_addr];
+    let all = listens_at(&settings);
+    let [grpc, http, callbacks] = all.map(|addr| addr.port());
+    assert!(all.iter().all(|addr| addr.ip().is_unspecified()));
 
     let deployment = object("Deployment");
     let ports: Vec<_> = list(container(&deployment), "/ports")
         .iter()
         .map(|port| (word(&port["name"]), number(port, "/containerPort")))
         .collect();
-    assert_eq!(ports, [("grpc".to_owned(), grpc.into()), ("metrics".to_owned(), http.into())]);
+    let named = [("grpc", grpc), ("metrics", http), ("callbacks", callbacks)];
+    assert_eq!(ports, named.map(|(name, port)| (name.to_owned(), u64::from(port))));
     let annotations = deployment.pointer("/spec/template/metadata/annotations").unwrap();
     assert_eq!(word(&annotations["prometheus.io/port"]), http.to_string());
 
@@ -246,13 +249,13 @@ fn every_port_in_the_manifests_is_one_that_the_service_listens_at() {
     }
 
     let image = self::settings(&image_variables());
-    assert_eq!((image.grpc_addr, image.http_addr), (settings.grpc_addr, settings.http_addr));
-    assert_eq!(instructions("EXPOSE"), [format!("{grpc} {http}")]);
+    assert_eq!(listens_at(&image), all);
+    assert_eq!(instructions("EXPOSE"), [format!("{grpc} {http} {callbacks}")]);
     let compose = yaml("compose.yaml");
     let composed = self::settings(&compose_variables(&compose, "haier-integration"));
-    assert_eq!((composed.grpc_addr, composed.http_addr), (settings.grpc_addr, settings.http_addr));
+    assert_eq!(listens_at(&composed), all);
     let published = words(&compose["services"]["haier-integration"]["ports"]);
-    assert_eq!(published, [grpc, http].map(|port| format!("127.0.0.1:{port}:{port}")));
+    assert_eq!(published, [grpc, http, callbacks].map(|port| format!("127.0.0.1:{port}:{port}")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -263,6 +266,7 @@ async fn probes_and_prometheus_ask_for_what_the_service_answers() {
     let service = Service::start(Settings {
         grpc_addr: free,
         http_addr: free,
+        callback_addr: free,
         database_url: config::DatabaseUrl::Sqlite { path },
         ..Settings::default()
     })
@@ -411,4 +415,15 @@ fn the_image_is_built_from_what_is_there() {
     let build = &yaml("compose.yaml")["services"]["haier-integration"]["build"];
     assert!(root().join("deploy").join(word(&build["context"])).join(word(&build["dockerfile"])).exists());
     assert_eq!(words(&build["args"]), instructions("ARG"));
+}
+
+#[test]
+fn callbacks_come_by_a_service_that_leads_to_nothing_else() {
+    let services = objects().into_iter().filter(|object| object["kind"] == "Service");
+    let ports = services.map(|service| {
+        let ports = list(&service, "/spec/ports");
+        ports.iter().map(|port| word(&port["name"])).collect::<Vec<_>>()
+    });
+    let with_callbacks: Vec<_> = ports.filter(|names| names.contains(&"callbacks".to_owned())).collect();
+    assert_eq!(with_callbacks, [["callbacks"]]);
 }

@@ -11,6 +11,7 @@ mod callers;
 mod calls;
 #[cfg(target_os = "linux")]
 mod canary;
+mod callbacks;
 mod catalogue;
 mod chaos;
 #[cfg(target_os = "linux")]
@@ -24,6 +25,7 @@ mod keys;
 mod layering;
 mod live;
 mod order_calls;
+mod orders;
 mod outages;
 mod policy;
 #[cfg(target_os = "linux")]

@@ -160,6 +160,16 @@ impl Haier {
         super::within(arrived).await;
     }
 
+    /// Has callbacks sent there from now on.
+    pub(crate) async fn call_back(&self, url: &str) {
+        self.control(Method::POST, "callbacks/url", &json!({ "url": url })).await;
+    }
+
+    /// The order system's book.
+    pub(crate) async fn orders(&self) -> Value {
+        serde_json::from_str(&self.control(Method::GET, "orders", &json!(null)).await).unwrap()
+    }
+
     /// Changes the catalogue.
     pub(crate) async fn change(&self, change: Value) -> Value {
         let answer = self.control(Method::POST, "catalogue", &change).await;

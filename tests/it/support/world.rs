@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use haier_integration::{
-    config::Settings,
+    app::SystemClock,
+    config::{KeySource, Settings},
+    domain::clock::Clock as _,
+    keyring::Document,
     proto::{
         GetProductsRequest, ListProductsRequest, ListSyncFailuresRequest, ListSyncLogsRequest, Product,
         SyncFailure, SyncLog, SyncProductsRequest, SyncProgress, WatchSyncRequest,
@@ -29,13 +32,16 @@ impl Plan {
     pub(super) fn new(database: Database) -> Self {
         let local = ([127, 0, 0, 1], 0).into();
         let options = Options { addr: local, products: 45, throttle: None, ..Options::default() };
+        let keys = Document::generate(SystemClock::new().now()).unwrap();
         let mut settings = Settings {
             grpc_addr: local,
             http_addr: local,
+            callback_addr: local,
             database_url: database.url.clone(),
             migrate: false,
             upstream_rate: 0,
             order_rate: 0,
+            keys: Some(KeySource::Text(keys.to_text())),
             ..Settings::default()
         };
         // Enough to be a wait, and too little to be waited for.
