@@ -57,7 +57,9 @@ impl App {
         let order = self.order_open(sealed)?;
         let facts = order_facts::list(tx, order.id).await?;
         let standing = derive(&facts);
-        Ok(History { order, facts, standing, now: self.clock.now() })
+        // Replicas' clocks differ by a little; an order's own time does not run backwards.
+        let now = self.clock.now().max(order.updated_at);
+        Ok(History { order, facts, standing, now })
     }
 
     /// Adds facts to a locked order and stores what follows. Takes the feed's head, the last lock but for the audit's.

@@ -158,7 +158,7 @@ impl App {
         let bound = self.order_find(&claim.so_id).await?.and_then(|order| order.sender);
         let haier = match &bound {
             Some(sender) => self.upstream_of(&sender.account).await?,
-            None => self.upstreams.active().ok(),
+            None => self.upstreams.find_active(),
         };
         Ok(haier.and_then(|haier| {
             let account = haier.openplat.account();

@@ -128,8 +128,13 @@ impl Upstreams {
     }
 
     /// The client for what begins now, or why there is none.
-    pub(super) fn active(&self) -> std::result::Result<Haier, Unusable> {
+    fn active(&self) -> std::result::Result<Haier, Unusable> {
         self.lock().active.as_ref().map(|client| client.haier.clone()).map_err(Clone::clone)
+    }
+
+    /// The client for what begins now, if there is one.
+    pub(super) fn find_active(&self) -> Option<Haier> {
+        self.active().ok()
     }
 
     /// Whether there is a client for what begins now.

@@ -92,8 +92,6 @@ reasons! {
     OrderConflict = "ORDER_CONFLICT", "订单内容冲突", "order conflict";
     /// Where the order stands it cannot be done.
     OrderState = "ORDER_STATE", "订单状态不允许", "not in this state";
-    /// Nobody knows what came of it.
-    InDoubt = "IN_DOUBT", "结果未知", "outcome unknown";
     /// Not sent any more after its deadline.
     GivenUp = "GIVEN_UP", "已放弃", "given up";
     /// There is one of this name already.

@@ -98,3 +98,64 @@ fn item(item: &OrderItem) -> serde_json::Result<Item<'_>> {
 fn number(money: Money) -> serde_json::Result<Box<RawValue>> {
     RawValue::from_string(money.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::order_body;
+    use crate::domain::{
+        decimal::Money,
+        orders::{Order, OrderItem, Personal, Sender, SoId},
+        products::ProductCode,
+    };
+
+    #[test]
+    fn the_bytes_are_those_of_the_description() {
+        let day = DateTime::from_timestamp(1_767_283_199, 0);
+        let order = Order {
+            so_id: SoId::from_stored("SO-1".to_owned()),
+            online_no: "TB-1".to_owned(),
+            source_system: None,
+            shop_name: None,
+            consignee_name: Personal::new("张小明"),
+            consignee_mobile: Personal::new("13812345678"),
+            province: "北京市".to_owned(),
+            city: "北京市".to_owned(),
+            area: "朝阳区".to_owned(),
+            town: None,
+            detail_address: Personal::new("公园路1号"),
+            remark: None,
+            total_amount: Money { e4: 19_990_500 },
+            distribution_time: day,
+            install_time: day,
+            government_order: true,
+            items: vec![OrderItem {
+                product_code: ProductCode::from_stored("GA0SZC00U".to_owned()),
+                retail_price: Money { e4: 20_990_505 },
+                discount_amount: Money { e4: 1_000_005 },
+                actual_price: Money { e4: 19_990_500 },
+                is_gift: false,
+            }],
+        };
+        let sender = Sender {
+            account: "environment".to_owned(),
+            seller_code: "8800000001".to_owned(),
+            source_system: "SHOP".to_owned(),
+            shop_name: "旗舰店".to_owned(),
+        };
+        let created_at = DateTime::from_timestamp_millis(1_767_225_600_123).unwrap();
+        let body = order_body(&order, &sender, created_at).unwrap();
+        assert_eq!(
+            body,
+            concat!(
+                r#"{"sourceSystem":"SHOP","shopName":"旗舰店","sellerCode":"8800000001","consigneeName":"张小明","#,
+                r#""consigneeMobile":"13812345678","onlineNo":"TB-1","soId":"SO-1","totalQty":1,"totalAmt":1999.05,"#,
+                r#""createTime":1767225600123,"province":"北京市","city":"北京市","area":"朝阳区","detailAddress":"公园路1号","#,
+                r#""distributionTime":1767283199000,"installTime":1767283199000,"governmentOrder":true,"#,
+                r#""deliveryInstall":"true","itemList":[{"productCode":"GA0SZC00U","itemQty":1,"retailPrice":2099.0505,"#,
+                r#""discountAmount":100.0005,"actualPrice":1999.05,"isGift":false}]}"#
+            )
+        );
+    }
+}
