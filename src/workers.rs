@@ -1,7 +1,7 @@
 //! What runs without a caller: each a loop of claim, step, commit, woken by an event and by a period.
 
-pub mod callers;
 pub mod callbacks;
+pub mod callers;
 pub mod health;
 pub mod housekeeping;
 pub mod key_file;

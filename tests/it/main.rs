@@ -6,12 +6,12 @@ mod api_tokens;
 mod audit;
 #[cfg(target_os = "linux")]
 mod budget;
+mod callbacks;
 mod callers;
 #[cfg(target_os = "linux")]
 mod calls;
 #[cfg(target_os = "linux")]
 mod canary;
-mod callbacks;
 mod catalogue;
 mod chaos;
 #[cfg(target_os = "linux")]
