@@ -62,7 +62,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     Sandbox(sandbox::SandboxArgs),
     Migrate(migrate::MigrateArgs),
     Sync(sync::SyncArgs),
@@ -99,7 +99,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
     let mut service = tokio::runtime::Builder::new_multi_thread();
     let mut client = tokio::runtime::Builder::new_current_thread();
     match command {
-        Command::Serve(args) => block_on(&mut service, serve::run(args)),
+        Command::Serve(args) => block_on(&mut service, serve::run(*args)),
         Command::Sandbox(args) => block_on(&mut service, sandbox::run(args, console)),
         Command::Migrate(args) => block_on(&mut service, migrate::run(args, console)),
         Command::Sync(args) => block_on(&mut client, sync::run(args, console)),

@@ -107,8 +107,8 @@ pub async fn serve(
         )
         .add_service(administration)
         .add_service(integration)
-        .serve_with_incoming_shutdown(incoming, async move { stopping.cancelled().await })
-        .await;
+        .serve_with_incoming_shutdown(incoming, async move { stopping.cancelled().await });
+    let served = Box::pin(served).await;
     reporting.abort();
     Ok(served?)
 }

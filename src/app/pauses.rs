@@ -50,7 +50,7 @@ impl App {
         if let Some(in_force) = in_force {
             pause.since = in_force.since;
         }
-        pauses::upsert(&mut tx, &pause).await?;
+        let pause = pauses::upsert(&mut tx, pause).await?;
         let changes = changes(in_force, Some(&pause));
         self.audit(&mut tx, ctx, "upstream.pause", pause.target.as_str(), changes).await?;
         tx.commit().await?;

@@ -42,7 +42,9 @@ pub struct Shown<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Nothing was shown.
-    #[error("a token is needed: send `authorization: Bearer TOKEN`; an admin makes one with CreateApiToken")]
+    #[error(
+        "a token is needed: send `Bearer TOKEN` in the header authorization; an admin makes one with CreateApiToken"
+    )]
     NoToken,
     /// The header is there and holds no token.
     #[error("the header authorization must read `Bearer TOKEN`")]

@@ -134,7 +134,8 @@ pub(super) async fn test(
             TestedAccount::Unsaved(decode(config, &mut violations), violations)
         }
     };
-    let (name, checks) = app.haier_config_test(ctx, tested).await?;
+    // Two calls to Haier side by side are a large future.
+    let (name, checks) = Box::pin(app.haier_config_test(ctx, tested)).await?;
     let passed = checks.iter().all(|check| !matches!(check.outcome, CheckOutcome::Failed { .. }));
     Ok(proto::TestHaierConfigResponse {
         name,

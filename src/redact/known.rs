@@ -56,11 +56,24 @@ impl Redactor {
         match found {
             None => patterns::mask(text),
             Some(known) => {
-                let masks = vec![MASK; known.patterns_len()];
-                Cow::Owned(patterns::mask(&known.replace_all(text, &masks)).into_owned())
+                let mut masked = String::with_capacity(text.len());
+                known.replace_all_with(text, &mut masked, |found, form, masked| {
+                    // The second half of an escaped backslash belongs to the first, which stays.
+                    if form.starts_with('\\') && is_escaped(&text[..found.start()]) {
+                        masked.push('\\');
+                    }
+                    masked.push_str(MASK);
+                    true
+                });
+                Cow::Owned(patterns::mask(&masked).into_owned())
             }
         }
     }
+}
+
+/// Whether what follows this text is escaped by its end.
+fn is_escaped(before: &str) -> bool {
+    before.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1
 }
 
 /// As it is; as JSON and `Debug` escape it, also twice (JSON in a field of a log line); as addresses and forms encode it;

@@ -43,14 +43,15 @@ pub async fn list(conn: &mut Conn) -> Result<Vec<Pause>> {
     Ok(rows.into_iter().filter_map(pause).collect())
 }
 
-/// Stores a pause in place of any other of its target.
+/// Stores a pause in place of any other of its target, and returns it as it is stored: without secrets in its words.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn upsert(conn: &mut Conn, pause: &Pause) -> Result<()> {
+pub async fn upsert(conn: &mut Conn, mut pause: Pause) -> Result<Pause> {
+    pause.reason = redact(&pause.reason).into_owned();
     let held = || {
         (
-            upstream_pauses::reason.eq(redact(&pause.reason).into_owned()),
+            upstream_pauses::reason.eq(&pause.reason),
             upstream_pauses::until_at.eq(pause.until.map(At)),
             upstream_pauses::paused_by.eq(&pause.paused_by),
             upstream_pauses::since.eq(At(pause.since)),
@@ -63,7 +64,7 @@ pub async fn upsert(conn: &mut Conn, pause: &Pause) -> Result<()> {
         .set(held())
         .execute(c)
         .await)?;
-    Ok(())
+    Ok(pause)
 }
 
 /// Ends a pause.

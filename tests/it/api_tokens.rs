@@ -69,7 +69,7 @@ async fn the_first_token_is_an_admins_and_closes_the_door(plan: Plan) {
     assert_eq!(refusal(&refused), (Code::Unauthenticated, "UNAUTHENTICATED".to_owned()));
     let refused =
         world.client().list_products(haier_integration::proto::ListProductsRequest::default()).await;
-    assert!(refused.unwrap_err().message().contains("authorization: Bearer"));
+    assert!(refused.unwrap_err().message().contains("`Bearer TOKEN` in the header authorization"));
     status(&world, &made.token).await.unwrap();
     assert_eq!(create(&world, &made.token, new("ci", Role::Reader)).await.unwrap().created_by, "mei");
     // What is kept is a hash.

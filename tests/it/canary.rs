@@ -53,7 +53,7 @@ fn sung(bytes: &[u8]) -> Vec<&'static str> {
     let encoded = |part: &str| {
         (0..3).any(|offset| {
             let whole = STANDARD.encode([&vec![0; offset], part.as_bytes()].concat());
-            has(whole[(offset * 8).div_ceil(6)..(offset + part.len()) * 8 / 6].as_bytes())
+            has(&whole.as_bytes()[(offset * 8).div_ceil(6)..(offset + part.len()) * 8 / 6])
         })
     };
     let is_in = |part: &str| has(part.as_bytes()) || encoded(part);
@@ -220,6 +220,8 @@ async fn nothing_that_leaves_holds_a_secret_or_a_phone_number(plan: Plan) {
         for answer in call_everything(&address).await {
             silent("an answer", answer);
         }
+        // Fails only if somebody has installed one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         silent("/metrics", reqwest::get(metrics).await.unwrap().bytes().await.unwrap());
         silent("standard output", service.end());
         let lines = fs::read(&log).unwrap();

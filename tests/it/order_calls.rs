@@ -6,11 +6,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use haier_integration::{
     app::SystemClock,
     domain::{
         accounts::YlhAccount,
+        clock::Clock as _,
         order_calls::{Cancellation, ChangeAnswer, PushAnswer, Rescheduling},
         pauses::{Pause, PauseTarget},
         slots::Rules,
@@ -101,7 +102,7 @@ impl Orders {
     async fn cancel(&self, so_id: &str) -> Result<ChangeAnswer, Error> {
         let cancellation = Cancellation {
             so_id: so_id.to_owned(),
-            cancelled_at: Utc::now(),
+            cancelled_at: SystemClock::new().now(),
             reason: "不想要了".to_owned(),
             source_system: "SHOP".to_owned(),
         };
@@ -301,7 +302,7 @@ async fn a_pause_of_new_orders_lets_cancellations_pass_and_one_of_the_system_not
             reason: String::new(),
             until: None,
             paused_by: String::new(),
-            since: Utc::now(),
+            since: SystemClock::new().now(),
         }]
     };
     orders.ylh.set_pauses(&pause(PauseTarget::OrderPush));

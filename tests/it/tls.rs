@@ -309,7 +309,7 @@ async fn postgres_is_reached_by_tls_as_sslmode_says(plan: Plan) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_speak_tls_and_say_why_they_cannot() {
-    crate::support::run(Backend::Sqlite, commands).await;
+    crate::support::run(Backend::Sqlite, |plan| Box::pin(commands(plan))).await;
 }
 
 async fn commands(plan: Plan) {
