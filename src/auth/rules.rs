@@ -42,9 +42,10 @@ pub const RULES: &[Rule] = rules! {
         READER: GetPrices CheckStock GetBalance GetLogistics;
         OPERATOR: SyncProducts WatchSync RetrySync CancelSync;
         OPERATOR: ListSyncLogs GetSyncLog ListSyncFailures;
-        OPERATOR: PushOrder GetOrder BatchGetOrders ListOrders WatchOrder;
-        OPERATOR: CancelOrder RescheduleOrder RetryOrder ListOrderFacts;
-        OPERATOR: ListOrderChanges WatchOrderChanges;
+        // A reader is shown whom an order is for masked.
+        READER: GetOrder BatchGetOrders ListOrders WatchOrder ListOrderFacts;
+        READER: ListOrderChanges WatchOrderChanges ListCourierNumbers;
+        OPERATOR: PushOrder CancelOrder RescheduleOrder RetryOrder ListDeliveryPhotos;
     }
     "haier.integration.v1.HaierAdministration" {
         READER: GetUpstreamStatus;

@@ -70,7 +70,7 @@ impl Post {
         self
     }
 
-    fn as_json(self) -> Self {
+    fn in_json(self) -> Self {
         Self { json: true, ..self }
     }
 
@@ -156,7 +156,7 @@ async fn a_genuine_callback_is_stored_and_answered_as_a_form_and_as_json(plan: P
     for (callback, number) in [
         (post("oostock", &data), "PO 1+2"),
         (
-            post("confirm", &json!({ "PlatformOrderNo": 20_260_101_001_i64, "State": "1" })).as_json(),
+            post("confirm", &json!({ "PlatformOrderNo": 20_260_101_001_i64, "State": "1" })).in_json(),
             "20260101001",
         ),
     ] {
@@ -264,7 +264,7 @@ async fn a_callback_that_comes_again_is_stored_once(plan: Plan) {
     let callback = confirm("A");
     let again = || callback.clone().taken(&world);
     tokio::join!(again(), again(), again(), again());
-    callback.clone().as_json().taken(&world).await;
+    callback.clone().in_json().taken(&world).await;
     assert_eq!(count(&world, "true").await, 1);
     confirm("B").taken(&world).await;
     assert_eq!(count(&world, "true").await, 2);

@@ -39,7 +39,7 @@ const CALL: upstream::Call<'static> = upstream::Call { priority: Priority::Live,
 impl Call {
     /// The change of this number, if Haier can be told of it.
     pub(super) fn change(history: &History, number: i64, attempt: i64) -> Option<Self> {
-        let wanted = history.facts.iter().find_map(|fact| match &fact.kind {
+        history.facts.iter().find_map(|fact| match &fact.kind {
             FactKind::CancelRequested { number: of, reason, .. } if *of == number => {
                 let sender = history.order.sender.as_ref();
                 Some(Self::Cancel {
@@ -67,8 +67,7 @@ impl Call {
                 })
             }
             _ => None,
-        });
-        wanted
+        })
     }
 
     /// Sends it; always ends in something to store.

@@ -165,11 +165,6 @@ impl Haier {
         self.control(Method::POST, "callbacks/url", &json!({ "url": url })).await;
     }
 
-    /// The order system's book.
-    pub(crate) async fn orders(&self) -> Value {
-        serde_json::from_str(&self.control(Method::GET, "orders", &json!(null)).await).unwrap()
-    }
-
     /// Changes the catalogue.
     pub(crate) async fn change(&self, change: Value) -> Value {
         let answer = self.control(Method::POST, "catalogue", &change).await;

@@ -74,8 +74,8 @@ impl Plan {
 
     /// Everything runs, and the first full sync is over.
     pub(crate) async fn start(self) -> World {
-        let mut world = self.prepare().await;
-        world.serve().await;
+        let mut world = Box::pin(self.prepare()).await;
+        Box::pin(world.serve()).await;
         let first = world.first_sync().await;
         assert_eq!(first.status(), haier_integration::proto::SyncStatus::Success, "{first:?}");
         world
@@ -95,7 +95,7 @@ pub(crate) struct World {
 impl World {
     /// Starts the service.
     pub(crate) async fn serve(&mut self) {
-        let service = within(Service::start(self.settings.clone())).await.unwrap();
+        let service = within(Box::pin(Service::start(self.settings.clone()))).await.unwrap();
         let client = Client::connect(format!("http://{}", service.grpc_addr())).await.unwrap();
         self.running = Some(Box::new((service, client)));
     }

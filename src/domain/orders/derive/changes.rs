@@ -37,13 +37,16 @@ pub(super) struct Change<'a> {
     pub(super) not_before: Option<DateTime<Utc>>,
 }
 
+/// What came of each attempt at a change, by the attempt's number; each answer with the time we learnt it.
+type Answers<'a> = BTreeMap<i64, Vec<(DateTime<Utc>, &'a ChangeAnswer)>>;
+
 pub(super) struct Changes<'a>(BTreeMap<i64, Change<'a>>);
 
 impl<'a> Changes<'a> {
     pub(super) fn of(facts: &'a [Fact]) -> Self {
         let mut changes: BTreeMap<i64, Change<'a>> = BTreeMap::new();
         let mut began: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
-        let mut ended: BTreeMap<i64, BTreeMap<i64, Vec<(DateTime<Utc>, &'a ChangeAnswer)>>> = BTreeMap::new();
+        let mut ended: BTreeMap<i64, Answers<'a>> = BTreeMap::new();
         for fact in facts {
             let (number, wish) = match &fact.kind {
                 FactKind::CancelRequested { number, .. } => (*number, Some(Wish::Cancel)),
