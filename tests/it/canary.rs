@@ -196,7 +196,8 @@ async fn nothing_that_leaves_holds_a_secret_or_a_phone_number(plan: Plan) {
         ),
     ] {
         let log = plan.database.folder().join(format!("{format}.log"));
-        let mut command = program(&["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"]);
+        let any = "127.0.0.1:0";
+        let mut command = program(&["serve", "--grpc-addr", any, "--http-addr", any, "--callback-addr", any]);
         command
             .current_dir(plan.database.folder())
             .env("HAIER_INTEGRATION_DATABASE_URL", address(&plan.database))
