@@ -132,7 +132,8 @@ pub enum Error {
     /// There is no upstream account.
     #[error(
         "no upstream account is configured: set HAIER_CLIENT_ID, HAIER_CLIENT_SECRET, HAIER_BASE_URL, \
-         HAIER_CUSTOMER_CODE, HAIER_PASSWORD and HAIER_SELLER_PASSWORD, or start with --sandbox"
+         HAIER_CUSTOMER_CODE, HAIER_PASSWORD and HAIER_SELLER_PASSWORD, store one by `haier-integration config create` and \
+         activate it, or start with --sandbox"
     )]
     NotConfigured,
     /// The account has no part at the order system.

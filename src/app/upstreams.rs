@@ -285,6 +285,17 @@ impl App {
         Ok(true)
     }
 
+    /// The same, and begins the first loading of an empty store where there was no account before.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn upstreams_follow(&self) -> Result<()> {
+        if self.upstreams_refresh().await? {
+            self.sync_first_start().await?;
+        }
+        Ok(())
+    }
+
     /// Which account is to be active. A stored one comes without its secrets, which need not be opened every time.
     async fn account_wanted(&self) -> Result<Option<(Option<Account>, Identity)>> {
         let given = &self.upstreams.given;

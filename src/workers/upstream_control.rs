@@ -15,9 +15,7 @@ pub async fn run(app: Arc<App>) {
     loop {
         let outcome = async {
             // Before the pauses, which hold for a new account's client too.
-            if app.upstreams_refresh().await? {
-                app.sync_first_start().await?;
-            }
+            app.upstreams_follow().await?;
             app.pauses_refresh().await?;
             app.replica_report().await
         };

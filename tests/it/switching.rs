@@ -23,6 +23,7 @@ on_both_databases!(
     a_changed_account_is_used_at_once,
     an_account_that_a_run_needs_is_not_deleted,
     replicas_follow_a_switch,
+    the_first_account_fills_an_empty_store,
     a_test_says_which_system_refuses_an_account,
     a_test_of_an_unsaved_account_names_every_fault,
 );
@@ -171,6 +172,17 @@ async fn replicas_follow_a_switch(plan: Plan) {
     world.stop().await;
     world.serve().await;
     assert_eq!(account_in_use(&mut world.client()).await, "shop");
+    world.finish().await;
+}
+
+async fn the_first_account_fills_an_empty_store(plan: Plan) {
+    let mut world = plan.keyed().prepare().await;
+    world.settings.account = None;
+    world.serve().await;
+    create(&world, seller(&world, "shop", 0)).await;
+    assert_eq!(activate(&world, "shop").await, "");
+    assert_eq!(world.first_sync().await.status(), SyncStatus::Success);
+    assert_eq!(world.products().await.len(), 45);
     world.finish().await;
 }
 

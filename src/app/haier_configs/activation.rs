@@ -63,7 +63,7 @@ impl App {
         let (app, ctx, etag) = (Arc::clone(self), ctx.clone(), etag.to_owned());
         let config = to_its_end(async move {
             let stored = app.store_active(&ctx, &config, &etag).await?;
-            app.upstreams_refresh().await?;
+            app.upstreams_follow().await?;
             Ok(stored)
         })
         .await?;
@@ -116,7 +116,7 @@ impl App {
             let stored = fetch_by_id(&mut tx, present.id).await?;
             tx.commit().await?;
             tracing::info!(account = name, caller = %ctx.caller, "an account was deactivated");
-            app.upstreams_refresh().await?;
+            app.upstreams_follow().await?;
             Ok(stored)
         })
         .await

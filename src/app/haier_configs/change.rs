@@ -40,7 +40,7 @@ impl App {
             let (app, ctx) = (Arc::clone(self), ctx.clone());
             let stored = to_its_end(async move {
                 let stored = app.store_change(&ctx, &before, &draft).await?;
-                app.upstreams_refresh().await?;
+                app.upstreams_follow().await?;
                 Ok(stored)
             })
             .await?;
