@@ -76,6 +76,12 @@ pub async fn serve(
     options: Options,
 ) -> anyhow::Result<()> {
     let (reporter, health) = tonic_health::server::health_reporter();
+    // Before the first call is taken, so that no probe asks for a name that is not there yet.
+    for name in ["", SERVICE_NAME, ADMINISTRATION, LIVENESS] {
+        reporter.set_service_status(name, ServingStatus::Serving).await;
+    }
+    let ready = readiness(*app.health().borrow());
+    reporter.set_service_status(READINESS, ready).await;
     let reporting = tokio::spawn(report_health(reporter, app.health()));
     let api = Api { app: Arc::clone(&app), default_deadline: options.default_deadline };
     let administration = HaierAdministrationServer::new(api.clone())
@@ -113,14 +119,11 @@ pub async fn serve(
     Ok(served?)
 }
 
-/// Passes changes of health on to the health service: readiness turns, everything else serves while it lives.
+/// Passes changes of readiness on to the health service; everything else serves while it lives.
 async fn report_health(mut reporter: HealthReporter, mut health: watch::Receiver<Health>) {
-    for name in ["", SERVICE_NAME, ADMINISTRATION, LIVENESS] {
-        reporter.set_service_status(name, ServingStatus::Serving).await;
-    }
     loop {
         let now = *health.borrow_and_update();
-        let status = if now.is_ready() { ServingStatus::Serving } else { ServingStatus::NotServing };
+        let status = readiness(now);
         reporter.set_service_status(READINESS, status).await;
         if now.draining {
             // Forgotten and set anew: whoever watches has heard it, and their streams end, which the drain waits for.
@@ -136,6 +139,10 @@ async fn report_health(mut reporter: HealthReporter, mut health: watch::Receiver
             return;
         }
     }
+}
+
+fn readiness(health: Health) -> ServingStatus {
+    if health.is_ready() { ServingStatus::Serving } else { ServingStatus::NotServing }
 }
 
 type ProgressStream = Pin<Box<dyn Stream<Item = Result<proto::SyncProgress, Status>> + Send>>;
