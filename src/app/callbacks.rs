@@ -9,7 +9,7 @@ mod wire;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::{App, to_its_end};
 use crate::{
@@ -34,11 +34,17 @@ pub struct CallbackSettings {
     pub parked_warning: TimeDelta,
 }
 
+/// Callbacks that are written at a time: in a burst the others wait for their turn, and not for a connection to the
+/// database, which they would be refused after a while.
+const STORING: usize = 4;
+
 /// What callbacks need of this process.
 pub(super) struct Callbacks {
     settings: CallbackSettings,
     secrets: CallbackSecrets,
     refusals: Refusals,
+    /// A permit for each that is being written.
+    storing: Semaphore,
     /// Rung when one was stored.
     wake: Notify,
 }
@@ -49,6 +55,7 @@ impl Callbacks {
             settings,
             secrets: CallbackSecrets::default(),
             refusals: Refusals::default(),
+            storing: Semaphore::new(STORING),
             wake: Notify::new(),
         }
     }
@@ -86,6 +93,7 @@ impl App {
         };
         let app = Arc::clone(self);
         to_its_end(async move {
+            let _turn = app.callbacks.storing.acquire().await;
             let mut tx = app.store.begin().await?;
             let is_new = callbacks::insert(&mut tx, &received).await?;
             tx.commit().await?;
