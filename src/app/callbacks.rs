@@ -36,7 +36,7 @@ pub struct CallbackSettings {
 
 /// Callbacks that are written at a time: in a burst the others wait for their turn, and not for a connection to the
 /// database, which they would be refused after a while.
-const STORING: usize = 4;
+const STORING: usize = 32;
 
 /// What callbacks need of this process.
 pub(super) struct Callbacks {
