@@ -1,11 +1,14 @@
 //! Upstream accounts: their rules, masks and etags, and that at most one is active.
 
 use futures_util::future::join_all;
-use haier_integration::proto::{
-    ActivateHaierConfigRequest, ActivateHaierConfigResponse, CreateHaierConfigRequest,
-    DeactivateHaierConfigRequest, DeleteHaierConfigRequest, GetHaierConfigRequest, HaierConfig,
-    ListHaierConfigsRequest, UpdateHaierConfigRequest, YlhConfig,
-    haier_administration_client::HaierAdministrationClient,
+use haier_integration::{
+    config::Settings,
+    proto::{
+        ActivateHaierConfigRequest, ActivateHaierConfigResponse, CreateHaierConfigRequest,
+        DeactivateHaierConfigRequest, DeleteHaierConfigRequest, GetHaierConfigRequest, HaierConfig,
+        ListHaierConfigsRequest, UpdateHaierConfigRequest, YlhConfig,
+        haier_administration_client::HaierAdministrationClient,
+    },
 };
 use prost_types::FieldMask;
 use tonic::{Code, Status, transport::Channel};
@@ -458,7 +461,11 @@ async fn accounts_are_found_by_filter_and_page(plan: Plan) {
 }
 
 async fn without_a_key_accounts_are_refused_and_the_rest_works(plan: Plan) {
-    let world = plan.settings(|settings| settings.allow_private_hosts = true).start().await;
+    let without = |settings: &mut Settings| {
+        settings.allow_private_hosts = true;
+        settings.keys = None;
+    };
+    let world = plan.settings(without).start().await;
     let mut client = administration(&world).await;
     let refused = create(&mut client, account("a")).await.unwrap_err();
     assert_eq!(refusal(&refused), (Code::FailedPrecondition, "NO_KEY".to_owned()));
