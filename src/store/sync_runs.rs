@@ -15,11 +15,11 @@ use super::{
     instant::At,
     on,
     schema::{sync_logs, sync_runs},
-    sync_logs::{MessageParts, redacted, unknown},
+    sync_logs::{Ended, unknown},
     sync_requests,
 };
 use crate::domain::{
-    messages::{EndMessage, Language},
+    messages::EndMessage,
     products::ProductCode,
     sync_logs::{Counts, Stage, SyncStatus, SyncType},
     sync_runs::{Checkpoint, ClaimedRun, NewRun},
@@ -269,21 +269,8 @@ pub async fn record_counts(
 /// [`Error::LeaseLost`] when the run has another holder.
 pub async fn finish(conn: &mut Conn, run: &ClaimedRun, end: &EndMessage, now: DateTime<Utc>) -> Result<()> {
     held(on!(conn, |c| diesel::delete(holding(run)).execute(c).await)?)?;
-    let end = &redacted(end);
-    let counts = Counts { total: end.success + end.failed, success: end.success, failed: end.failed };
-    on!(conn, |c| diesel::update(sync_logs::table.find(run.log_id))
-        .set((
-            sync_logs::status.eq(SyncStatus::at_end(end.reason, counts).as_str()),
-            sync_logs::end_reason.eq(end.reason.as_str()),
-            sync_logs::message.eq(end.render(Language::Chinese)),
-            sync_logs::message_parts.eq(serde_json::json!(MessageParts::from(end))),
-            sync_logs::total_count.eq(counts.total),
-            sync_logs::success_count.eq(counts.success),
-            sync_logs::failed_count.eq(counts.failed),
-            sync_logs::completed_at.eq(At(now)),
-        ))
-        .execute(c)
-        .await)?;
+    let log = sync_logs::table.find(run.log_id);
+    on!(conn, |c| diesel::update(log).set(Ended::new(end, now)).execute(c).await)?;
     Ok(())
 }
 
