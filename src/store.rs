@@ -17,6 +17,7 @@ mod sync_requests;
 
 pub mod audit_events;
 pub mod catalogue;
+pub mod delistings;
 pub mod pauses;
 pub mod poison_codes;
 pub mod prices;

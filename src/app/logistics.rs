@@ -37,6 +37,7 @@ impl App {
             failures: Vec::new(),
             detail,
             bad_pictures: 0,
+            delisted: 0,
         };
         let log = SyncLog {
             id: self.ids.next(asked_at),

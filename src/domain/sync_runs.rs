@@ -63,6 +63,8 @@ pub struct Checkpoint {
     pub after: Option<ProductCode>,
     /// Picture addresses left out so far.
     pub bad_pictures: i64,
+    /// Products found gone from the listing so far.
+    pub delisted: i64,
 }
 
 /// A run as one worker holds it: only while `epoch` is the stored one may it write.

@@ -129,6 +129,7 @@ diesel::table! {
         stage -> Nullable<Text>,
         checkpoint -> Nullable<Text>,
         bad_pictures -> BigInt,
+        delisted -> BigInt,
         takeovers -> BigInt,
     }
 }

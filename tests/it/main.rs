@@ -8,6 +8,7 @@ mod catalogue;
 mod chaos;
 #[cfg(target_os = "linux")]
 mod chaos_processes;
+mod delisting;
 mod deploy;
 mod faults;
 #[cfg(target_os = "linux")]

@@ -209,7 +209,7 @@ async fn a_worker_that_lost_its_lease_writes_nothing(plan: Plan) {
     let new = claim(&store, "new", at(16)).await.unwrap();
     assert_eq!((old.epoch, new.epoch), (1, 2));
 
-    let checkpoint = Checkpoint { stage: Stage::Prices, after: None, bad_pictures: 0 };
+    let checkpoint = Checkpoint { stage: Stage::Prices, after: None, bad_pictures: 0, delisted: 0 };
     let end = EndMessage {
         reason: Reason::Completed,
         success: 0,
@@ -217,6 +217,7 @@ async fn a_worker_that_lost_its_lease_writes_nothing(plan: Plan) {
         failures: Vec::new(),
         detail: String::new(),
         bad_pictures: 0,
+        delisted: 0,
     };
     // As the writer does it, but with the rows first: they must go with the refused checkpoint.
     let mut tx = store.begin().await.unwrap();

@@ -16,6 +16,7 @@ use crate::{
     error::Result,
     store::{
         catalogue::{self, CatalogueBatch},
+        delistings::{self, WholeListing},
         poison_codes::{self, PoisonCode},
         prices, stock,
         sync_failures::{self, NewFailure},
@@ -25,6 +26,8 @@ use crate::{
 
 /// Steps of 20 to 50 rows that wait while the writer commits: enough for its next transaction.
 const STEPS_AHEAD: usize = 128;
+/// Products that one transaction marks as gone at most.
+const DELISTED_AT_ONCE: i64 = 2_000;
 
 /// What the fetching side found out.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub(super) enum Step {
     Left(usize),
     /// The run moves on to another stage.
     Enter(Stage),
+    /// The whole listing is handed over; what it does not hold is gone.
+    Delist(WholeListing),
     /// Something to store.
     Store(Found),
 }
@@ -96,7 +101,7 @@ impl Writer {
         planned: Option<i64>,
     ) -> (mpsc::Sender<Step>, JoinHandle<Result<Checkpoint>>) {
         let (sender, steps) = mpsc::channel(STEPS_AHEAD);
-        let fresh = Checkpoint { stage: Stage::Listing, after: None, bad_pictures: 0 };
+        let fresh = Checkpoint { stage: Stage::Listing, after: None, bad_pictures: 0, delisted: 0 };
         let checkpoint = run.checkpoint.clone().unwrap_or(fresh);
         let writer = Self {
             app,
@@ -143,7 +148,10 @@ impl Writer {
                 self.start_over = true;
                 self.counts = Counts::default();
                 self.planned = None;
-                self.checkpoint = Checkpoint { stage: Stage::Listing, after: None, bad_pictures: 0 };
+                // What a worker before has marked as gone stays counted.
+                let delisted = self.checkpoint.delisted;
+                self.checkpoint =
+                    Checkpoint { stage: Stage::Listing, after: None, bad_pictures: 0, delisted };
             }
             Step::Left(left) => {
                 self.flush().await?;
@@ -152,7 +160,30 @@ impl Writer {
                 self.dirty_since = Some(Instant::now());
             }
             Step::Enter(stage) => self.checkpoint.stage = stage,
+            Step::Delist(listing) => {
+                self.flush().await?;
+                self.delist(&listing).await?;
+            }
             Step::Store(found) => self.found.absorb(found),
+        }
+        Ok(())
+    }
+
+    /// Marks what is gone, page by page, each in a transaction of its own.
+    async fn delist(&mut self, listing: &WholeListing) -> Result<()> {
+        let mut after = Some(0);
+        while let Some(from) = after {
+            let mut tx = self.app.store.begin().await?;
+            // Without the lease nothing may be written; with it, the count is written last.
+            sync_runs::checkpoint(&mut tx, &self.run, &self.checkpoint, true, self.app.lease_end()).await?;
+            let now = self.app.clock.now();
+            let page = delistings::mark(&mut tx, listing, from, DELISTED_AT_ONCE, now).await?;
+            self.checkpoint.delisted += i64::try_from(page.delisted).unwrap_or(i64::MAX);
+            sync_runs::checkpoint(&mut tx, &self.run, &self.checkpoint, true, self.app.lease_end()).await?;
+            tx.commit().await?;
+            metrics::counter!("haier_products_delisted_total").increment(page.delisted as u64);
+            self.app.announce_commit();
+            after = page.next;
         }
         Ok(())
     }

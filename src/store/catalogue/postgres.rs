@@ -130,7 +130,7 @@ async fn update(
              product_image_url = coalesce(u.image, p.product_image_url), \
              product_page_urls = coalesce(u.pages::json, p.product_page_urls), \
              is_sales = coalesce(u.is_sales, p.is_sales), \
-             no_sales_reason = coalesce(u.reason, p.no_sales_reason), updated_at = $12 \
+             no_sales_reason = coalesce(u.reason, p.no_sales_reason), delisted_at = NULL, updated_at = $12 \
          FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) \
              AS u(id, model, name, grp, brand, image, pages, is_sales, reason) \
          WHERE p.id = u.id",

@@ -110,7 +110,8 @@ fn update(conn: &mut SqliteConnection, batch: &CatalogueBatch, rows: &str) -> di
              product_image_url = coalesce(j.value ->> 5, products.product_image_url), \
              product_page_urls = coalesce(j.value ->> 6, products.product_page_urls), \
              is_sales = coalesce(j.value ->> 7, products.is_sales), \
-             no_sales_reason = coalesce(j.value ->> 8, products.no_sales_reason), updated_at = ?4 \
+             no_sales_reason = coalesce(j.value ->> 8, products.no_sales_reason), delisted_at = NULL, \
+             updated_at = ?4 \
          FROM json_each(?1) AS j WHERE products.id = j.value ->> 0",
     )
     .bind::<Text, _>(rows)
