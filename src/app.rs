@@ -14,6 +14,7 @@ mod logistics;
 pub mod page_tokens;
 mod pauses;
 mod prices;
+mod product_changes;
 mod products;
 mod recent;
 mod replicas;

@@ -11,6 +11,7 @@ pub mod logistics;
 pub mod messages;
 pub mod pages;
 pub mod pauses;
+pub mod product_changes;
 pub mod products;
 pub mod reasons;
 pub mod sealed;

@@ -21,6 +21,8 @@ pub mod delistings;
 pub mod pauses;
 pub mod poison_codes;
 pub mod prices;
+pub mod product_changes;
+pub mod product_history;
 pub mod products;
 pub mod replicas;
 pub mod stock;

@@ -27,6 +27,7 @@ use crate::{
     store::{
         self, Tx,
         poison_codes::{self, PoisonCode},
+        product_changes,
         sync_failures, sync_logs, sync_runs,
     },
     upstream::{self, Openplat},
@@ -210,8 +211,12 @@ impl App {
             bad_pictures: run.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.bad_pictures),
             delisted: run.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.delisted),
         };
-        sync_runs::finish(&mut tx, run, &end, self.clock.now()).await?;
+        let now = self.clock.now();
+        sync_runs::finish(&mut tx, run, &end, now).await?;
+        let loading = run.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.loading);
+        let recorded = product_changes::record_end(&mut tx, run.log_id, loading, now).await?;
         tx.commit().await?;
+        self.tell_changes(&recorded);
         tell_end(run.log_id, &end);
         self.announce_commit();
         Ok(())

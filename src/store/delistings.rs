@@ -1,7 +1,7 @@
 //! Marking what a whole listing no longer holds. Nothing is deleted: whatever answer holds the product again, and was
 //! asked for later, brings it back.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel::{
@@ -15,6 +15,7 @@ use super::{
     Conn, Result,
     instant::{At, Instant},
     on,
+    product_changes::Changes,
     schema::{product_sync, products},
 };
 use crate::domain::products::ProductCode;
@@ -43,7 +44,8 @@ struct Gone {
     product_id: i64,
 }
 
-/// Marks up to `limit` of the products with a key above `after` that the listing does not hold, and nobody has heard of since.
+/// Marks up to `limit` of the products with a key above `after` that the listing does not hold, and nobody has heard of since;
+/// `changes` notes which.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -52,9 +54,9 @@ pub async fn mark(
     listing: &WholeListing,
     after: i64,
     limit: i64,
-    now: DateTime<Utc>,
+    changes: &mut Changes,
 ) -> Result<DelistedPage> {
-    let asked_at = At(listing.asked_at);
+    let (asked_at, now) = (At(listing.asked_at), changes.at());
     let listed_before = || product_sync::catalogue_at.assume_not_null().lt(asked_at);
     // Nothing is locked yet: in most runs there is nothing to lock.
     let found: Vec<(i64, String)> = on!(conn, |c| products::table
@@ -68,8 +70,9 @@ pub async fn mark(
         .await)?;
     let full = i64::try_from(found.len()).is_ok_and(|found| found == limit);
     let next = found.last().filter(|_| full).map(|(id, _)| *id);
-    let readable = |code: String| !listing.unreadable.contains(&ProductCode::from_stored(code));
-    let ids: Vec<i64> = found.into_iter().filter_map(|(id, code)| readable(code).then_some(id)).collect();
+    let readable = |code: &str| !listing.unreadable.contains(&ProductCode::from_stored(code.to_owned()));
+    let mut codes: HashMap<i64, String> = found.into_iter().filter(|(_, code)| readable(code)).collect();
+    let ids: Vec<i64> = codes.keys().copied().collect();
     if ids.is_empty() {
         return Ok(DelistedPage { delisted: 0, next });
     }
@@ -100,5 +103,10 @@ pub async fn mark(
         .set(mark)
         .execute(c)
         .await)?;
+    for id in gone {
+        if let Some(code) = codes.remove(&id) {
+            changes.delisted(id, code);
+        }
+    }
     Ok(DelistedPage { delisted, next })
 }

@@ -39,6 +39,7 @@ struct RunRow {
     checkpoint: Option<String>,
     bad_pictures: i64,
     delisted: i64,
+    loading: bool,
 }
 
 /// Stores a pending run and its log.
@@ -169,6 +170,7 @@ fn claimed(row: RunRow) -> Result<ClaimedRun> {
         after: row.checkpoint.map(ProductCode::from_stored),
         bad_pictures: row.bad_pictures,
         delisted: row.delisted,
+        loading: row.loading,
     });
     Ok(ClaimedRun {
         log_id: row.log_id,
@@ -228,6 +230,7 @@ pub async fn checkpoint(
             sync_runs::checkpoint.eq(at.after.as_ref().map(ProductCode::as_str)),
             sync_runs::bad_pictures.eq(at.bad_pictures),
             sync_runs::delisted.eq(at.delisted),
+            sync_runs::loading.eq(at.loading),
             committed.then_some(sync_runs::takeovers.eq(0)),
             sync_runs::lease_until.eq(At(lease_until)),
         ))

@@ -4,13 +4,18 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use haier_integration::{
-    domain::products::{CatalogueRecord, ProductCode},
+    domain::{
+        product_changes::Origin,
+        products::{CatalogueRecord, ProductCode},
+    },
     proto::{Product, SyncProductsRequest, SyncStatus, SyncType},
     store::{
         Store,
         catalogue::{self, CatalogueBatch},
         delistings::{self, WholeListing},
-        migrations, products,
+        migrations,
+        product_changes::{Changes, Newcomers},
+        products,
     },
 };
 use serde_json::json;
@@ -129,6 +134,10 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_790_000_000 + seconds, 0).unwrap()
 }
 
+fn changes(seconds: i64) -> Changes {
+    Changes::new(Origin { sync_log_id: None, at: at(seconds) }, Newcomers::Tell)
+}
+
 fn code(number: usize) -> ProductCode {
     ProductCode::parse(&format!("C{number}")).unwrap()
 }
@@ -150,7 +159,7 @@ async fn heard(store: &Store, numbers: impl Iterator<Item = usize>, seconds: i64
     let records = numbers.map(record).collect();
     let batch = CatalogueBatch { records, assign_category: None, assign_brand: None, now: at(seconds) };
     let mut tx = store.begin().await.unwrap();
-    catalogue::upsert(&mut tx, batch).await.unwrap();
+    catalogue::upsert(&mut tx, batch, &mut changes(seconds)).await.unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -161,7 +170,7 @@ async fn mark(store: &Store, seconds: i64, unreadable: &[usize], limit: i64) -> 
     let (mut after, mut pages) = (Some(0), Vec::new());
     while let Some(from) = after {
         let mut tx = store.begin().await.unwrap();
-        let page = delistings::mark(&mut tx, &listing, from, limit, at(seconds)).await.unwrap();
+        let page = delistings::mark(&mut tx, &listing, from, limit, &mut changes(seconds)).await.unwrap();
         tx.commit().await.unwrap();
         pages.push(page.delisted);
         after = page.next;
