@@ -5,6 +5,7 @@ mod audit;
 mod balances;
 mod clock;
 mod errors;
+mod feeds;
 mod flights;
 pub mod health;
 mod keys;
@@ -14,7 +15,7 @@ mod logistics;
 pub mod page_tokens;
 mod pauses;
 mod prices;
-mod product_changes;
+pub mod product_changes;
 mod products;
 mod recent;
 mod replicas;
@@ -33,6 +34,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use clock::SystemClock;
+pub use feeds::{Batch, FeedEntry, FeedPage, FeedWatch};
 pub use prices::{LivePrices, PriceFailure};
 pub use products::FoundProducts;
 pub use replicas::{ReplicaStatus, UpstreamStatus};
@@ -43,7 +45,9 @@ pub use upstreams::{GivenAccount, OpenUpstream};
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
-    domain::{callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
+    domain::{
+        callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause, product_changes::ProductChange,
+    },
     error::{Error, Result},
     keyring::KeyRing,
     store::Store,
@@ -77,6 +81,15 @@ pub struct RunSettings {
     pub outage_wait: TimeDelta,
 }
 
+/// How feeds of changes are kept and read. All of it is settings.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangeSettings {
+    /// How long entries are kept.
+    pub kept: TimeDelta,
+    /// How long a reader may take over what it was handed before it is cut.
+    pub patience: std::time::Duration,
+}
+
 /// Runs what writes in a task of its own, so that a client who hangs up cannot stop it between two steps.
 async fn to_its_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     tokio::spawn(work).await.map_err(|error| Error::Internal(Box::new(error)))?
@@ -94,6 +107,8 @@ pub struct App {
     learning: learning::Learning,
     recent: recent::Recent,
     runs: RunSettings,
+    changes: ChangeSettings,
+    product_feed: feeds::Feed<ProductChange>,
     /// Name of this process in leases.
     worker: String,
     /// This process as others see it.
@@ -125,6 +140,8 @@ pub struct Parts {
     pub key_ring: Option<Arc<KeyRing>>,
     /// How runs work.
     pub runs: RunSettings,
+    /// How feeds of changes are kept and read.
+    pub changes: ChangeSettings,
     /// A number of this process, for ids and leases.
     pub process: u16,
     /// Name of the machine, for a person to know this process by.
@@ -137,7 +154,7 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, opener, given, key_ring, runs, process, host, version } = parts;
+        let Parts { store, clock, opener, given, key_ring, runs, changes, process, host, version } = parts;
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
@@ -149,6 +166,8 @@ impl App {
             learning: learning::Learning::default(),
             recent: recent::Recent::default(),
             runs,
+            changes,
+            product_feed: feeds::Feed::default(),
             worker: format!("{}-{process}", std::process::id()),
             replica: replicas::Replica::new(name, version),
             pauses: watch::Sender::new(Vec::new()),

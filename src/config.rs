@@ -59,6 +59,8 @@ pub struct Settings {
     pub upstream: UpstreamSettings,
     /// How runs work.
     pub sync: SyncSettings,
+    /// How feeds of changes are kept and read.
+    pub changes: ChangesSettings,
     /// Deadline of a unary call that brings none.
     pub default_deadline: Duration,
     /// Longest time for calls to end when the service stops.
@@ -117,6 +119,15 @@ pub struct SyncSettings {
     pub outage_wait: Duration,
 }
 
+/// How feeds of changes are kept and read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangesSettings {
+    /// How long entries are kept.
+    pub kept: Duration,
+    /// How long a reader may take over what it was sent before it is cut.
+    pub reader_patience: Duration,
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -141,6 +152,7 @@ impl Default for Settings {
             allow_plain_http: false,
             upstream: UpstreamSettings::default(),
             sync: SyncSettings::default(),
+            changes: ChangesSettings::default(),
             default_deadline: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(20),
             health_interval: Duration::from_secs(5),
@@ -179,5 +191,11 @@ impl Default for SyncSettings {
             heartbeat: Duration::from_secs(5),
             outage_wait: Duration::from_secs(30 * 60),
         }
+    }
+}
+
+impl Default for ChangesSettings {
+    fn default() -> Self {
+        Self { kept: Duration::from_secs(30 * 24 * 3600), reader_patience: Duration::from_secs(30) }
     }
 }

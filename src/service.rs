@@ -21,7 +21,7 @@ use sandbox_account::sandbox_account;
 use upstream::Opener;
 
 use crate::{
-    app::{App, GivenAccount, Parts, RunSettings, SystemClock},
+    app::{App, ChangeSettings, GivenAccount, Parts, RunSettings, SystemClock},
     config::{DatabaseUrl, Settings},
     domain::{accounts::Account, clock::Clock},
     grpc, http,
@@ -102,10 +102,20 @@ impl Service {
         let process = rand::random::<u16>();
         let opener = Box::new(Opener::new(&settings, store.clone(), process, clock.clone()));
         let key_ring = keys::open(&settings, clock.now())?;
-        let runs = run_settings(&settings);
+        let (runs, changes) = (run_settings(&settings), change_settings(&settings));
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
-        let parts =
-            Parts { store, clock: clock.clone(), opener, given, key_ring, runs, process, host, version };
+        let parts = Parts {
+            store,
+            clock: clock.clone(),
+            opener,
+            given,
+            key_ring,
+            runs,
+            changes,
+            process,
+            host,
+            version,
+        };
         let app = App::new(parts);
         workers::housekeeping::set_clock(&app, &clock).await;
         app.store().ensure_partitions(clock.now()).await?;
@@ -129,6 +139,7 @@ impl Service {
             tokio::spawn(workers::housekeeping::run(Arc::clone(&app), clock)),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
             tokio::spawn(workers::key_file::run(Arc::clone(&app))),
+            tokio::spawn(workers::product_feed::run(Arc::clone(&app))),
         ];
         Ok(Self { app, grpc_addr, http_addr, sandbox, settings, grpc, http, http_stop, workers })
     }
@@ -258,6 +269,13 @@ fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { "replica".to_owned() } else { name.to_owned() }
+}
+
+fn change_settings(settings: &Settings) -> ChangeSettings {
+    ChangeSettings {
+        kept: TimeDelta::from_std(settings.changes.kept).unwrap_or(TimeDelta::MAX),
+        patience: settings.changes.reader_patience,
+    }
 }
 
 fn run_settings(settings: &Settings) -> RunSettings {

@@ -27,8 +27,7 @@ use crate::{
     store::{
         self, Tx,
         poison_codes::{self, PoisonCode},
-        product_changes,
-        sync_failures, sync_logs, sync_runs,
+        product_changes, sync_failures, sync_logs, sync_runs,
     },
     upstream::{self, Openplat},
 };

@@ -8,6 +8,7 @@ use super::moment;
 use crate::proto::Money;
 
 mod balance;
+mod changes;
 mod logistics;
 mod products;
 mod stock;
@@ -15,6 +16,7 @@ mod sync;
 mod upstream;
 
 pub(super) use balance::balance;
+pub(super) use changes::{explained, product_change};
 pub(super) use logistics::logistics;
 pub(super) use products::product;
 pub(super) use stock::stock;

@@ -27,7 +27,7 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
     let with_prefix = sandbox.replace("--", "--sandbox-");
     let serve = "--grpc-addr --http-addr --database-url --key-file --migrate --upstream-rate --sandbox --config --log-format --log-level ";
     let client = "--server --token --output ";
-    let commands: [(&[&str], String); 19] = [
+    let commands: [(&[&str], String); 21] = [
         (&["serve"], format!("{serve}{with_prefix}")),
         (&["sandbox"], sandbox.to_owned()),
         (&["migrate"], "--database-url --config".to_owned()),
@@ -42,6 +42,8 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["products"], client.to_owned()),
         (&["products", "list"], "--brand --category --is-sales --query --limit --page-token".to_owned()),
         (&["products", "show"], "--max-staleness".to_owned()),
+        (&["changes"], format!("{client}--after --follow --limit")),
+        (&["explain"], client.to_owned()),
         (&["stock"], format!("{client}--county-code")),
         (&["balance"], client.to_owned()),
         (&["logistics"], format!("{client}--delivery-record-code --member-id")),

@@ -3,8 +3,8 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    DatabaseUrl, ENV_PREFIX, Error, KeySource, Problem, Setting, Settings, Sources, SyncSettings,
-    UpstreamSettings, account_from_env,
+    ChangesSettings, DatabaseUrl, ENV_PREFIX, Error, KeySource, Problem, Setting, Settings, Sources,
+    SyncSettings, UpstreamSettings, account_from_env,
     layers::{Layers, Origin},
     parse,
     table::{SETTINGS, nearest},
@@ -85,6 +85,7 @@ impl Reader {
             allow_plain_http: self.read("allow_plain_http", standard.allow_plain_http, parse::flag),
             upstream: self.upstream(&standard.upstream),
             sync: self.sync(&standard.sync),
+            changes: self.changes(&standard.changes),
             default_deadline: self.time(
                 "default_deadline",
                 standard.default_deadline,
@@ -101,6 +102,17 @@ impl Reader {
             self.refuse("http_addr", "must differ from grpc_addr");
         }
         settings
+    }
+
+    fn changes(&mut self, standard: &ChangesSettings) -> ChangesSettings {
+        ChangesSettings {
+            kept: self.time("changes.kept", standard.kept, HOUR..=DAY * 3650),
+            reader_patience: self.time(
+                "changes.reader_patience",
+                standard.reader_patience,
+                MILLIS_100..=MINUTES_10,
+            ),
+        }
     }
 
     fn log_level(&mut self) -> String {

@@ -50,6 +50,8 @@ pub const SETTINGS: &[Setting] = settings![
     "sync.lease" "SYNC_LEASE" "15s" "Silence after which another replica takes a run over, 100ms to 10m"
     "sync.heartbeat" "SYNC_HEARTBEAT" "5s" "Time between two signs of life of a run, less than half of `sync.lease`"
     "sync.outage_wait" "SYNC_OUTAGE_WAIT" "30m" "How long a run waits while Haier is down, 10ms to 1day; then it ends `UPSTREAM_DOWN`"
+    "changes.kept" "CHANGES_KEPT" "30days" "How long entries of the feed of changes are kept, 1h to 3650days"
+    "changes.reader_patience" "CHANGES_READER_PATIENCE" "30s" "How long a reader of the feed may take over what it was sent before it is cut, 100ms to 10m"
     "default_deadline" "DEFAULT_DEADLINE" "30s" "Deadline of a unary call that brings none, 100ms to 10m"
     "drain_timeout" "DRAIN_TIMEOUT" "20s" "Longest time for calls to end when the service stops, 0s to 1h"
     "health_interval" "HEALTH_INTERVAL" "5s" "Time between two checks of database and upstream, 100ms to 1h"

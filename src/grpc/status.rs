@@ -30,6 +30,14 @@ pub(super) fn of(error: Error) -> Status {
             metadata.insert("sync_log_id".to_owned(), sync_log_id.to_string());
             (Code::Aborted, None)
         }
+        Error::CursorExpired { cursor, .. } => {
+            metadata.insert("cursor".to_owned(), cursor.clone());
+            (Code::OutOfRange, None)
+        }
+        Error::SlowReader { cursor } => {
+            metadata.insert("cursor".to_owned(), cursor.clone());
+            (Code::ResourceExhausted, None)
+        }
         Error::NotConfigured | Error::NothingToRetry { .. } | Error::NoKey | Error::MissingKey { .. } => {
             (Code::FailedPrecondition, None)
         }

@@ -22,8 +22,8 @@ use crate::domain::{
     product_changes::{ChangeKind, Origin, ProductChange},
     products::ProductCode,
 };
-pub(super) use gathered::{Difference, Found};
 pub use gathered::{Changes, Newcomers};
+pub(super) use gathered::{Difference, Found};
 use rows::{ChangeRow, NewEntry};
 
 /// There is one feed.

@@ -19,6 +19,7 @@ mod outages;
 mod policy;
 #[cfg(target_os = "linux")]
 mod processes;
+mod product_changes;
 mod requests;
 mod retry_cancel;
 mod runs;

@@ -216,7 +216,8 @@ async fn a_worker_that_lost_its_lease_writes_nothing(plan: Plan) {
     let new = claim(&store, "new", at(16)).await.unwrap();
     assert_eq!((old.epoch, new.epoch), (1, 2));
 
-    let checkpoint = Checkpoint { stage: Stage::Prices, after: None, bad_pictures: 0, delisted: 0, loading: false };
+    let checkpoint =
+        Checkpoint { stage: Stage::Prices, after: None, bad_pictures: 0, delisted: 0, loading: false };
     let end = EndMessage {
         reason: Reason::Completed,
         success: 0,

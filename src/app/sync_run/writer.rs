@@ -109,13 +109,8 @@ impl Writer {
         planned: Option<i64>,
     ) -> (mpsc::Sender<Step>, JoinHandle<Result<Checkpoint>>) {
         let (sender, steps) = mpsc::channel(STEPS_AHEAD);
-        let fresh = Checkpoint {
-            stage: Stage::Listing,
-            after: None,
-            bad_pictures: 0,
-            delisted: 0,
-            loading: false,
-        };
+        let fresh =
+            Checkpoint { stage: Stage::Listing, after: None, bad_pictures: 0, delisted: 0, loading: false };
         let checkpoint = run.checkpoint.clone().unwrap_or(fresh);
         let resumed = run.checkpoint.is_some();
         let writer = Self {
@@ -252,7 +247,8 @@ impl Writer {
             now,
         };
         let mut changes = self.changes(now);
-        let decided = if self.holding { decided(&found.prices, &found.stock, &found.failures) } else { Vec::new() };
+        let decided =
+            if self.holding { decided(&found.prices, &found.stock, &found.failures) } else { Vec::new() };
         catalogue::upsert(&mut tx, batch, &mut changes).await?;
         // Stock before prices: it locks the rows that the catalogue does, and all writers lock in one order.
         stock::upsert(&mut tx, found.stock, &mut changes).await?;

@@ -145,7 +145,10 @@ pub(in crate::store) mod postgres {
     use crate::store::Result;
 
     /// Catalogue records.
-    pub(in crate::store) async fn catalogue(conn: &mut AsyncPgConnection, ids: &[i64]) -> Result<Vec<Content>> {
+    pub(in crate::store) async fn catalogue(
+        conn: &mut AsyncPgConnection,
+        ids: &[i64],
+    ) -> Result<Vec<Content>> {
         let rows: Vec<(Key, CatalogueRow)> = query!(catalogue ids).load(conn).await?;
         Ok(whole(rows))
     }

@@ -73,7 +73,8 @@ impl Changes {
     pub(in crate::store) fn take(&mut self, difference: Difference) {
         let Difference { inserted, before, after } = difference;
         self.inserted.extend(inserted);
-        let mut before: HashMap<i64, Content> = before.into_iter().map(|content| (content.id, content)).collect();
+        let mut before: HashMap<i64, Content> =
+            before.into_iter().map(|content| (content.id, content)).collect();
         for after in after {
             let before = before.remove(&after.id);
             let returned = before.as_ref().is_some_and(|before| before.delisted) && !after.delisted;
