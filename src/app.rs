@@ -1,17 +1,27 @@
 //! The use cases: a method each on [`App`], one file per resource. Joins the store and the upstream, which never see
 //! each other.
 
+mod api_tokens;
 mod audit;
 mod balances;
+mod callbacks;
 mod clock;
 mod errors;
 mod feeds;
 mod flights;
+mod haier_configs;
 pub mod health;
 mod keys;
 mod learning;
 mod live;
 mod logistics;
+mod order_changes;
+mod order_facts;
+mod order_feed;
+mod order_products;
+mod order_push;
+mod order_reads;
+mod orders;
 pub mod page_tokens;
 mod pauses;
 mod prices;
@@ -33,8 +43,16 @@ use chrono::TimeDelta;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use api_tokens::NewToken;
+pub use callbacks::{CallbackOutcome, CallbackRounds, CallbackSettings};
 pub use clock::SystemClock;
 pub use feeds::{Batch, FeedEntry, FeedPage, FeedWatch};
+pub use haier_configs::{AccountCheck, Activation, CheckOutcome, NewHaierConfig, TestedAccount};
+pub use keys::{KeyRotation, KeyUse, RotationProgress};
+pub use order_changes::OrderWish;
+pub use order_feed::{OrderChanges, OrderChangesWatch, OrderWatch};
+pub use order_reads::FoundCouriers;
+pub use orders::{FoundOrders, OrderSettings};
 pub use prices::{LivePrices, PriceFailure};
 pub use products::FoundProducts;
 pub use replicas::{ReplicaStatus, UpstreamStatus};
@@ -45,8 +63,10 @@ pub use upstreams::{GivenAccount, OpenUpstream};
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
+    auth::{Gate, Outside},
     domain::{
-        callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause, product_changes::ProductChange,
+        accounts::AccountRules, callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause,
+        product_changes::ProductChange,
     },
     error::{Error, Result},
     keyring::KeyRing,
@@ -101,14 +121,17 @@ pub struct App {
     clock: Arc<dyn Clock>,
     ids: IdGenerator,
     upstreams: upstreams::Upstreams,
+    callbacks: callbacks::Callbacks,
     /// What seals and opens secrets. `None`: what needs it answers NO_KEY.
     key_ring: Option<Arc<KeyRing>>,
+    account_rules: AccountRules,
     live: live::Live,
     learning: learning::Learning,
     recent: recent::Recent,
     runs: RunSettings,
     changes: ChangeSettings,
     product_feed: feeds::Feed<ProductChange>,
+    orders: orders::Orders,
     /// Name of this process in leases.
     worker: String,
     /// This process as others see it.
@@ -117,6 +140,10 @@ pub struct App {
     pauses: watch::Sender<Vec<Pause>>,
     /// Held while they are read and obeyed.
     pauses_reading: tokio::sync::Mutex<()>,
+    /// Knows callers by what they show.
+    gate: Gate,
+    /// Held while it learns the tokens.
+    tokens_reading: tokio::sync::Mutex<()>,
     /// Raised whenever a run commits something, so that watchers look again.
     committed: watch::Sender<u64>,
     /// Rung when there is a run to claim.
@@ -138,10 +165,18 @@ pub struct Parts {
     pub given: GivenAccount,
     /// What seals and opens secrets. `None`: no keys were given.
     pub key_ring: Option<Arc<KeyRing>>,
+    /// What stored accounts are allowed.
+    pub account_rules: AccountRules,
     /// How runs work.
     pub runs: RunSettings,
     /// How feeds of changes are kept and read.
     pub changes: ChangeSettings,
+    /// What settings say of callers.
+    pub callers: Outside,
+    /// How orders are pushed.
+    pub orders: OrderSettings,
+    /// How callbacks are taken.
+    pub callbacks: CallbackSettings,
     /// A number of this process, for ids and leases.
     pub process: u16,
     /// Name of the machine, for a person to know this process by.
@@ -154,24 +189,44 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, opener, given, key_ring, runs, changes, process, host, version } = parts;
+        let Parts {
+            store,
+            clock,
+            opener,
+            given,
+            key_ring,
+            account_rules,
+            runs,
+            changes,
+            callers,
+            orders,
+            callbacks,
+            process,
+            host,
+            version,
+        } = parts;
         let name = format!("{host}-{process:04x}");
         Arc::new(Self {
             store,
             clock,
             ids: IdGenerator::new(process),
             upstreams: upstreams::Upstreams::new(opener, given),
+            callbacks: callbacks::Callbacks::new(callbacks),
             key_ring,
+            account_rules,
             live: live::Live::default(),
             learning: learning::Learning::default(),
             recent: recent::Recent::default(),
             runs,
             changes,
             product_feed: feeds::Feed::default(),
+            orders: orders::Orders::new(orders),
             worker: format!("{}-{process}", std::process::id()),
             replica: replicas::Replica::new(name, version),
             pauses: watch::Sender::new(Vec::new()),
             pauses_reading: tokio::sync::Mutex::default(),
+            gate: Gate::new(callers),
+            tokens_reading: tokio::sync::Mutex::default(),
             committed: watch::Sender::new(0),
             wake: Notify::new(),
             stopping: CancellationToken::new(),

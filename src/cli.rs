@@ -5,6 +5,7 @@ use std::{future::Future, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+mod audit;
 mod balance;
 mod changes;
 mod client;
@@ -12,6 +13,7 @@ mod codes;
 mod console;
 mod explain;
 mod failure;
+mod haier_configs;
 mod json;
 mod keys;
 mod lines;
@@ -21,6 +23,7 @@ mod logs;
 mod migrate;
 mod moment;
 mod money;
+mod orders;
 mod products;
 mod sandbox;
 mod serve;
@@ -30,10 +33,13 @@ mod sync;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod upstream;
 
 use console::Console;
 use failure::Failure;
+
+use crate::redact::redact;
 
 /// What `--version` shows: the version and the commit it was built from.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("HAIER_INTEGRATION_COMMIT"), ")");
@@ -48,6 +54,8 @@ Examples:
   haier-integration logs                   what ran lately
   haier-integration products list          what the shop's copy holds
   haier-integration status                 how calls to Haier stand
+  haier-integration tokens list            who may call
+  haier-integration audit                  what operators changed
   haier-integration help sync              more about one command")]
 struct Cli {
     #[command(subcommand)]
@@ -56,7 +64,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     Sandbox(sandbox::SandboxArgs),
     Migrate(migrate::MigrateArgs),
     Sync(sync::SyncArgs),
@@ -67,7 +75,11 @@ enum Command {
     Stock(stock::StockArgs),
     Balance(balance::BalanceArgs),
     Logistics(logistics::LogisticsArgs),
+    Orders(orders::OrdersArgs),
     Status(upstream::StatusArgs),
+    Config(haier_configs::ConfigArgs),
+    Tokens(tokens::TokensArgs),
+    Audit(audit::AuditArgs),
     Keys(keys::KeysArgs),
 }
 
@@ -79,7 +91,7 @@ pub fn run() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             if let Some(line) = failure.line() {
-                console.complain(&format!("error: {line}"));
+                console.complain(&format!("error: {}", redact(line)));
             }
             ExitCode::from(failure.code())
         }
@@ -91,7 +103,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
     let mut service = tokio::runtime::Builder::new_multi_thread();
     let mut client = tokio::runtime::Builder::new_current_thread();
     match command {
-        Command::Serve(args) => block_on(&mut service, serve::run(args)),
+        Command::Serve(args) => block_on(&mut service, serve::run(*args)),
         Command::Sandbox(args) => block_on(&mut service, sandbox::run(args, console)),
         Command::Migrate(args) => block_on(&mut service, migrate::run(args, console)),
         Command::Sync(args) => block_on(&mut client, sync::run(args, console)),
@@ -101,8 +113,12 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Explain(args) => block_on(&mut client, explain::run(args, console)),
         Command::Stock(args) => block_on(&mut client, stock::run(args, console)),
         Command::Balance(args) => block_on(&mut client, balance::run(args, console)),
+        Command::Orders(args) => block_on(&mut client, orders::run(args, console)),
         Command::Logistics(args) => block_on(&mut client, logistics::run(args, console)),
         Command::Status(args) => block_on(&mut client, upstream::run(args, console)),
+        Command::Config(args) => block_on(&mut client, haier_configs::run(args, console)),
+        Command::Tokens(args) => block_on(&mut client, tokens::run(args, console)),
+        Command::Audit(args) => block_on(&mut client, audit::run(args, console)),
         Command::Keys(args) => block_on(&mut client, keys::run(args, console)),
     }
 }

@@ -17,6 +17,7 @@ mod read;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use account::account_from_env;
 pub use database_url::{DatabaseUrl, DatabaseUrlError};
@@ -27,7 +28,9 @@ pub use problem::{Error, Problem};
 pub use read::{read, read_database_url, read_log_level};
 pub use table::{SETTINGS, Setting, settings_table};
 
-use crate::{domain::accounts::Account, sandbox};
+use secrecy::SecretString;
+
+use crate::{domain::accounts::Account, sandbox, tls::ServerFiles};
 
 /// What the variables of the service's own settings begin with.
 pub const ENV_PREFIX: &str = "HAIER_INTEGRATION_";
@@ -39,6 +42,18 @@ pub struct Settings {
     pub grpc_addr: SocketAddr,
     /// Where metrics and health listen; port 0 takes a free one.
     pub http_addr: SocketAddr,
+    /// A token of an admin that comes from outside; at least 32 characters.
+    pub admin_token: Option<SecretString>,
+    /// Whether calls from elsewhere are taken while nobody needs a token.
+    pub insecure: bool,
+    /// Whether callers may ask by reflection what is served.
+    pub reflection: bool,
+    /// Files of the gRPC listener's TLS; none: it is plain.
+    pub tls: Option<ServerFiles>,
+    /// Where the order system's callbacks come; port 0 takes a free one.
+    pub callback_addr: SocketAddr,
+    /// How callbacks are taken.
+    pub callbacks: CallbackSettings,
     /// The database.
     pub database_url: DatabaseUrl,
     /// Where the keys come from that seal secrets. `None`: there are none, except with the sandbox, which makes its own.
@@ -51,16 +66,22 @@ pub struct Settings {
     pub database_wait: Duration,
     /// Longest time of one statement on PostgreSQL.
     pub statement_timeout: Duration,
-    /// Calls a second to Haier, tokens included, at most 10,000. 0: no limit.
+    /// Calls a second to Haier's open platform, tokens included, at most 10,000. 0: no limit.
     pub upstream_rate: u32,
+    /// Calls a second to Haier's order system, tokens included, at most 10,000. 0: no limit.
+    pub order_rate: u32,
     /// Whether Haier may be called without TLS on other hosts than this one.
     pub allow_plain_http: bool,
+    /// Whether accounts that come by RPC may have hosts of this machine or of private networks.
+    pub allow_private_hosts: bool,
     /// Limits of calls to Haier.
     pub upstream: UpstreamSettings,
     /// How runs work.
     pub sync: SyncSettings,
     /// How feeds of changes are kept and read.
     pub changes: ChangesSettings,
+    /// How orders are pushed.
+    pub orders: OrderSettings,
     /// Deadline of a unary call that brings none.
     pub default_deadline: Duration,
     /// Longest time for calls to end when the service stops.
@@ -80,6 +101,8 @@ pub struct Settings {
 /// Limits of calls to Haier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamSettings {
+    /// Authorities that Haier's certificate may be of, in PEM; none: the system's.
+    pub ca: Option<PathBuf>,
     /// Longest time of one request.
     pub request_timeout: Duration,
     /// Longest time of a request for a token.
@@ -98,6 +121,19 @@ pub struct UpstreamSettings {
     pub breaker_open: Duration,
     /// Calls that must succeed before it closes again.
     pub breaker_probes: u32,
+    /// Words in which Haier refuses an order that it has already; at least one.
+    pub repeated_words: Vec<String>,
+}
+
+/// How the order system's callbacks are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackSettings {
+    /// How far a callback's `TimeStamp` may be from now.
+    pub window: Duration,
+    /// Longest time to the last byte of one.
+    pub body_timeout: Duration,
+    /// How long one may lie without an order before that is complained of.
+    pub parked_warning: Duration,
 }
 
 /// How runs work.
@@ -128,6 +164,23 @@ pub struct ChangesSettings {
     pub reader_patience: Duration,
 }
 
+/// How orders are pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderSettings {
+    /// Orders a replica has in flight, 1 to 256.
+    pub calls_in_flight: usize,
+    /// Waits after the first failed try, the second, and so on; the last one repeats.
+    pub schedule: Vec<Duration>,
+    /// How long an attempt whose outcome is unknown may still arrive; the limit of a request counts where it is longer.
+    pub doubt_wait: Duration,
+    /// How long an order that was provably not booked is sent again.
+    pub deadline: Duration,
+    /// Time after which another replica may take over an order whose worker gave no sign of life.
+    pub lease: Duration,
+    /// Time between two signs of life; less than half the lease.
+    pub heartbeat: Duration,
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -142,6 +195,12 @@ impl Default for Settings {
         Self {
             grpc_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
             http_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            admin_token: None,
+            insecure: false,
+            reflection: true,
+            tls: None,
+            callback_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
+            callbacks: CallbackSettings::default(),
             database_url: DatabaseUrl::Sqlite { path: PathBuf::from("haier.db") },
             keys: None,
             migrate: true,
@@ -149,10 +208,13 @@ impl Default for Settings {
             database_wait: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
             upstream_rate: 100,
+            order_rate: 100,
             allow_plain_http: false,
+            allow_private_hosts: false,
             upstream: UpstreamSettings::default(),
             sync: SyncSettings::default(),
             changes: ChangesSettings::default(),
+            orders: OrderSettings::default(),
             default_deadline: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(20),
             health_interval: Duration::from_secs(5),
@@ -164,9 +226,20 @@ impl Default for Settings {
     }
 }
 
+impl Default for CallbackSettings {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_secs(5 * 60),
+            body_timeout: Duration::from_secs(10),
+            parked_warning: Duration::from_secs(3 * 24 * 3600),
+        }
+    }
+}
+
 impl Default for UpstreamSettings {
     fn default() -> Self {
         Self {
+            ca: None,
             request_timeout: Duration::from_secs(30),
             token_timeout: Duration::from_secs(10),
             listing_timeout: Duration::from_secs(3600),
@@ -176,6 +249,7 @@ impl Default for UpstreamSettings {
             breaker_failures: 5,
             breaker_open: Duration::from_secs(30),
             breaker_probes: 3,
+            repeated_words: ["重复", "已存在", "duplicate"].map(str::to_owned).into(),
         }
     }
 }
@@ -197,5 +271,18 @@ impl Default for SyncSettings {
 impl Default for ChangesSettings {
     fn default() -> Self {
         Self { kept: Duration::from_secs(30 * 24 * 3600), reader_patience: Duration::from_secs(30) }
+    }
+}
+
+impl Default for OrderSettings {
+    fn default() -> Self {
+        Self {
+            calls_in_flight: 32,
+            schedule: [5, 60, 5 * 60, 30 * 60, 2 * 3600].map(Duration::from_secs).to_vec(),
+            doubt_wait: Duration::from_secs(30),
+            deadline: Duration::from_secs(24 * 3600),
+            lease: Duration::from_secs(15),
+            heartbeat: Duration::from_secs(5),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{reasons::Reason, violations::Violation};
+use crate::domain::{callers::Role, reasons::Reason, violations::Violation};
 
 /// A cause kept for the log, never shown to a caller.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -57,12 +57,109 @@ pub enum Error {
         /// Id of that run's log.
         sync_log_id: i64,
     },
+    /// The caller is nobody we know.
+    #[error("{why}")]
+    Unauthenticated {
+        /// Why, and what to do about it.
+        why: String,
+    },
+    /// The caller's role is too small.
+    #[error("{method} needs the role {needed}; {caller} is {role}")]
+    PermissionDenied {
+        /// What he called.
+        method: &'static str,
+        /// The least role that may.
+        needed: Role,
+        /// Who called.
+        caller: String,
+        /// What he is.
+        role: Role,
+    },
+    /// Another order of this number is stored.
+    #[error(
+        "order {so_id} is stored with other content: {} differ(s); send exactly what was sent, or use another so_id",
+        .fields.join(", ")
+    )]
+    OrderConflict {
+        /// The sub-order number.
+        so_id: String,
+        /// What differs.
+        fields: Vec<String>,
+    },
+    /// Where the order stands it cannot be done.
+    #[error("order {so_id} is {state}: {why}")]
+    OrderState {
+        /// The sub-order number.
+        so_id: String,
+        /// Its state.
+        state: &'static str,
+        /// What is in the way, and what to do.
+        why: &'static str,
+    },
+    /// There is one of this name already.
+    #[error("{what} {key} exists already{remedy}")]
+    AlreadyExists {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its key.
+        key: String,
+        /// What to do instead, behind a separator; may be empty.
+        remedy: &'static str,
+    },
+    /// Without this token nobody could make another.
+    #[error(
+        "the token {name} is the last one of an admin: make another admin's first (CreateApiToken), or start the \
+         service with HAIER_INTEGRATION_ADMIN_TOKEN"
+    )]
+    LastAdmin {
+        /// Its name.
+        name: String,
+    },
+    /// It was changed since the caller read it.
+    #[error(
+        "{what} {key} was changed since it was read: read it again, and make the change on what it is now"
+    )]
+    EtagMismatch {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its key.
+        key: String,
+    },
+    /// Something runs under the account.
+    #[error(
+        "the account {name} is needed by what began with it ({what}): wait for its end, or cancel it, before it is deleted"
+    )]
+    AccountBusy {
+        /// Its name.
+        name: String,
+        /// What runs.
+        what: String,
+    },
+    /// The account is the one in use.
+    #[error(
+        "the account {name} is the active one: activate another one, or deactivate it, before it is deleted"
+    )]
+    AccountActive {
+        /// Its name.
+        name: String,
+    },
     /// There is no upstream account.
     #[error(
         "no upstream account is configured: set HAIER_CLIENT_ID, HAIER_CLIENT_SECRET, HAIER_BASE_URL, \
-         HAIER_CUSTOMER_CODE, HAIER_PASSWORD and HAIER_SELLER_PASSWORD, or start with --sandbox"
+         HAIER_CUSTOMER_CODE, HAIER_PASSWORD and HAIER_SELLER_PASSWORD, store one by `haier-integration config create` and \
+         activate it, or start with --sandbox"
     )]
     NotConfigured,
+    /// The account has no part at the order system.
+    #[error(
+        "the account {account} has no part at the order system: set YLH_BASE_URL, YLH_USERNAME, YLH_PASSWORD, \
+         YLH_CLIENT_ID, YLH_CLIENT_SECRET, YLH_SOURCE_SYSTEM, YLH_SHOP_NAME, YLH_CALLBACK_APP_KEY and \
+         YLH_CALLBACK_SECRET, or give it `ylh`"
+    )]
+    OrdersNotConfigured {
+        /// Name of the account.
+        account: String,
+    },
     /// There is no key, and what was asked for needs one.
     #[error(
         "there is no key to seal secrets with: make one by `haier-integration keys generate FILE`, name the file by --key-file \
@@ -118,7 +215,15 @@ impl Error {
             Self::CursorExpired { .. } => Reason::CursorExpired,
             Self::SlowReader { .. } => Reason::SlowReader,
             Self::RunInProgress { .. } => Reason::RunInProgress,
-            Self::NotConfigured => Reason::NotConfigured,
+            Self::Unauthenticated { .. } => Reason::Unauthenticated,
+            Self::PermissionDenied { .. } => Reason::PermissionDenied,
+            Self::LastAdmin { .. } => Reason::LastAdmin,
+            Self::OrderConflict { .. } => Reason::OrderConflict,
+            Self::OrderState { .. } => Reason::OrderState,
+            Self::AlreadyExists { .. } => Reason::AlreadyExists,
+            Self::EtagMismatch { .. } => Reason::EtagMismatch,
+            Self::AccountActive { .. } | Self::AccountBusy { .. } => Reason::AccountActive,
+            Self::NotConfigured | Self::OrdersNotConfigured { .. } => Reason::NotConfigured,
             Self::NoKey | Self::MissingKey { .. } => Reason::NoKey,
             Self::Upstream { reason, .. } => *reason,
             Self::DeadlineExceeded => Reason::RequestTimeout,

@@ -1,11 +1,20 @@
 //! The gRPC services: decode, call a use case, encode. The only room that knows tonic's server.
 
 mod administration;
+mod api_tokens;
+mod audit;
 mod balances;
+mod callers;
+mod calls;
+mod connections;
 mod context;
 mod convert;
+mod descriptors;
+mod haier_configs;
+mod introduced;
+mod keys;
 mod logistics;
-mod metrics;
+mod orders;
 mod prices;
 mod product_changes;
 mod products;
@@ -18,13 +27,10 @@ mod upstream;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
+pub use descriptors::{Method, check_rules, methods};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_stream::Stream;
-use tonic::{
-    Request, Response, Status,
-    codec::CompressionEncoding,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{Request, Response, Status, codec::CompressionEncoding, transport::Server};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
@@ -34,10 +40,8 @@ use crate::{
         haier_administration_server::{HaierAdministrationServer, SERVICE_NAME as ADMINISTRATION},
         haier_integration_server::{HaierIntegration, HaierIntegrationServer, SERVICE_NAME},
     },
+    tls::ServerTls,
 };
-
-/// The descriptors of every service served here, for reflection.
-const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// Health names that are no service.
 const READINESS: &str = "readiness";
@@ -53,27 +57,34 @@ struct Api {
     default_deadline: Duration,
 }
 
-/// Serves on a listener until the process goes down and running calls have ended.
+/// How calls are served.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Deadline of a unary call that brings none.
+    pub default_deadline: Duration,
+    /// Whether callers may ask what is served.
+    pub reflection: bool,
+}
+
+/// Serves on a listener, by TLS where there is one, until the process goes down and running calls have ended.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(app: Arc<App>, listener: TcpListener, default_deadline: Duration) -> anyhow::Result<()> {
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    tls: Option<Arc<ServerTls>>,
+    options: Options,
+) -> anyhow::Result<()> {
     let (reporter, health) = tonic_health::server::health_reporter();
+    // Before the first call is taken, so that no probe asks for a name that is not there yet.
+    for name in ["", SERVICE_NAME, ADMINISTRATION, LIVENESS] {
+        reporter.set_service_status(name, ServingStatus::Serving).await;
+    }
+    let ready = readiness(*app.health().borrow());
+    reporter.set_service_status(READINESS, ready).await;
     let reporting = tokio::spawn(report_health(reporter, app.health()));
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTORS)
-            // So that a client without our proto files can read the details of errors.
-            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            // Error details, so that grpcurl shows them in words.
-            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
-            // Its descriptors are among the above, in both versions.
-            .include_reflection_service(false)
-    };
-    let api = Api { app: Arc::clone(&app), default_deadline };
+    let api = Api { app: Arc::clone(&app), default_deadline: options.default_deadline };
     let administration = HaierAdministrationServer::new(api.clone())
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .accept_compressed(CompressionEncoding::Gzip)
@@ -83,33 +94,37 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, default_deadline: Durat
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
     let stopping = app.stopping.clone();
-    // Without it small answers wait some 40 ms for the peer's delayed acknowledgement.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let streams = methods()?.into_iter().filter(|method| method.is_stream).map(|method| method.path());
+    let gate = callers::Gatekeeper::new(app, streams.collect());
+    let incoming = connections::of(listener, tls);
     let served = Server::builder()
         // Finds peers that are gone without a word, so that their streams end.
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        // Counts and times every call; outermost, so that it sees what the others refuse.
-        .layer(tower::layer::layer_fn(metrics::Measured::new))
+        // Outermost, so that every other one knows who is on the other side.
+        .layer(tower::layer::layer_fn(introduced::Introduced::new))
+        // Counts, times and records every call; outside all that refuse one, so that it sees that too.
+        .layer(tower::layer::layer_fn(calls::Recorded::new))
+        // Nothing is decoded for whom the rules do not let in.
+        .layer(tower::layer::layer_fn(move |inner| callers::Guarded::new(inner, gate.clone())))
         .add_service(health)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
+        .add_optional_service(options.reflection.then(|| descriptors::reflection().build_v1()).transpose()?)
+        .add_optional_service(
+            options.reflection.then(|| descriptors::reflection().build_v1alpha()).transpose()?,
+        )
         .add_service(administration)
         .add_service(integration)
-        .serve_with_incoming_shutdown(incoming, async move { stopping.cancelled().await })
-        .await;
+        .serve_with_incoming_shutdown(incoming, async move { stopping.cancelled().await });
+    let served = Box::pin(served).await;
     reporting.abort();
     Ok(served?)
 }
 
-/// Passes changes of health on to the health service: readiness turns, everything else serves while it lives.
+/// Passes changes of readiness on to the health service; everything else serves while it lives.
 async fn report_health(mut reporter: HealthReporter, mut health: watch::Receiver<Health>) {
-    for name in ["", SERVICE_NAME, ADMINISTRATION, LIVENESS] {
-        reporter.set_service_status(name, ServingStatus::Serving).await;
-    }
     loop {
         let now = *health.borrow_and_update();
-        let status = if now.is_ready() { ServingStatus::Serving } else { ServingStatus::NotServing };
+        let status = readiness(now);
         reporter.set_service_status(READINESS, status).await;
         if now.draining {
             // Forgotten and set anew: whoever watches has heard it, and their streams end, which the drain waits for.
@@ -127,6 +142,10 @@ async fn report_health(mut reporter: HealthReporter, mut health: watch::Receiver
     }
 }
 
+fn readiness(health: Health) -> ServingStatus {
+    if health.is_ready() { ServingStatus::Serving } else { ServingStatus::NotServing }
+}
+
 type ProgressStream = Pin<Box<dyn Stream<Item = Result<proto::SyncProgress, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -135,6 +154,8 @@ impl HaierIntegration for Api {
     type SyncProductsStream = ProgressStream;
     type WatchSyncStream = ProgressStream;
     type RetrySyncStream = ProgressStream;
+    type WatchOrderStream = orders::OrderStream;
+    type WatchOrderChangesStream = orders::OrderChangesStream;
 
     async fn get_products(
         &self,
@@ -261,5 +282,98 @@ impl HaierIntegration for Api {
         request: Request<proto::ListSyncFailuresRequest>,
     ) -> Result<Response<proto::ListSyncFailuresResponse>, Status> {
         self.unary(request, async |ctx, request| sync_logs::failures(&self.app, &ctx, request).await).await
+    }
+
+    async fn push_order(
+        &self,
+        request: Request<proto::PushOrderRequest>,
+    ) -> Result<Response<proto::OrderResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::push(&self.app, &ctx, request).await).await
+    }
+
+    async fn get_order(
+        &self,
+        request: Request<proto::GetOrderRequest>,
+    ) -> Result<Response<proto::OrderResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::get(&self.app, &ctx, request).await).await
+    }
+
+    async fn batch_get_orders(
+        &self,
+        request: Request<proto::BatchGetOrdersRequest>,
+    ) -> Result<Response<proto::BatchGetOrdersResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::batch_get(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_orders(
+        &self,
+        request: Request<proto::ListOrdersRequest>,
+    ) -> Result<Response<proto::ListOrdersResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::list(&self.app, &ctx, request).await).await
+    }
+
+    async fn watch_order(
+        &self,
+        request: Request<proto::WatchOrderRequest>,
+    ) -> Result<Response<Self::WatchOrderStream>, Status> {
+        let ctx = context::of_stream(&request);
+        orders::watch(&self.app, &ctx, request.get_ref()).await.map(Response::new).map_err(status::of)
+    }
+
+    async fn list_order_facts(
+        &self,
+        request: Request<proto::ListOrderFactsRequest>,
+    ) -> Result<Response<proto::ListOrderFactsResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::facts(&self.app, &ctx, request).await).await
+    }
+
+    async fn cancel_order(
+        &self,
+        request: Request<proto::CancelOrderRequest>,
+    ) -> Result<Response<proto::OrderResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::cancel(&self.app, &ctx, request).await).await
+    }
+
+    async fn reschedule_order(
+        &self,
+        request: Request<proto::RescheduleOrderRequest>,
+    ) -> Result<Response<proto::OrderResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::reschedule(&self.app, &ctx, request).await).await
+    }
+
+    async fn retry_order(
+        &self,
+        request: Request<proto::RetryOrderRequest>,
+    ) -> Result<Response<proto::OrderResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::retry(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_order_changes(
+        &self,
+        request: Request<proto::ListOrderChangesRequest>,
+    ) -> Result<Response<proto::ListOrderChangesResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::changes(&self.app, &ctx, request).await).await
+    }
+
+    async fn watch_order_changes(
+        &self,
+        request: Request<proto::WatchOrderChangesRequest>,
+    ) -> Result<Response<Self::WatchOrderChangesStream>, Status> {
+        let ctx = context::of_stream(&request);
+        orders::watch_changes(&self.app, &ctx, request.get_ref()).map(Response::new).map_err(status::of)
+    }
+
+    async fn list_delivery_photos(
+        &self,
+        request: Request<proto::ListDeliveryPhotosRequest>,
+    ) -> Result<Response<proto::ListDeliveryPhotosResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::photos(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_courier_numbers(
+        &self,
+        request: Request<proto::ListCourierNumbersRequest>,
+    ) -> Result<Response<proto::ListCourierNumbersResponse>, Status> {
+        self.unary(request, async |ctx, request| orders::couriers(&self.app, &ctx, request).await).await
     }
 }

@@ -1,4 +1,7 @@
-//! Plain HTTP for probes and Prometheus: `/livez`, `/readyz`, `/metrics`.
+//! Plain HTTP for probes and Prometheus: `/livez`, `/readyz`, `/metrics`; and, on a listener apart, callbacks.
+
+pub mod callbacks;
+mod door;
 
 use std::sync::Arc;
 

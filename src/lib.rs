@@ -5,6 +5,7 @@
 //! rooms; `cli` is the program.
 
 pub mod app;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod domain;
@@ -12,10 +13,12 @@ pub mod error;
 pub mod grpc;
 pub mod http;
 pub mod keyring;
+pub mod redact;
 pub mod sandbox;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod upstream;
 pub mod workers;
 

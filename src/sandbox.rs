@@ -26,7 +26,11 @@ pub use presets::Preset;
 
 mod answer;
 mod balance;
+mod book;
 mod call;
+mod callback_note;
+mod callback_sign;
+mod callbacks;
 mod catalogue;
 mod catalogue_change;
 mod changes;
@@ -37,29 +41,50 @@ mod damage;
 mod decimal;
 mod dice;
 mod endpoint;
+mod errands;
+mod events;
 mod fault_input;
 mod fault_kinds;
 mod faults;
 mod groups;
+mod journal;
 mod listing;
 mod logistics;
 mod openplat;
+mod order;
+mod order_check;
+mod order_control;
+mod order_papers;
 mod presets;
 mod prices;
 mod request;
+mod shanghai;
 mod stock;
 mod throttle;
 mod tokens;
 mod world;
+mod ylh;
 
 /// The open platform's client id.
 pub const CLIENT_ID: &str = "sandbox";
 /// The open platform's client secret.
 pub const CLIENT_SECRET: &str = "sandbox";
-/// The password of every customer.
+/// The order system's client id.
+pub const YLH_CLIENT_ID: &str = "sandbox";
+/// The order system's user.
+pub const YLH_USERNAME: &str = "sandbox";
+/// The password of every customer, and of the order system's client and user.
 pub const PASSWORD: &str = "sandbox";
 /// The two sellers, as sold-to codes (售达方).
 pub const CUSTOMER_CODES: [&str; 2] = ["8800000001", "8800000002"];
+
+/// The apps that speak to the two sellers by callback.
+pub const CALLBACK_APPS: [&str; 2] = ["sandbox-app", "sandbox-app-2"];
+/// The secret that both sign with.
+pub const CALLBACK_SECRET: &str = "sandbox-callback-secret";
+
+/// The state file of a stand-in of a process, when none is named.
+pub const DEFAULT_STATE: &str = "haier-sandbox.db";
 
 /// How long calls in progress have to end by themselves, and then again to notice that they were cut.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -87,8 +112,16 @@ pub struct Options {
     pub envelope: bool,
     /// The faults switched on from the start.
     pub faults: Preset,
-    /// The file that keeps changes of the catalogue over a restart.
+    /// The file that keeps orders and changes of the catalogue over a restart.
     pub state: Option<PathBuf>,
+    /// Where the order system sends its callbacks; `None`: nowhere, and then none is made.
+    pub callback_url: Option<String>,
+    /// How long after it is decided a callback is sent.
+    pub callback_delay: Duration,
+    /// What callbacks call `PlatformOrderNo`.
+    pub callback_order_key: CallbackOrderKey,
+    /// Callbacks have a JSON body rather than a form.
+    pub callback_json: bool,
 }
 
 impl Default for Options {
@@ -105,6 +138,10 @@ impl Default for Options {
             envelope: false,
             faults: Preset::None,
             state: None,
+            callback_url: None,
+            callback_delay: Duration::from_secs(1),
+            callback_order_key: CallbackOrderKey::SoId,
+            callback_json: false,
         }
     }
 }
@@ -139,6 +176,27 @@ impl fmt::Display for StockShape {
     }
 }
 
+/// The number of ours that a callback names an order by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallbackOrderKey {
+    /// The sub-order's `soId`.
+    SoId,
+    /// The platform's `onlineNo`, which several sub-orders may share.
+    OnlineNo,
+}
+
+impl FromStr for CallbackOrderKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "so_id" => Ok(Self::SoId),
+            "online_no" => Ok(Self::OnlineNo),
+            _ => Err(format!("order key {text:?} is unknown, allowed are so_id and online_no")),
+        }
+    }
+}
+
 /// Why the stand-in did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -151,8 +209,8 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
-    /// The state file is there but is damaged or cannot be read.
-    #[error("the sandbox cannot read its state file {}", path.display())]
+    /// The state file cannot be opened, is damaged, or is in use.
+    #[error("the sandbox cannot use its state file {}", path.display())]
     State {
         /// The file.
         path: PathBuf,
@@ -162,12 +220,13 @@ pub enum StartError {
 }
 
 /// A running stand-in. Dropped, it stops without waiting.
-#[derive(Debug)]
 pub struct Sandbox {
     addr: SocketAddr,
     stopping: CancellationToken,
     closing: CancellationToken,
     server: Option<JoinHandle<io::Result<()>>>,
+    world: Arc<World>,
+    errands: JoinHandle<()>,
 }
 
 /// Starts a stand-in; it answers when this returns.
@@ -179,14 +238,16 @@ pub async fn start(options: Options) -> Result<Sandbox, StartError> {
     let listener = TcpListener::bind(options.addr).await.map_err(listen)?;
     let addr = listener.local_addr().map_err(listen)?;
     let stopping = CancellationToken::new();
+    let world = Arc::new(world);
+    let errands = tokio::spawn(errands::run(Arc::clone(&world)));
     let server = axum::serve(
         Door { listener, closing: closing.clone() },
-        router(Arc::new(world)).into_make_service_with_connect_info::<Scissors>(),
+        router(Arc::clone(&world)).into_make_service_with_connect_info::<Scissors>(),
     )
     .with_graceful_shutdown(stopping.clone().cancelled_owned());
     let server = tokio::spawn(server.into_future());
     tracing::info!(%addr, products = options.products, seed = options.seed, "the sandbox listens");
-    Ok(Sandbox { addr, stopping, closing, server: Some(server) })
+    Ok(Sandbox { addr, stopping, closing, server: Some(server), world, errands })
 }
 
 impl Sandbox {
@@ -200,17 +261,29 @@ impl Sandbox {
         format!("http://{}", self.addr)
     }
 
+    /// Sends callbacks there from now on.
+    pub fn call_back_at(&self, url: String) {
+        self.world.callbacks.set_url(Some(url));
+    }
+
     /// Stops: calls in progress get a moment to end, then their connections are cut. Takes less than a second.
     pub async fn stop(mut self) {
         let Some(mut server) = self.server.take() else { return };
         self.stopping.cancel();
-        if tokio::time::timeout(PATIENCE, &mut server).await.is_ok() {
-            return;
-        }
+        let ended = tokio::time::timeout(PATIENCE, &mut server).await.is_ok();
         self.closing.cancel();
-        if tokio::time::timeout(PATIENCE, &mut server).await.is_err() {
+        if !ended && tokio::time::timeout(PATIENCE, &mut server).await.is_err() {
             server.abort();
         }
+        // Whoever starts one next may want the same file.
+        self.world.journal.closed().await;
+        let _ = (&mut self.errands).await;
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox").field("addr", &self.addr).finish_non_exhaustive()
     }
 }
 
@@ -222,11 +295,11 @@ impl Drop for Sandbox {
 }
 
 fn router(world: Arc<World>) -> Router {
-    let mut router = Router::new().merge(control::routes());
+    let mut router = Router::new().merge(control::routes()).merge(order_control::routes());
     for endpoint in Endpoint::ALL {
         for path in endpoint.paths() {
             router = router.route(
-                path,
+                &path,
                 post(
                     move |State(world): State<Arc<World>>,
                           ConnectInfo(scissors): ConnectInfo<Scissors>,

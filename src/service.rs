@@ -1,13 +1,14 @@
 //! Joins the rooms into a running service: opens the database, starts servers and workers, and drains them at the end.
 
 mod announce;
+mod door;
 mod keys;
 mod recorder;
 mod sandbox_account;
 mod upstream;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -15,23 +16,25 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use chrono::TimeDelta;
+use rustls::pki_types::CertificateDer;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use sandbox_account::sandbox_account;
 use upstream::Opener;
 
 use crate::{
-    app::{App, ChangeSettings, GivenAccount, Parts, RunSettings, SystemClock},
-    config::{DatabaseUrl, Settings},
-    domain::{accounts::Account, clock::Clock},
-    grpc, http,
+    app::{
+        App, CallbackSettings, ChangeSettings, GivenAccount, OrderSettings, Parts, RunSettings, SystemClock,
+    },
+    auth::Outside,
+    config::{self, DatabaseUrl, Settings},
+    domain::{accounts::AccountRules, clock::Clock, orders::plan::PushRules},
+    grpc, http, redact,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
+    tls::{self, ServerTls},
     workers,
 };
-
-/// File of the sandbox's changes when none is named.
-const SANDBOX_STATE: &str = "haier-sandbox.db";
 
 /// Runs the service until Ctrl-C or SIGTERM, and drains it.
 ///
@@ -71,10 +74,12 @@ pub struct Service {
     app: Arc<App>,
     grpc_addr: SocketAddr,
     http_addr: SocketAddr,
+    callback_addr: SocketAddr,
     sandbox: Option<Sandbox>,
     settings: Settings,
     grpc: JoinHandle<anyhow::Result<()>>,
     http: JoinHandle<std::io::Result<()>>,
+    callbacks: JoinHandle<std::io::Result<()>>,
     http_stop: oneshot::Sender<()>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -85,41 +90,63 @@ impl Service {
     /// # Errors
     /// When a port is taken, the database cannot be used, or the like.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
-        // First of all, so that no gauge is set before there is one.
+        grpc::check_rules()?;
+        // Before all that counts, so that no gauge is set before there is one.
         let metrics = recorder::install()?;
+        let clock = Arc::new(SystemClock::new());
+        redact::learn(&settings.database_url.password());
+        let (tls, roots) = certificates(&settings, &*clock)?;
         let grpc_listener = listen(settings.grpc_addr, "gRPC", "--grpc-addr").await?;
         let http_listener = listen(settings.http_addr, "metrics and health", "--http-addr").await?;
+        let callback_listener = listen(settings.callback_addr, "callbacks", "--callback-addr").await?;
         let store = open_store(&settings).await?;
-        let sandbox = start_sandbox(&settings).await?;
+        let callback_addr = callback_listener.local_addr()?;
+        let sandbox = start_sandbox(&settings, callback_addr).await?;
         let given = GivenAccount {
             account: sandbox.as_ref().map(sandbox_account).or_else(|| settings.account.clone()),
             over_any_other: sandbox.is_some(),
         };
-        if sandbox.is_none() {
-            given.account.iter().for_each(warn_of_plain_http);
-        }
-        let clock = Arc::new(SystemClock::new());
         let process = rand::random::<u16>();
-        let opener = Box::new(Opener::new(&settings, store.clone(), process, clock.clone()));
+        let opener = Box::new(Opener::new(&settings, roots, store.clone(), process, clock.clone()));
+        let account_rules = AccountRules {
+            allow_plain_http: settings.allow_plain_http,
+            allow_private_hosts: settings.allow_private_hosts || settings.sandbox.is_some(),
+        };
         let key_ring = keys::open(&settings, clock.now())?;
         let (runs, changes) = (run_settings(&settings), change_settings(&settings));
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
-        let parts = Parts {
+        let clients = settings.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+        let callers = Outside {
+            admin_token: settings.admin_token.clone(),
+            certificate_roles: clients
+                .iter()
+                .flat_map(|clients| &clients.roles)
+                .map(|(_, role)| *role)
+                .collect(),
+        };
+        let callbacks = callback_settings(&settings);
+        let orders = order_settings(&settings);
+        let app = App::new(Parts {
             store,
             clock: clock.clone(),
             opener,
             given,
             key_ring,
+            account_rules,
             runs,
             changes,
+            callers,
+            orders,
+            callbacks,
             process,
             host,
             version,
-        };
-        let app = App::new(parts);
+        });
         workers::housekeeping::set_clock(&app, &clock).await;
         app.store().ensure_partitions(clock.now()).await?;
         app.check_database(settings.database_wait).await;
+        app.api_tokens_refresh().await?;
+        door::check(&app, &settings)?;
         app.upstreams_refresh().await?;
         // Before anything is sent: a pause outlives a restart.
         app.pauses_refresh().await?;
@@ -131,17 +158,41 @@ impl Service {
             // A sender that is gone means the same as one that has spoken.
             let _ = http_stopped.await;
         }));
-        let grpc = tokio::spawn(grpc::serve(Arc::clone(&app), grpc_listener, settings.default_deadline));
+        let body_timeout = settings.callbacks.body_timeout;
+        let callbacks =
+            tokio::spawn(http::callbacks::serve(Arc::clone(&app), callback_listener, body_timeout));
+        let options =
+            grpc::Options { default_deadline: settings.default_deadline, reflection: settings.reflection };
+        let grpc = tokio::spawn(grpc::serve(Arc::clone(&app), grpc_listener, tls.clone(), options));
         let health_period = TimeDelta::from_std(settings.health_interval)?;
-        let workers = vec![
+        let mut workers = vec![
             tokio::spawn(workers::sync_runner::run(Arc::clone(&app))),
+            tokio::spawn(workers::order_pusher::run(Arc::clone(&app))),
+            tokio::spawn(workers::callbacks::run(Arc::clone(&app))),
             tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
-            tokio::spawn(workers::housekeeping::run(Arc::clone(&app), clock)),
+            tokio::spawn(workers::housekeeping::run(Arc::clone(&app), Arc::clone(&clock))),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
+            tokio::spawn(workers::callers::run(Arc::clone(&app))),
             tokio::spawn(workers::key_file::run(Arc::clone(&app))),
             tokio::spawn(workers::product_feed::run(Arc::clone(&app))),
         ];
-        Ok(Self { app, grpc_addr, http_addr, sandbox, settings, grpc, http, http_stop, workers })
+        if let Some(tls) = tls {
+            let stopping = app.stopping.clone();
+            workers.push(tokio::spawn(async move { tls.follow(clock, stopping).await }));
+        }
+        Ok(Self {
+            app,
+            grpc_addr,
+            http_addr,
+            callback_addr,
+            sandbox,
+            settings,
+            grpc,
+            http,
+            callbacks,
+            http_stop,
+            workers,
+        })
     }
 
     /// Where gRPC listens.
@@ -154,6 +205,12 @@ impl Service {
     #[must_use]
     pub const fn http_addr(&self) -> SocketAddr {
         self.http_addr
+    }
+
+    /// Where the order system's callbacks are posted on this machine.
+    #[must_use]
+    pub fn callback_url(&self) -> String {
+        callback_url(self.callback_addr)
     }
 
     /// Drains: readiness turns, streams and running calls end, runs are checkpointed and given back.
@@ -169,6 +226,8 @@ impl Service {
                 Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "the gRPC server failed"),
                 Err(error) => tracing::error!(%error, "the gRPC server failed"),
             }
+            // Requests that have begun are stored and answered; nothing new is accepted.
+            let _ = (&mut self.callbacks).await;
             self.app.finish_learning().await;
         };
         if tokio::time::timeout(self.settings.drain_timeout, drained).await.is_err() {
@@ -176,6 +235,7 @@ impl Service {
             tracing::warn!(?limit, "some calls did not end in time and are cut");
             self.workers.iter().for_each(JoinHandle::abort);
             self.grpc.abort();
+            self.callbacks.abort();
         }
         let _ = self.http_stop.send(());
         self.http.abort();
@@ -183,6 +243,23 @@ impl Service {
         let _ = self.http.await;
         if let Some(sandbox) = self.sandbox {
             sandbox.stop().await;
+        }
+    }
+}
+
+/// The certificates of the gRPC listener, and the authorities of Haier's.
+type Certificates = (Option<Arc<ServerTls>>, Option<Vec<CertificateDer<'static>>>);
+
+/// Reads them; what is wrong with any of the files is told at once.
+fn certificates(settings: &Settings, clock: &dyn Clock) -> Result<Certificates, tls::Error> {
+    let own = settings.tls.clone().map(|files| ServerTls::open(files, clock)).transpose();
+    let haiers = settings.upstream.ca.as_deref();
+    let haiers = haiers.map(|path| tls::authorities(path, "upstream.ca", clock.now())).transpose();
+    match (own, haiers) {
+        (Ok(own), Ok(haiers)) => Ok((own.map(Arc::new), haiers)),
+        (own, haiers) => {
+            let problems = own.err().into_iter().chain(haiers.err()).flat_map(|error| error.problems);
+            Err(tls::Error { problems: problems.collect() })
         }
     }
 }
@@ -214,6 +291,7 @@ async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
         // Only this process can hold a lease here: those of a killed one need not be waited for.
         let mut tx = store.begin().await?;
         store::sync_runs::release_all(&mut tx).await?;
+        store::order_pushes::release_all(&mut tx).await?;
         tx.commit().await?;
     }
     Ok(store)
@@ -232,35 +310,22 @@ fn store_options(settings: &Settings) -> store::Options {
     }
 }
 
-async fn start_sandbox(settings: &Settings) -> anyhow::Result<Option<Sandbox>> {
+async fn start_sandbox(settings: &Settings, callback_addr: SocketAddr) -> anyhow::Result<Option<Sandbox>> {
     let Some(options) = &settings.sandbox else { return Ok(None) };
     let mut options = options.clone();
     if options.state.is_none() {
         options.state = Some(default_sandbox_state(&settings.database_url));
     }
+    // Its orders are ours, so that we are who it has to call back.
+    options.callback_url.get_or_insert_with(|| callback_url(callback_addr));
     Ok(Some(sandbox::start(options).await?))
 }
 
 /// Beside an SQLite database, else in the working directory.
 fn default_sandbox_state(database: &DatabaseUrl) -> PathBuf {
     match database {
-        DatabaseUrl::Sqlite { path } => path.parent().unwrap_or(Path::new("")).join(SANDBOX_STATE),
-        DatabaseUrl::Postgres { .. } => PathBuf::from(SANDBOX_STATE),
-    }
-}
-
-/// Haier lists the order system's hosts with http, so that they are called so; but passwords and customers' names then
-/// travel in the open.
-fn warn_of_plain_http(account: &Account) {
-    let Some(ylh) = &account.ylh else { return };
-    if let Some(address) = [&ylh.base_url, &ylh.auth_url].into_iter().find(|url| url.starts_with("http://")) {
-        let account = account.name.as_str();
-        tracing::warn!(
-            account,
-            address,
-            "the order system is called without TLS: what is sent can be read on the way; give an https address if Haier \
-             serves one"
-        );
+        DatabaseUrl::Sqlite { path } => path.parent().unwrap_or(Path::new("")).join(sandbox::DEFAULT_STATE),
+        DatabaseUrl::Postgres { .. } => PathBuf::from(sandbox::DEFAULT_STATE),
     }
 }
 
@@ -272,14 +337,43 @@ fn host_name() -> String {
 }
 
 fn change_settings(settings: &Settings) -> ChangeSettings {
-    ChangeSettings {
-        kept: TimeDelta::from_std(settings.changes.kept).unwrap_or(TimeDelta::MAX),
-        patience: settings.changes.reader_patience,
+    ChangeSettings { kept: span(settings.changes.kept), patience: settings.changes.reader_patience }
+}
+
+fn callback_settings(settings: &Settings) -> CallbackSettings {
+    let config::CallbackSettings { window, parked_warning, .. } = settings.callbacks;
+    CallbackSettings { window: span(window), parked_warning: span(parked_warning) }
+}
+
+/// An address that is every one of this machine is reached as the loopback's.
+fn callback_url(addr: SocketAddr) -> String {
+    let host = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}{}", SocketAddr::new(host, addr.port()), http::callbacks::PATH)
+}
+
+fn span(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
+
+fn order_settings(settings: &Settings) -> OrderSettings {
+    let orders = &settings.orders;
+    OrderSettings {
+        rules: PushRules {
+            schedule: orders.schedule.iter().copied().map(span).collect(),
+            doubt_wait: span(orders.doubt_wait.max(settings.upstream.request_timeout)),
+            deadline: span(orders.deadline),
+        },
+        calls_in_flight: orders.calls_in_flight,
+        lease: span(orders.lease),
+        heartbeat: span(orders.heartbeat),
     }
 }
 
 fn run_settings(settings: &Settings) -> RunSettings {
-    let span = |duration: Duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
     RunSettings {
         batch_size: settings.sync.batch_size,
         calls_in_flight: settings.sync.calls_in_flight,

@@ -1,20 +1,25 @@
 //! Log lines to standard error, their level changeable at run time, and panics as one of them.
 
 use std::{
+    any::Any,
     backtrace::{Backtrace, BacktraceStatus},
-    io::IsTerminal,
+    io::{self, IsTerminal, Write},
     panic::PanicHookInfo,
 };
 
+use tracing::Level;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
-    filter::ParseError,
+    filter::{ParseError, filter_fn},
     layer::SubscriberExt,
     reload,
     util::{SubscriberInitExt, TryInitError},
 };
 
-use crate::config::LogFormat;
+use crate::{config::LogFormat, redact::redact};
+
+/// What our own targets begin with.
+const OURS: &str = "haier_integration";
 
 /// Libraries that tell a lot at INFO and DEBUG; a directive that names one of them goes before.
 const QUIET: [&str; 8] =
@@ -65,7 +70,8 @@ impl LevelHandle {
 pub fn init(format: LogFormat, level: &str) -> Result<LevelHandle, Error> {
     let (filter, handle) = reload::Layer::new(filter(level)?);
     // A closed standard error is no reason to panic, which telling about it there would be.
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(|| Redacted(io::stderr())).log_internal_errors(false);
     let lines = match format {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
         LogFormat::Text => {
@@ -74,9 +80,31 @@ pub fn init(format: LogFormat, level: &str) -> Result<LevelHandle, Error> {
         }
     };
     // The filter stands on the registry itself, below the lines, so that it is asked first and for all of them.
-    tracing_subscriber::registry().with(filter).with(lines).try_init()?;
+    let ceiling = filter_fn(|metadata| is_allowed(metadata.target(), *metadata.level()));
+    tracing_subscriber::registry().with(filter).with(ceiling).with(lines).try_init()?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(LevelHandle(handle))
+}
+
+/// Below INFO libraries tell headers, statements and their parameters, and bytes as they came: nothing of that is ours
+/// to show, whatever level is asked for.
+fn is_allowed(target: &str, level: Level) -> bool {
+    let is_ours = target.strip_prefix(OURS).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    is_ours || level <= Level::INFO
+}
+
+/// Where every line ends: one whole line a write, without what must not leave the process.
+struct Redacted<W>(W);
+
+impl<W: Write> Write for Redacted<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write_all(redact(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 fn filter(directives: &str) -> Result<EnvFilter, Error> {
@@ -91,7 +119,7 @@ fn filter(directives: &str) -> Result<EnvFilter, Error> {
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
-    let words = panic.payload_as_str().unwrap_or("a value that is no text");
+    let words = words_of(panic.payload());
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or("unnamed");
@@ -104,6 +132,11 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     }
 }
 
+/// Words that stand in the source. Others were made of values, which may be anybody's name: the place must do.
+fn words_of(payload: &(dyn Any + Send)) -> &'static str {
+    payload.downcast_ref::<&'static str>().copied().unwrap_or("words made of values are left out")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,5 +147,33 @@ mod tests {
         assert!(usual.contains("h2=warn") && usual.contains("debug"), "{usual}");
         let named = filter("info,h2=debug").unwrap().to_string();
         assert!(named.contains("h2=debug") && !named.contains("h2=warn"), "{named}");
+    }
+
+    #[test]
+    fn libraries_tell_nothing_below_info_however_they_are_named() {
+        assert!(is_allowed("haier_integration::upstream", Level::TRACE) && is_allowed("h2", Level::INFO));
+        for target in ["h2::client", "hyper::proto", "rustls", "tokio_postgres", "log", "haier_integration_x"]
+        {
+            assert!(!is_allowed(target, Level::DEBUG), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_line_leaves_without_what_it_must_not_tell() {
+        let mut out = Vec::new();
+        Redacted(&mut out).write_all(b"{\"message\":\"tel 13812345678\",\"passWord\":\"x y\"}\n").unwrap();
+        assert_eq!(out, b"{\"message\":\"tel ***\",\"passWord\":\"***\"}\n");
+    }
+
+    #[test]
+    fn a_panic_tells_its_place_and_no_value() {
+        let panicked = |act: fn()| std::panic::catch_unwind(act).unwrap_err();
+        let literal = panicked(|| panic!("no such state"));
+        assert_eq!(words_of(&*literal), "no such state");
+        let formatted = panicked(|| {
+            let name = String::from("王小明");
+            panic!("no order of {name}");
+        });
+        assert!(!words_of(&*formatted).contains("王"), "{}", words_of(&*formatted));
     }
 }

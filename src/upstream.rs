@@ -1,4 +1,4 @@
-//! The client of Haier's open platform: tokens, the wire, and the one policy that every call goes through.
+//! The clients of Haier's two systems: tokens, the wire, and the one policy that every call to either goes through.
 //!
 //! Built from an account, and replaced when that changes. Knows nothing of what is stored.
 
@@ -9,14 +9,19 @@ mod endpoint;
 mod envelope;
 mod error;
 mod gate;
+mod hosts;
 mod listing;
 mod matrix;
 mod memory_shelf;
+mod openplat;
+mod order_body;
+mod outgoing;
 mod patience;
 mod policy;
 mod record;
 mod redact;
 mod retry;
+mod site;
 mod status;
 mod token;
 mod token_flight;
@@ -24,45 +29,35 @@ mod token_share;
 mod traffic;
 mod transport;
 mod wire;
+mod ylh;
 
 use std::{sync::Arc, time::Duration};
 
-use secrecy::ExposeSecret as _;
-use serde_json::json;
+use rustls::pki_types::CertificateDer;
 
-pub use account_key::account_key;
+pub use account_key::{account_key, ylh_account_key};
 pub use breaker::BreakerSettings;
 pub use budget::{Budget, MemoryLedger, Priority, SlotLedger, Unreachable};
 pub use error::{Error, Result};
+pub use hosts::private_number;
 pub use listing::{Listing, ListingEvent};
 pub use memory_shelf::MemoryShelf;
+pub use openplat::Openplat;
+pub use order_body::order_body;
 pub use patience::{Call, Patience, Seat};
 pub use record::BadRecord;
 pub use retry::RetrySettings;
 pub use status::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 pub use token_share::{Lease, TokenShelf};
+pub use ylh::Ylh;
 
-use crate::domain::{
-    accounts::Account,
-    balances::Balance,
-    clock::Clock,
-    logistics::{Logistics, LogisticsQuery},
-    pauses::Pause,
-    products::{CatalogueRecord, PriceRecord, ProductCode},
-    stock::{CountyCode, StockRecord},
-};
-use chrono::{DateTime, Utc};
-use endpoint::Endpoint;
-use envelope::Bare;
-use listing::Streamed;
-use policy::Caller;
-use record::FieldError;
-use transport::Whole;
-use wire::{logistics, stock};
+use crate::domain::pauses::Pause;
 
-/// Time limits and sizes of the client.
+/// Time limits and sizes of a client.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Authorities that Haier's certificate may be of; none: the system's.
+    pub roots: Option<Vec<CertificateDer<'static>>>,
     /// Longest time of one send.
     pub request_timeout: Duration,
     /// Longest time of one send of a token call.
@@ -75,179 +70,38 @@ pub struct Settings {
     pub breaker: BreakerSettings,
     /// Calls a second that the budget allows, to show; 0: no limit.
     pub rate: u32,
+    /// Words in which Haier refuses an order that it has already.
+    pub repeated_words: Vec<String>,
 }
 
 /// What Haier answered: each record by itself, readable or not, in Haier's order.
 pub type Answer<T> = Vec<std::result::Result<T, BadRecord>>;
 
-/// The open platform, under one account.
-pub struct Openplat {
-    caller: Arc<Caller>,
+/// The clients of both systems under one account.
+#[derive(Clone)]
+pub struct Haier {
+    /// The open platform.
+    pub openplat: Arc<Openplat>,
+    /// The order system, if the account has a part there.
+    pub ylh: Option<Arc<Ylh>>,
 }
 
-impl Openplat {
-    /// A client for an account. With a shelf, it shares its token with the account's other replicas.
-    ///
-    /// # Errors
-    /// When this machine has no usable TLS roots.
-    pub fn new(
-        account: Account,
-        settings: Settings,
-        budget: Budget,
-        shelf: Option<Arc<dyn TokenShelf>>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self> {
-        Ok(Self { caller: Arc::new(Caller::new(account, settings, budget, shelf, clock)?) })
+impl Haier {
+    /// Obeys these pauses at once, also for calls that wait for a slot; all others let calls pass again.
+    pub fn set_pauses(&self, in_force: &[Pause]) {
+        self.openplat.set_pauses(in_force);
+        self.ylh.iter().for_each(|ylh| ylh.set_pauses(in_force));
     }
 
-    /// The account it was built from.
+    /// How budget, breakers and token of each system stand.
+    pub fn status(&self) -> impl Iterator<Item = SystemStatus> {
+        std::iter::once(self.openplat.status()).chain(self.ylh.iter().map(|ylh| ylh.status()))
+    }
+
+    /// Whether anybody but the owner of this value uses a client.
     #[must_use]
-    pub fn account(&self) -> &Account {
-        &self.caller.account
+    pub fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.openplat) > 1
+            || self.ylh.as_ref().is_some_and(|ylh| Arc::strong_count(ylh) > 1)
     }
-
-    /// Pauses every call at once, also those that wait for a slot; `None` lets them pass again.
-    pub fn set_pause(&self, pause: Option<Pause>) {
-        self.caller.gate.set(pause);
-    }
-
-    /// How its budget, breakers and token stand.
-    #[must_use]
-    pub fn status(&self) -> SystemStatus {
-        self.caller.status()
-    }
-
-    /// Authenticates, unless a valid token is at hand.
-    ///
-    /// # Errors
-    /// When Haier refuses or does not answer.
-    pub async fn authenticate(&self, call: &Call<'_>) -> Result<()> {
-        self.caller.token(call).await.map(drop)
-    }
-
-    /// H1 for up to 20 codes.
-    ///
-    /// # Errors
-    /// When the call fails as a whole.
-    pub async fn products(&self, codes: &[ProductCode], call: &Call<'_>) -> Result<Answer<CatalogueRecord>> {
-        let mut body = self.products_body();
-        body["productCodes"] = json!(codes.iter().map(ProductCode::as_str).collect::<Vec<_>>());
-        let reading = Whole(|answer: &[u8], asked_at| {
-            let records = envelope::records(answer, Bare::List)?;
-            Ok(records.into_iter().map(|record| wire::catalogue_record(record, asked_at)).collect())
-        });
-        self.caller.call(Endpoint::Products, &body, call, &reading).await
-    }
-
-    /// H1 without codes: the whole purchasable catalogue, as a stream.
-    ///
-    /// # Errors
-    /// When the call fails before its first record.
-    pub async fn listing(&self, call: &Call<'_>) -> Result<Listing> {
-        let reading = Streamed(&self.caller.settings);
-        self.caller.call(Endpoint::Products, &self.products_body(), call, &reading).await
-    }
-
-    /// H2 for up to 20 codes.
-    ///
-    /// # Errors
-    /// When the call fails as a whole.
-    pub async fn prices(&self, codes: &[ProductCode], call: &Call<'_>) -> Result<Answer<PriceRecord>> {
-        let account = self.account();
-        let body = json!({
-            "customerCode": account.customer_code,
-            "sendToCode": account.send_to_code,
-            "productCodes": codes.iter().map(ProductCode::as_str).collect::<Vec<_>>(),
-            "priceType": "PT",
-            "passWord": account.password.expose_secret(),
-        });
-        let reading = Whole(|answer: &[u8], asked_at| {
-            let records = envelope::records(answer, Bare::List)?;
-            Ok(records.into_iter().map(|record| wire::price_record(record, asked_at)).collect())
-        });
-        self.caller.call(Endpoint::Prices, &body, call, &reading).await
-    }
-
-    /// H3 for one product in one county.
-    ///
-    /// # Errors
-    /// When the call fails, or its answer cannot be read.
-    pub async fn stock(
-        &self,
-        code: &ProductCode,
-        county: &CountyCode,
-        call: &Call<'_>,
-    ) -> Result<StockRecord> {
-        let account = self.account();
-        let body = json!({
-            "salesCode": account.customer_code,
-            "senderCode": account.send_to_code,
-            "productCode": code.as_str(),
-            "countyCode": county.as_str(),
-            "source": "JSH-B",
-            "sellerPassword": account.seller_password.expose_secret(),
-        });
-        let reading = Whole(|answer: &[u8], asked_at| {
-            let records = envelope::records(answer, Bare::Record)?;
-            let warehouses = stock::warehouses(&records).map_err(unusable)?;
-            Ok(StockRecord { code: code.clone(), county: county.clone(), warehouses, asked_at })
-        });
-        self.caller.call(Endpoint::Stock, &body, call, &reading).await
-    }
-
-    /// H4.
-    ///
-    /// # Errors
-    /// When the call fails, or its answer cannot be read.
-    pub async fn logistics(&self, query: &LogisticsQuery, call: &Call<'_>) -> Result<Logistics> {
-        let account = self.account();
-        let mut body = json!({
-            "orderCode": query.order_code,
-            "sellerCode": account.customer_code,
-            "sellerPassword": account.seller_password.expose_secret(),
-        });
-        if let Some(record) = &query.delivery_record_code {
-            body["deliveryRecordCode"] = json!(record);
-        }
-        if let Some(member) = query.member_id {
-            body["memberId"] = json!(member);
-        }
-        let reading = Whole(|answer: &[u8], _: DateTime<Utc>| {
-            logistics::of_records(&envelope::records(answer, Bare::Record)?).map_err(unusable)
-        });
-        self.caller.call(Endpoint::Logistics, &body, call, &reading).await
-    }
-
-    /// H5.
-    ///
-    /// # Errors
-    /// When the call fails, or its answer cannot be read.
-    pub async fn balances(&self, call: &Call<'_>) -> Result<Vec<Balance>> {
-        let account = self.account();
-        let body = json!({
-            "customerCode": account.customer_code,
-            "customerPassword": account.customer_password.expose_secret(),
-        });
-        let reading = Whole(|answer: &[u8], _: DateTime<Utc>| {
-            let records = envelope::records(answer, Bare::Record)?;
-            records.into_iter().map(wire::balance).collect::<std::result::Result<_, _>>().map_err(unusable)
-        });
-        self.caller.call(Endpoint::Balance, &body, call, &reading).await
-    }
-
-    fn products_body(&self) -> serde_json::Value {
-        let account = self.account();
-        json!({
-            "customerCode": account.customer_code,
-            "sendToCode": account.send_to_code,
-            "supplierCode": account.supplier_code,
-            "searchType": "PTJSH",
-            "passWord": account.password.expose_secret(),
-        })
-    }
-}
-
-/// A good answer with a field that nobody can use: it would be the same the next time.
-fn unusable((reason, detail): FieldError) -> Error {
-    Error::new(reason, detail)
 }

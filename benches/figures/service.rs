@@ -55,7 +55,16 @@ impl Service {
         settings: &[(String, String)],
     ) -> anyhow::Result<Self> {
         let mut command = Command::new(PROGRAM);
-        command.args(["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--migrate"]);
+        command.args([
+            "serve",
+            "--grpc-addr",
+            "127.0.0.1:0",
+            "--http-addr",
+            "127.0.0.1:0",
+            "--callback-addr",
+            "127.0.0.1:0",
+            "--migrate",
+        ]);
         command.args(["--log-level", "warn", "--upstream-rate", &rate.to_string()]);
         command.env("HAIER_INTEGRATION_DATABASE_URL", database.url());
         if let Some(sandbox) = sandbox {

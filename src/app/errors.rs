@@ -1,6 +1,6 @@
-//! Where failures of the store and of the upstream get their meaning for a caller.
+//! Where failures of the store, of the upstream and at the gate get their meaning for a caller.
 
-use crate::{error::Error, keyring, store, upstream};
+use crate::{auth, error::Error, keyring, store, upstream};
 
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
@@ -14,6 +14,12 @@ impl From<store::Error> for Error {
 impl From<upstream::Error> for Error {
     fn from(error: upstream::Error) -> Self {
         Self::Upstream { reason: error.reason, detail: error.detail, retry_after: error.retry_after }
+    }
+}
+
+impl From<auth::Refusal> for Error {
+    fn from(refusal: auth::Refusal) -> Self {
+        Self::Unauthenticated { why: refusal.to_string() }
     }
 }
 

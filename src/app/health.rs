@@ -67,7 +67,7 @@ impl App {
 
     /// Sees whether Haier lets us in; a change is logged once. A valid token is proof enough, so this is cheap.
     pub async fn check_upstream(&self) {
-        let Some(openplat) = self.upstreams.active() else { return };
+        let Ok(openplat) = self.openplat() else { return };
         let outcome = openplat.authenticate(&Call { priority: Priority::Bulk, deadline: None }).await;
         // Not asked, so nothing is known anew.
         let not_asked = [Reason::Paused, Reason::StoreUnavailable];

@@ -50,7 +50,7 @@ impl App {
         if let Some(in_force) = in_force {
             pause.since = in_force.since;
         }
-        pauses::upsert(&mut tx, &pause).await?;
+        let pause = pauses::upsert(&mut tx, pause).await?;
         let changes = changes(in_force, Some(&pause));
         self.audit(&mut tx, ctx, "upstream.pause", pause.target.as_str(), changes).await?;
         tx.commit().await?;
@@ -111,14 +111,12 @@ impl App {
 
     fn pauses_obey(&self, in_force: &[Pause]) {
         let before = self.pauses.send_replace(in_force.to_vec());
+        self.upstreams.set_pauses(in_force);
         for target in PauseTarget::ALL {
             let of = |pauses: &[Pause]| pauses.iter().find(|pause| pause.target == target).cloned();
             let (was, is) = (of(&before), of(in_force));
             metrics::gauge!("haier_upstream_paused", "target" => target.as_str())
                 .set(f64::from(u8::from(is.is_some())));
-            if target == PauseTarget::OpenPlatform {
-                self.upstreams.set_pause(is.as_ref());
-            }
             match is {
                 Some(pause) if was.as_ref() != Some(&pause) => {
                     tracing::warn!(target = target.as_str(), paused_by = pause.paused_by, "{pause}");

@@ -86,7 +86,7 @@ impl App {
         join_all(codes.chunks(self.runs.batch_size).map(<[ProductCode]>::to_vec).map(ask)).await;
     }
 
-    async fn stored(&self, codes: &[ProductCode]) -> Result<HashMap<ProductCode, Arc<Product>>> {
+    pub(super) async fn stored(&self, codes: &[ProductCode]) -> Result<HashMap<ProductCode, Arc<Product>>> {
         self.learning.settled().await;
         let mut found = HashMap::with_capacity(codes.len());
         let mut unread = Vec::new();

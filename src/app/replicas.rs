@@ -14,7 +14,7 @@ use crate::{
     domain::{clock::to_micros, pauses::Pause},
     error::Result,
     store::replicas::{self, Report},
-    upstream::SystemStatus,
+    upstream::{Haier, SystemStatus},
 };
 
 /// A replica reports this often when something has changed, and this often when nothing has.
@@ -107,7 +107,7 @@ impl App {
     }
 
     fn systems(&self) -> Vec<SystemStatus> {
-        self.upstreams.all().iter().map(|openplat| openplat.status()).collect()
+        self.upstreams.all().iter().flat_map(Haier::status).collect()
     }
 
     /// Tells the others how it stands, if that has changed or was told long ago.

@@ -3,6 +3,7 @@
 use super::{App, Ctx};
 use crate::{
     domain::{
+        callers::Role,
         pages::{Page, PageRequest},
         sync_logs::{SyncFailure, SyncLog, SyncLogFilter},
     },
@@ -14,24 +15,25 @@ impl App {
     /// One log.
     ///
     /// # Errors
-    /// When it does not exist, or the database does not answer.
-    pub async fn sync_log_fetch(&self, _: &Ctx, id: i64) -> Result<SyncLog> {
-        let mut conn = self.store.read().await?;
-        sync_logs::find(&mut conn, id).await?.ok_or_else(|| not_found(id))
+    /// When it does not exist or is not for this caller, or the database does not answer.
+    pub async fn sync_log_fetch(&self, ctx: &Ctx, id: i64) -> Result<SyncLog> {
+        let found = sync_logs::find(&mut self.store.read().await?, id).await?;
+        found.filter(|log| log.is_shown_to(&ctx.caller)).ok_or_else(|| not_found(id))
     }
 
-    /// One page of the logs that match, newest first.
+    /// One page of the logs that match and are for this caller, newest first.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn sync_logs_list(
         &self,
-        _: &Ctx,
-        filter: &SyncLogFilter,
+        ctx: &Ctx,
+        mut filter: SyncLogFilter,
         page: &PageRequest<i64>,
     ) -> Result<Page<SyncLog, i64>> {
+        filter.shown_to = (ctx.caller.role < Role::Admin).then(|| ctx.caller.name.clone());
         let mut conn = self.store.read().await?;
-        Ok(sync_logs::list(&mut conn, filter, page).await?)
+        Ok(sync_logs::list(&mut conn, &filter, page).await?)
     }
 
     /// One page of a run's failures, in the order in which they happened.
@@ -40,13 +42,12 @@ impl App {
     /// When there is no such run, or the database does not answer.
     pub async fn sync_failures_list(
         &self,
-        _: &Ctx,
+        ctx: &Ctx,
         log_id: i64,
         page: &PageRequest<i64>,
     ) -> Result<Page<SyncFailure, i64>> {
-        let mut conn = self.store.read().await?;
-        sync_logs::find(&mut conn, log_id).await?.ok_or_else(|| not_found(log_id))?;
-        Ok(sync_failures::list(&mut conn, log_id, page).await?)
+        self.sync_log_fetch(ctx, log_id).await?;
+        Ok(sync_failures::list(&mut self.store.read().await?, log_id, page).await?)
     }
 }
 

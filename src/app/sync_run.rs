@@ -29,7 +29,7 @@ use crate::{
         poison_codes::{self, PoisonCode},
         product_changes, sync_failures, sync_logs, sync_runs,
     },
-    upstream::{self, Openplat},
+    upstream::{self, Haier, Openplat},
 };
 use writer::{Step, Writer};
 
@@ -72,7 +72,7 @@ impl App {
     /// # Errors
     /// When the database does not answer.
     pub async fn run_claim(&self) -> Result<Option<ClaimedRun>> {
-        if self.upstreams.active().is_none() {
+        if !self.upstreams.is_usable() {
             return Ok(None);
         }
         loop {
@@ -143,7 +143,7 @@ impl App {
     }
 
     async fn drive(self: &Arc<Self>, run: &ClaimedRun) -> Result<()> {
-        let Some(openplat) = self.upstream_of(&run.account).await? else {
+        let Some(Haier { openplat, .. }) = self.upstream_of(&run.account).await? else {
             let detail = format!(
                 "it began with the account {}, which is not there any more; start it anew",
                 run.account

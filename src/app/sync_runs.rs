@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::{App, Ctx, sync_logs::not_found, to_its_end};
 use crate::{
     domain::{
+        audit::Change,
         reasons::Reason,
         sync_logs::{Stage, SyncLog, SyncType, Trigger},
         sync_runs::{NewRun, SyncRequest},
@@ -26,7 +27,8 @@ const RATE_SPAN: TimeDelta = TimeDelta::seconds(10);
 /// Where a run comes from.
 struct Origin {
     trigger: Trigger,
-    by: String,
+    /// Who asked. `None`: the service itself.
+    by: Option<Ctx>,
     parent_id: Option<i64>,
 }
 
@@ -54,7 +56,7 @@ impl App {
         kind: SyncType,
         request: SyncRequest,
     ) -> Result<i64> {
-        let origin = Origin { trigger: Trigger::Caller, by: ctx.caller.name.clone(), parent_id: None };
+        let origin = Origin { trigger: Trigger::Caller, by: Some(ctx.clone()), parent_id: None };
         let app = Arc::clone(self);
         to_its_end(async move { app.run_insert(kind, request, origin).await }).await
     }
@@ -79,7 +81,7 @@ impl App {
         }
         let tried = asked.tried + 1;
         let request = SyncRequest { codes, category: None, brand: None, tried, ..asked };
-        let origin = Origin { trigger: Trigger::Retry, by: ctx.caller.name.clone(), parent_id: Some(log_id) };
+        let origin = Origin { trigger: Trigger::Retry, by: Some(ctx.clone()), parent_id: Some(log_id) };
         let app = Arc::clone(self);
         to_its_end(async move { app.run_insert(parent.sync_type, request, origin).await }).await
     }
@@ -89,13 +91,17 @@ impl App {
     /// # Errors
     /// When there is no such run, or the database does not answer.
     pub async fn sync_cancel(self: &Arc<Self>, ctx: &Ctx, log_id: i64) -> Result<SyncLog> {
-        let (app, by) = (Arc::clone(self), ctx.caller.name.clone());
+        let log = self.sync_log_fetch(ctx, log_id).await?;
+        if log.status.is_end() {
+            return Ok(log);
+        }
+        let (app, by) = (Arc::clone(self), ctx.clone());
         to_its_end(async move {
             let mut tx = app.store.begin().await?;
-            match sync_runs::seize(&mut tx, log_id).await? {
-                None => Ok(()),
-                Some(run) => app.run_end(tx, &run, Reason::Cancelled, format!("cancelled by {by}")).await,
-            }
+            let Some(run) = sync_runs::seize(&mut tx, log_id).await? else { return Ok(()) };
+            let changes = vec![Change::to("end_reason", Reason::Cancelled.as_str())];
+            app.audit(&mut tx, &by, "sync.cancel", &log_id.to_string(), changes).await?;
+            app.run_end(tx, &run, Reason::Cancelled, format!("cancelled by {}", by.caller)).await
         })
         .await?;
         self.sync_log_fetch(ctx, log_id).await
@@ -106,7 +112,7 @@ impl App {
     /// # Errors
     /// When the database does not answer.
     pub async fn sync_first_start(&self) -> Result<Option<i64>> {
-        if self.upstreams.active().is_none() {
+        if !self.upstreams.is_usable() {
             return Ok(None);
         }
         let empty = products::is_empty(&mut self.store.read().await?).await?;
@@ -114,7 +120,7 @@ impl App {
             return Ok(None);
         }
         let request = SyncRequest { prices: true, ..SyncRequest::default() };
-        let origin = Origin { trigger: Trigger::FirstStart, by: String::new(), parent_id: None };
+        let origin = Origin { trigger: Trigger::FirstStart, by: None, parent_id: None };
         match self.run_insert(SyncType::Products, request, origin).await {
             Ok(id) => Ok(Some(id)),
             // Another replica was first, or the run of the last start goes on.
@@ -124,14 +130,21 @@ impl App {
     }
 
     async fn run_insert(&self, sync_type: SyncType, request: SyncRequest, origin: Origin) -> Result<i64> {
-        let Origin { trigger, by: requested_by, parent_id } = origin;
+        let Origin { trigger, by, parent_id } = origin;
+        let requested_by = by.as_ref().map(|ctx| ctx.caller.name.clone()).unwrap_or_default();
         let account = self.openplat()?.account().name.clone();
         let now = self.clock.now();
         let log_id = self.ids.next(now);
         let run = NewRun { log_id, sync_type, request, trigger, requested_by, account, parent_id };
         let mut tx = self.store.begin().await?;
         match sync_runs::insert(&mut tx, &run, now).await {
-            Ok(()) => tx.commit().await?,
+            Ok(()) => {
+                if let Some(ctx) = &by {
+                    let action = if trigger == Trigger::Retry { "sync.retry" } else { "sync.start" };
+                    self.audit(&mut tx, ctx, action, &log_id.to_string(), asked(&run)).await?;
+                }
+                tx.commit().await?;
+            }
             Err(store::Error::Conflict) => {
                 drop(tx);
                 let mut conn = self.store.read().await?;
@@ -246,6 +259,26 @@ impl SyncWatch {
         }
         self.samples.front().map_or(0.0, |(at, before)| per_second(done - before, now - *at))
     }
+}
+
+/// What a run was asked to do, for the audit.
+fn asked(run: &NewRun) -> Vec<Change> {
+    let SyncRequest { codes, category, brand, assign_category, assign_brand, prices, stock, .. } =
+        &run.request;
+    let codes = (!codes.is_empty()).then(|| codes.len().to_string());
+    let parent = run.parent_id.map(|id| id.to_string());
+    let fields = [
+        ("sync_type", Some(run.sync_type.as_str().to_owned())),
+        ("parent_id", parent),
+        ("codes", codes),
+        ("category", category.clone()),
+        ("brand", brand.clone()),
+        ("assign_category", assign_category.clone()),
+        ("assign_brand", assign_brand.clone()),
+        ("sync_prices", prices.then(|| "true".to_owned())),
+        ("county_code", stock.as_ref().map(ToString::to_string)),
+    ];
+    fields.into_iter().filter_map(|(field, value)| Some(Change::to(field, value?))).collect()
 }
 
 fn per_second(done: i64, span: TimeDelta) -> f64 {

@@ -9,19 +9,20 @@ use super::App;
 use crate::{
     domain::{accounts::Account, pauses::Pause},
     error::{Error, Result},
-    upstream::{self, Openplat},
+    store::haier_configs,
+    upstream::{self, Haier, Openplat, Ylh},
 };
 
 /// A client that is not the active one is closed when nobody has used it for so long.
 const IDLE: Duration = Duration::from_secs(600);
 
-/// Makes the client of an account. Clients of one account at Haier share its budget and its token.
+/// Makes the clients of an account. Those of one account at Haier share its budgets and its tokens.
 pub trait OpenUpstream: Send + Sync {
-    /// A client.
+    /// The clients of both systems.
     ///
     /// # Errors
     /// When this machine has no usable TLS roots.
-    fn open(&self, account: Account) -> upstream::Result<Openplat>;
+    fn open(&self, account: Account) -> upstream::Result<Haier>;
 }
 
 /// Which accounts there are without looking into the database.
@@ -38,96 +39,176 @@ pub(super) struct Upstreams {
     opener: Box<dyn OpenUpstream>,
     pub(super) given: GivenAccount,
     clients: Mutex<Clients>,
+    /// Held while the active account is read and made so.
+    refreshing: tokio::sync::Mutex<()>,
 }
 
-#[derive(Default)]
 struct Clients {
-    active: Option<Client>,
+    active: std::result::Result<Client, Unusable>,
     others: Vec<Client>,
-    pause: Option<Pause>,
+    pauses: Vec<Pause>,
 }
 
 struct Client {
-    openplat: Arc<Openplat>,
-    /// Version of the stored account; 0 of the given one.
-    version: i64,
+    haier: Haier,
+    identity: Identity,
     used: Instant,
 }
 
 impl Client {
-    fn is(&self, name: &str, version: i64) -> bool {
-        self.openplat.account().name == name && self.version == version
+    fn name(&self) -> &str {
+        &self.haier.openplat.account().name
+    }
+}
+
+/// Which state of which account a client was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    id: i64,
+    version: i64,
+}
+
+impl Identity {
+    /// Of the account that is not stored.
+    const GIVEN: Self = Self { id: 0, version: 0 };
+}
+
+/// Why there is no client for what begins now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Unusable {
+    NotConfigured,
+    NoKey,
+    MissingKey(String),
+    Broken(String),
+}
+
+impl Unusable {
+    fn of(error: &Error) -> Self {
+        match error {
+            Error::NoKey => Self::NoKey,
+            Error::MissingKey { detail } => Self::MissingKey(detail.clone()),
+            Error::Internal(cause) => Self::Broken(cause.to_string()),
+            other => Self::Broken(other.to_string()),
+        }
+    }
+}
+
+impl From<Unusable> for Error {
+    fn from(unusable: Unusable) -> Self {
+        match unusable {
+            Unusable::NotConfigured => Self::NotConfigured,
+            Unusable::NoKey => Self::NoKey,
+            Unusable::MissingKey(detail) => Self::MissingKey { detail },
+            Unusable::Broken(cause) => Self::Internal(cause.into()),
+        }
+    }
+}
+
+impl Clients {
+    /// All of them, the active one first.
+    fn iter(&self) -> impl Iterator<Item = &Client> {
+        self.active.as_ref().ok().into_iter().chain(&self.others)
+    }
+
+    /// Puts the active one among the others, for what runs on it.
+    fn replace_active(&mut self, active: std::result::Result<Client, Unusable>) -> Option<Haier> {
+        let before = std::mem::replace(&mut self.active, active).ok();
+        let haier = before.as_ref().map(|client| client.haier.clone());
+        self.others.extend(before);
+        self.others.retain(|other| other.haier.is_in_use() || other.used.elapsed() < IDLE);
+        haier
     }
 }
 
 impl Upstreams {
     pub(super) fn new(opener: Box<dyn OpenUpstream>, given: GivenAccount) -> Self {
-        Self { opener, given, clients: Mutex::default() }
+        let clients =
+            Clients { active: Err(Unusable::NotConfigured), others: Vec::new(), pauses: Vec::new() };
+        Self { opener, given, clients: Mutex::new(clients), refreshing: tokio::sync::Mutex::default() }
     }
 
-    /// The client for what begins now.
-    pub(super) fn active(&self) -> Option<Arc<Openplat>> {
-        self.lock().active.as_ref().map(|client| Arc::clone(&client.openplat))
+    /// The client for what begins now, or why there is none.
+    fn active(&self) -> std::result::Result<Haier, Unusable> {
+        self.lock().active.as_ref().map(|client| client.haier.clone()).map_err(Clone::clone)
     }
 
-    /// Whether this very version of an account is the active one.
-    pub(super) fn is_active(&self, name: &str, version: i64) -> bool {
-        self.lock().active.as_ref().is_some_and(|client| client.is(name, version))
+    /// The client for what begins now, if there is one.
+    pub(super) fn find_active(&self) -> Option<Haier> {
+        self.active().ok()
     }
 
-    /// Makes an account the active one, or none; what runs on another one goes on with that. The client before it.
-    pub(super) fn activate(&self, account: Option<(Account, i64)>) -> Result<Option<Arc<Openplat>>> {
-        let client = account.map(|(account, version)| self.client(account, version)).transpose()?;
+    /// Whether there is a client for what begins now.
+    pub(super) fn is_usable(&self) -> bool {
+        self.lock().active.is_ok()
+    }
+
+    /// Whether the active client was made from this.
+    fn is_active(&self, identity: Identity) -> bool {
+        self.lock().active.as_ref().is_ok_and(|client| client.identity == identity)
+    }
+
+    /// Makes an account the active one; what runs on another one goes on with that. The client before it.
+    fn activate(&self, account: Account, identity: Identity) -> Result<Option<Haier>> {
+        let client = self.client(account, identity)?;
         let mut clients = self.lock();
-        if let Some(client) = &client {
-            client.openplat.set_pause(clients.pause.clone());
+        client.haier.set_pauses(&clients.pauses);
+        Ok(clients.replace_active(Ok(client)))
+    }
+
+    /// Leaves nothing active; whether that is news.
+    fn deactivate(&self, unusable: Unusable) -> bool {
+        let mut clients = self.lock();
+        let is_news = clients.active.as_ref().err() != Some(&unusable);
+        if is_news {
+            clients.replace_active(Err(unusable));
         }
-        let before = std::mem::replace(&mut clients.active, client);
-        let known = before.as_ref().map(|client| Arc::clone(&client.openplat));
-        clients.others.extend(before);
-        clients.others.retain(|other| Arc::strong_count(&other.openplat) > 1 || other.used.elapsed() < IDLE);
-        Ok(known)
+        is_news
     }
 
     /// The client of an account by name, if one is open.
-    pub(super) fn find(&self, name: &str) -> Option<Arc<Openplat>> {
+    fn find(&self, name: &str) -> Option<Haier> {
         let mut clients = self.lock();
         let Clients { active, others, .. } = &mut *clients;
         // The newest of the others, which are in the order in which they were left.
-        let client =
-            active.iter_mut().chain(others.iter_mut().rev()).find(|c| c.openplat.account().name == name)?;
+        let client = active.iter_mut().chain(others.iter_mut().rev()).find(|c| c.name() == name)?;
         client.used = Instant::now();
-        Some(Arc::clone(&client.openplat))
+        Some(client.haier.clone())
     }
 
     /// Opens a client beside the active one.
-    pub(super) fn open(&self, account: Account, version: i64) -> Result<Arc<Openplat>> {
-        let client = self.client(account, version)?;
-        let openplat = Arc::clone(&client.openplat);
+    fn open(&self, account: Account, identity: Identity) -> Result<Haier> {
+        let client = self.client(account, identity)?;
+        let haier = client.haier.clone();
         let mut clients = self.lock();
-        openplat.set_pause(clients.pause.clone());
+        haier.set_pauses(&clients.pauses);
         clients.others.push(client);
-        Ok(openplat)
+        Ok(haier)
     }
 
-    /// Holds the calls of every client back, those of later ones too; `None` lets them pass again.
-    pub(super) fn set_pause(&self, pause: Option<&Pause>) {
+    /// Clients that nobody else gets.
+    pub(super) fn open_apart(&self, account: Account) -> Result<Haier> {
+        let haier = self.opener.open(account)?;
+        haier.set_pauses(&self.lock().pauses);
+        Ok(haier)
+    }
+
+    /// Holds the calls of every client back by these pauses, those of later ones too; all others pass again.
+    pub(super) fn set_pauses(&self, in_force: &[Pause]) {
         let mut clients = self.lock();
-        clients.pause = pause.cloned();
-        for client in clients.active.iter().chain(&clients.others) {
-            client.openplat.set_pause(pause.cloned());
+        clients.pauses = in_force.to_vec();
+        for client in clients.iter() {
+            client.haier.set_pauses(in_force);
         }
     }
 
     /// All that are open, the active one first.
-    pub(super) fn all(&self) -> Vec<Arc<Openplat>> {
+    pub(super) fn all(&self) -> Vec<Haier> {
         let clients = self.lock();
-        clients.active.iter().chain(&clients.others).map(|client| Arc::clone(&client.openplat)).collect()
+        clients.iter().map(|client| client.haier.clone()).collect()
     }
 
-    fn client(&self, account: Account, version: i64) -> Result<Client> {
-        let openplat = Arc::new(self.opener.open(account)?);
-        Ok(Client { openplat, version, used: Instant::now() })
+    fn client(&self, account: Account, identity: Identity) -> Result<Client> {
+        Ok(Client { haier: self.opener.open(account)?, identity, used: Instant::now() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Clients> {
@@ -136,31 +217,96 @@ impl Upstreams {
 }
 
 impl App {
-    /// The client for what begins now.
+    /// The open platform for what begins now.
     pub(super) fn openplat(&self) -> Result<Arc<Openplat>> {
-        self.upstreams.active().ok_or(Error::NotConfigured)
+        Ok(self.upstreams.active()?.openplat)
     }
 
-    /// The client of the account that a piece of work began with. `None`: it is not there any more.
-    #[expect(clippy::unused_async, reason = "stored accounts are read from the database")]
-    pub(super) async fn upstream_of(&self, name: &str) -> Result<Option<Arc<Openplat>>> {
-        if let Some(openplat) = self.upstreams.find(name) {
-            return Ok(Some(openplat));
-        }
-        let given = self.upstreams.given.account.clone().filter(|account| account.name == name);
-        given.map(|account| self.upstreams.open(account, 0)).transpose()
-    }
-
-    /// Makes the account that is to be active the active one, here.
+    /// The order system for what begins now.
     ///
     /// # Errors
-    /// When its client cannot be made.
-    #[expect(clippy::unused_async, reason = "the active account is read from the database")]
-    pub async fn upstreams_refresh(&self) -> Result<()> {
-        let wanted = self.upstreams.given.account.as_ref();
-        if let Some(account) = wanted.filter(|account| !self.upstreams.is_active(&account.name, 0)) {
-            self.upstreams.activate(Some((account.clone(), 0)))?;
+    /// Without an account, and under one that has no part there.
+    pub fn ylh(&self) -> Result<Arc<Ylh>> {
+        let haier = self.upstreams.active()?;
+        let account = || haier.openplat.account().name.clone();
+        haier.ylh.clone().ok_or_else(|| Error::OrdersNotConfigured { account: account() })
+    }
+
+    /// The clients of the account that a piece of work began with. `None`: it is not there any more.
+    pub(super) async fn upstream_of(&self, name: &str) -> Result<Option<Haier>> {
+        if let Some(haier) = self.upstreams.find(name) {
+            return Ok(Some(haier));
+        }
+        let given = self.upstreams.given.account.clone().filter(|account| account.name == name);
+        let account = match given {
+            Some(account) => Some((account, Identity::GIVEN)),
+            None => self
+                .account_find(name)
+                .await?
+                .map(|(account, id, version)| (account, Identity { id, version })),
+        };
+        account.map(|(account, identity)| self.upstreams.open(account, identity)).transpose()
+    }
+
+    /// Reads which account is to be active, and makes it so here; whether it was another one before.
+    ///
+    /// # Errors
+    /// When the database does not answer; then the account that was active stays so.
+    pub async fn upstreams_refresh(&self) -> Result<bool> {
+        // One at a time, so that what was read before a switch is not obeyed after it.
+        let _refreshing = self.upstreams.refreshing.lock().await;
+        self.callback_secrets_refresh().await?;
+        let Some((account, identity)) = self.account_wanted().await? else {
+            return Ok(self.upstreams.deactivate(Unusable::NotConfigured));
+        };
+        if self.upstreams.is_active(identity) {
+            return Ok(false);
+        }
+        let account = match account {
+            Some(account) => account,
+            None => match self.account_load(identity.id).await {
+                Ok((account, version)) if version == identity.version => account,
+                // Changed or deleted since: the next look sees how it is then.
+                Ok(_) | Err(Error::NotFound { .. }) => return Ok(false),
+                Err(error @ (Error::StoreUnavailable(_) | Error::DeadlineExceeded)) => return Err(error),
+                Err(error) => {
+                    let unusable = Unusable::of(&error);
+                    if self.upstreams.deactivate(unusable) {
+                        tracing::error!(%error, "the active account cannot be used: nothing is sent to Haier");
+                    }
+                    return Ok(false);
+                }
+            },
+        };
+        let name = account.name.clone();
+        let before = self.upstreams.activate(account, identity)?;
+        let before = before.map(|haier| haier.openplat.account().name.clone()).unwrap_or_default();
+        tracing::info!(account = name, before, "calls to Haier go under this account from now on");
+        Ok(true)
+    }
+
+    /// The same, and begins the first loading of an empty store where there was no account before.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn upstreams_follow(&self) -> Result<()> {
+        if self.upstreams_refresh().await? {
+            self.sync_first_start().await?;
         }
         Ok(())
+    }
+
+    /// Which account is to be active. A stored one comes without its secrets, which need not be opened every time.
+    async fn account_wanted(&self) -> Result<Option<(Option<Account>, Identity)>> {
+        let given = &self.upstreams.given;
+        let stored = if given.over_any_other {
+            None
+        } else {
+            haier_configs::active(&mut self.store.read().await?).await?
+        };
+        Ok(match stored {
+            Some((id, version)) => Some((None, Identity { id, version })),
+            None => given.account.clone().map(|account| (Some(account), Identity::GIVEN)),
+        })
     }
 }

@@ -1,31 +1,45 @@
 //! What every client command shares: where the service is, who asks, in which language, and how results look.
 
-use std::time::Duration;
+use std::{
+    path::PathBuf,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use tonic::{
     Request, Status,
+    body::Body,
     codec::CompressionEncoding,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, Endpoint},
 };
+use tower::Service;
 
-use super::{failure::Failure, status::NOT_RUNNING};
-use crate::proto::{
-    haier_administration_client::HaierAdministrationClient, haier_integration_client::HaierIntegrationClient,
+use super::{
+    failure::Failure,
+    status::{NOT_RUNNING, OF_TLS},
+};
+use crate::{
+    proto::{
+        haier_administration_client::HaierAdministrationClient,
+        haier_integration_client::HaierIntegrationClient,
+    },
+    tls::{ClientFiles, Connector},
 };
 
 /// Options of every client command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Service")]
 pub(super) struct ClientArgs {
-    /// Address of the service: http://HOST:PORT
+    /// Address of the service: http://HOST:PORT, or https://HOST:PORT if it speaks TLS
     #[arg(long, global = true, value_name = "URL", env = "HAIER_INTEGRATION_SERVER")]
     #[arg(default_value = "http://127.0.0.1:50051")]
     server: String,
-    /// Bearer token that says who asks; none by default. Better in the variable than in the process list
+    /// Bearer token that says who asks; `tokens create` makes one. Better in the variable than in the process list
     #[arg(
         long,
         global = true,
@@ -34,6 +48,15 @@ pub(super) struct ClientArgs {
         hide_env_values = true
     )]
     token: Option<SecretString>,
+    /// With https: the authorities of the service's certificate, in PEM [default: the system's]
+    #[arg(long, global = true, value_name = "FILE", env = "HAIER_INTEGRATION_TLS_CA")]
+    tls_ca: Option<PathBuf>,
+    /// With https: the certificate to show, in PEM
+    #[arg(long, global = true, value_name = "FILE", env = "HAIER_INTEGRATION_TLS_CLIENT_CERT")]
+    tls_client_cert: Option<PathBuf>,
+    /// With https: its private key, in PEM
+    #[arg(long, global = true, value_name = "FILE", env = "HAIER_INTEGRATION_TLS_CLIENT_KEY")]
+    tls_client_key: Option<PathBuf>,
     /// How results look: `table` for people, `json` for programs (one object a line)
     #[arg(long, global = true, value_name = "FORM", default_value = "table", hide_possible_values = true)]
     pub(super) output: OutputForm,
@@ -47,9 +70,9 @@ pub(super) enum OutputForm {
 }
 
 /// The client with its headers.
-pub(super) type Client = HaierIntegrationClient<InterceptedService<Channel, Headers>>;
+pub(super) type Client = HaierIntegrationClient<InterceptedService<Explained, Headers>>;
 /// The same of the other service.
-pub(super) type AdministrationClient = HaierAdministrationClient<InterceptedService<Channel, Headers>>;
+pub(super) type AdministrationClient = HaierAdministrationClient<InterceptedService<Explained, Headers>>;
 
 /// Longest time of a unary call; streams have none.
 const UNARY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -73,14 +96,14 @@ impl ClientArgs {
             .max_decoding_message_size(LARGEST_MESSAGE))
     }
 
-    async fn channel(&self) -> Result<(Channel, Headers), Failure> {
+    async fn channel(&self) -> Result<(Explained, Headers), Failure> {
         let headers = Headers::new(self.token.as_ref(), &language(|name| std::env::var(name).ok()))?;
-        let address = match self.server.split_once("://") {
-            None => format!("http://{}", self.server),
-            Some(("http", _)) => self.server.clone(),
+        let (address, connector) = match self.server.split_once("://") {
+            None => (format!("http://{}", self.server), Connector::plain()),
+            Some(("http", _)) => (self.server.clone(), Connector::plain()),
+            Some(("https", _)) => (self.server.clone(), self.tls()?),
             Some(_) => {
-                let line =
-                    format!("--server {}: must begin with http://; TLS is not spoken yet", self.server);
+                let line = format!("--server {}: must begin with http:// or https://", self.server);
                 return Err(Failure::Usage(line));
             }
         };
@@ -92,11 +115,57 @@ impl ClientArgs {
             // So that a long silent stream notices when its peer is gone.
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10));
-        let channel = endpoint.connect().await.map_err(|error| {
+        let diagnosis = (connector.clone(), endpoint.uri().clone());
+        let channel = endpoint.connect_with_connector(connector).await.map_err(|error| {
             let cause = root_cause(&error);
-            Failure::Failed(format!("no connection to {}: {cause}; {NOT_RUNNING}", self.server))
+            let line = format!("no connection to {}: {cause}", self.server);
+            // What a handshake came to has its own remedy.
+            Failure::Failed(if cause.contains(OF_TLS) { line } else { format!("{line}; {NOT_RUNNING}") })
         })?;
-        Ok((channel, headers))
+        Ok((Explained { channel, diagnosis }, headers))
+    }
+
+    fn tls(&self) -> Result<Connector, Failure> {
+        let identity = match (&self.tls_client_cert, &self.tls_client_key) {
+            (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
+            (None, None) => None,
+            _ => {
+                let line = "--tls-client-cert and --tls-client-key: give both or neither";
+                return Err(Failure::Usage(line.to_owned()));
+            }
+        };
+        let files = ClientFiles { ca: self.tls_ca.clone(), identity };
+        Connector::tls(&files).map_err(|error| Failure::Usage(error.to_string()))
+    }
+}
+
+/// Calls whose failure is told by what the service has against this connection, if it is for TLS.
+#[derive(Clone)]
+pub(super) struct Explained {
+    channel: Channel,
+    diagnosis: (Connector, http::Uri),
+}
+
+impl Service<http::Request<Body>> for Explained {
+    type Response = http::Response<Body>;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.channel.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let (answer, (connector, uri)) = (self.channel.call(request), self.diagnosis.clone());
+        Box::pin(async move {
+            match answer.await {
+                Ok(answer) => Ok(answer),
+                Err(error) => match connector.diagnose(uri).await {
+                    Some(words) => Err(Status::unavailable(words).into()),
+                    None => Err(error.into()),
+                },
+            }
+        })
     }
 }
 

@@ -7,20 +7,28 @@ use serde_json::{Map, Value, json};
 use super::moment;
 use crate::proto::Money;
 
+mod audit;
 mod balance;
 mod changes;
+mod haier_configs;
 mod logistics;
+mod orders;
 mod products;
 mod stock;
 mod sync;
+mod tokens;
 mod upstream;
 
+pub(super) use audit::audit_event;
 pub(super) use balance::balance;
 pub(super) use changes::{explained, product_change};
+pub(super) use haier_configs::{account_test, activation, haier_config, key, rotation};
 pub(super) use logistics::logistics;
+pub(super) use orders::{order, order_fact};
 pub(super) use products::product;
 pub(super) use stock::stock;
 pub(super) use sync::{sync_failure, sync_log, sync_progress};
+pub(super) use tokens::api_token;
 pub(super) use upstream::{upstream_pause, upstream_status};
 
 fn money(money: &Money) -> Value {

@@ -1,5 +1,7 @@
 //! `keys`: the keys that seal secrets in the database. Files are written here; what is stored is sealed anew by the service.
 
+mod stored;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -22,14 +24,16 @@ use crate::{
 ///
 /// A file holds several keys. All of them open, the primary one seals. To change to a new key while every replica serves:
 /// first give all replicas a file in which the new key stands (`keys add`), so that each can open what any other seals; only
-/// then make it the primary one (`keys promote`). A service reads its file again within a second when it changes.
+/// then make it the primary one (`keys promote`), and seal anew what the old one sealed (`keys rotate`). A service reads its file again within a second when it changes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   haier-integration keys generate /etc/haier/keys.toml      a first key file, for its owner alone
   haier-integration serve --key-file /etc/haier/keys.toml
   haier-integration keys add /etc/haier/keys.toml           a second key, which only opens at first
-  haier-integration keys promote /etc/haier/keys.toml ID    it seals from now on")]
+  haier-integration keys promote /etc/haier/keys.toml ID    it seals from now on
+  haier-integration keys rotate                             what the first one sealed is sealed anew
+  haier-integration keys list                               the first one has nothing left, and may go")]
 pub(super) struct KeysArgs {
     #[command(subcommand)]
     command: KeysCommand,
@@ -40,6 +44,8 @@ enum KeysCommand {
     Generate(GenerateArgs),
     Add(AddArgs),
     Promote(PromoteArgs),
+    Rotate(stored::RotateArgs),
+    List(stored::ListArgs),
 }
 
 /// Make a first key file
@@ -95,6 +101,8 @@ pub(super) async fn run(args: KeysArgs, console: &mut Console) -> Result<u8, Fai
         KeysCommand::Generate(args) => generate(args.file.as_deref(), console)?,
         KeysCommand::Add(args) => add(&args, console)?,
         KeysCommand::Promote(args) => promote(&args, console)?,
+        KeysCommand::Rotate(args) => return stored::rotate(&args, console).await,
+        KeysCommand::List(args) => return stored::list(&args, console).await,
     }
     Ok(0)
 }

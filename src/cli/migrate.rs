@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  haier-integration migrate --database-url postgres://haier@db.example.com/haier
+  haier-integration migrate --database-url 'postgres://haier@db.example.com/haier?sslmode=verify-full'
   HAIER_INTEGRATION_DATABASE_URL_FILE=/run/secrets/database-url haier-integration migrate
   haier-integration migrate --config /etc/haier/service.toml")]
 pub(super) struct MigrateArgs {

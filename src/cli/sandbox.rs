@@ -7,14 +7,16 @@ use clap::{Args, ValueEnum};
 use super::{console::Console, failure::Failure};
 use crate::{
     config::{LogFormat, parse_duration},
-    sandbox::{self, Options, Preset, Sandbox, StockShape},
+    sandbox::{self, CallbackOrderKey, Options, Preset, Sandbox, StockShape},
     telemetry,
 };
 
 /// Run a stand-in for Haier
 ///
-/// Speaks both of Haier's interfaces over plain HTTP with an invented catalogue, so that the service and its clients
-/// can be tried and tested without an account. The same seed gives the same products. Ends on Ctrl-C.
+/// Speaks both of Haier's interfaces over plain HTTP, the open platform with an invented catalogue and the order system
+/// with a real order book, so that the service and its clients can be tried and tested without an account. The same seed
+/// gives the same products. Orders and catalogue changes outlast a kill -9: each is in the state file before it is
+/// answered. Ends on Ctrl-C.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -22,7 +24,22 @@ Examples:
   haier-integration sandbox --products 100000 --latency 50ms
   haier-integration sandbox --throttle off --token-life 10s --single-token
   haier-integration sandbox --faults harsh --products 5000
-  haier-integration sandbox --addr 127.0.0.1:0 --seed 7 --stock-shape object --envelope")]
+  haier-integration sandbox --callback-url http://127.0.0.1:8081/callbacks/ylh --callback-delay 5s
+  haier-integration sandbox --addr 127.0.0.1:0 --seed 7 --stock-shape object --envelope
+
+Accounts (client, user, and every password: sandbox):
+  sellers 8800000001 and 8800000002; callbacks by sandbox-app and sandbox-app-2, secret sandbox-callback-secret.
+  Paths of the order system are served without a suffix and with -dev and -pre.
+
+Controls:
+  GET  /_sandbox/stats                calls, and the most in any second, by system and endpoint
+  GET  /_sandbox/catalogue            one product as it is served (?productCode=CODE); POST changes it
+  GET  /_sandbox/faults               what is switched on; POST adds, DELETE clears; a wrong kind lists all of them
+  GET  /_sandbox/orders               the book, how often each soId was received, what is still to be booked
+  POST /_sandbox/orders/settle        books now what was cut off to be booked later
+  GET  /_sandbox/callbacks            those that wait and those that were heard; POST sends one by hand
+  POST /_sandbox/callbacks/settle     sends now what waits
+  POST /_sandbox/callbacks/url        {\"url\": \"http://…\"}: sends them there from now on")]
 pub(super) struct SandboxArgs {
     /// Address to listen at; port 0 takes a free one, and it is printed
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:18080")]
@@ -56,10 +73,26 @@ pub(super) struct SandboxArgs {
     /// mild: about one call in sixty is slow, answers 5xx or 429, or loses its connection. harsh: about one in six, token
     /// calls and listings too: 500, 502, 503, 504, 429 with and without Retry-After, connections reset before, in and
     /// instead of an answer, answers that hang for 2 s, truncated JSON, HTML pages, 200 with an error body, tokens voided
-    /// in mid-run. Both hold only faults that asking again heals (none that spoils a record or refuses a code for good),
+    /// in mid-run; orders booked though the answer was lost, or seconds after it; callbacks twice, late, early and out of
+    /// order. Both hold only faults that asking again heals (none that spoils a record or refuses a code for good),
     /// so that a catalogue synced under them must come out whole. Single faults: POST /_sandbox/faults.
     #[arg(long, value_name = "PRESET", default_value = "none")]
     faults: Preset,
+    /// Where callbacks about orders go, http or https [default: nowhere, and none is made]
+    ///
+    /// One that is not answered 200 is sent again, up to 8 times, after 1 s, 2 s, 4 s and so on up to 30 s; those still
+    /// waiting at the end are sent after the next start.
+    #[arg(long, value_name = "URL", value_parser = callback_url)]
+    callback_url: Option<String>,
+    /// Time from a decision about an order to its callback, with its unit, up to 10m
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = latency)]
+    callback_delay: Duration,
+    /// What callbacks call PlatformOrderNo: `so_id` or `online_no`
+    #[arg(long, value_name = "KEY", default_value = "so_id")]
+    callback_order_key: CallbackOrderKey,
+    /// Send callbacks as JSON [default: as a form]
+    #[arg(long)]
+    callback_json: bool,
     /// File that keeps orders and catalogue changes [default: haier-sandbox.db in the working directory]
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -103,6 +136,18 @@ pub(super) struct ServeSandboxArgs {
     /// tells which [default: none]
     #[arg(long, value_name = "PRESET", requires = "sandbox")]
     sandbox_faults: Option<Preset>,
+    /// Where its callbacks about orders go, http or https [default: to this service, at --callback-addr]
+    #[arg(long, value_name = "URL", requires = "sandbox", value_parser = callback_url)]
+    sandbox_callback_url: Option<String>,
+    /// Time from a decision about an order to its callback, with its unit, up to 10m [default: 1s]
+    #[arg(long, value_name = "TIME", requires = "sandbox", value_parser = latency)]
+    sandbox_callback_delay: Option<Duration>,
+    /// What its callbacks call PlatformOrderNo: `so_id` or `online_no` [default: so_id]
+    #[arg(long, value_name = "KEY", requires = "sandbox")]
+    sandbox_callback_order_key: Option<CallbackOrderKey>,
+    /// It sends callbacks as JSON [default: as a form]
+    #[arg(long, requires = "sandbox")]
+    sandbox_callback_json: bool,
     /// File that keeps orders and catalogue changes [default: haier-sandbox.db beside a SQLite database, else in the
     /// working directory]
     #[arg(long, value_name = "FILE", requires = "sandbox")]
@@ -146,6 +191,13 @@ fn latency(text: &str) -> Result<Duration, String> {
     })
 }
 
+fn callback_url(text: &str) -> Result<String, String> {
+    match url::Url::parse(text) {
+        Ok(url) if ["http", "https"].contains(&url.scheme()) => Ok(text.to_owned()),
+        _ => Err("an address such as http://127.0.0.1:8081/callbacks/ylh is allowed".to_owned()),
+    }
+}
+
 fn token_life(text: &str) -> Result<Duration, String> {
     let allowed = Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 3600);
     parse_duration(text).and_then(|time| {
@@ -167,6 +219,10 @@ impl From<SandboxArgs> for Options {
             envelope: args.envelope,
             faults: args.faults,
             state: args.state,
+            callback_url: args.callback_url,
+            callback_delay: args.callback_delay,
+            callback_order_key: args.callback_order_key,
+            callback_json: args.callback_json,
         }
     }
 }
@@ -187,6 +243,10 @@ impl ServeSandboxArgs {
             envelope: self.sandbox_envelope,
             faults: self.sandbox_faults.unwrap_or(standard.faults),
             state: self.sandbox_state,
+            callback_url: self.sandbox_callback_url,
+            callback_delay: self.sandbox_callback_delay.unwrap_or(standard.callback_delay),
+            callback_order_key: self.sandbox_callback_order_key.unwrap_or(standard.callback_order_key),
+            callback_json: self.sandbox_callback_json,
         })
     }
 }
@@ -194,7 +254,9 @@ impl ServeSandboxArgs {
 pub(super) async fn run(args: SandboxArgs, console: &mut Console) -> Result<u8, Failure> {
     telemetry::init(LogFormat::Text, "info").map_err(anyhow::Error::from)?;
     let (products, seed) = (args.products, args.seed);
-    let sandbox = sandbox::start(args.into()).await.map_err(anyhow::Error::from)?;
+    let mut options = Options::from(args);
+    options.state.get_or_insert_with(|| sandbox::DEFAULT_STATE.into());
+    let sandbox = sandbox::start(options).await.map_err(anyhow::Error::from)?;
     let told = tell(&sandbox, products, seed, console);
     if told.is_ok() {
         termination().await.map_err(anyhow::Error::from)?;

@@ -33,6 +33,9 @@ pub(super) fn explain(status: &Status) -> String {
 
 fn remedy(status: &Status, reason: &str, running: Option<&str>) -> Option<String> {
     if is_of_connection(status) && reason.is_empty() {
+        if status.message().contains(OF_TLS) {
+            return None;
+        }
         return Some(NOT_RUNNING.to_owned());
     }
     match (reason, status.code()) {
@@ -44,15 +47,25 @@ fn remedy(status: &Status, reason: &str, running: Option<&str>) -> Option<String
             Some("the service's database does not answer: look at its log".to_owned())
         }
         ("BREAKER_OPEN", _) => Some("see `haier-integration status`".to_owned()),
-        (_, Code::Unauthenticated | Code::PermissionDenied) => {
-            Some("give a token by --token or HAIER_INTEGRATION_TOKEN".to_owned())
-        }
+        (_, Code::Unauthenticated) => Some(
+            "give a token by HAIER_INTEGRATION_TOKEN or --token; an admin makes one by `haier-integration tokens create \
+             NAME --role ROLE`"
+                .to_owned(),
+        ),
+        (_, Code::PermissionDenied) => Some(
+            "give another token by HAIER_INTEGRATION_TOKEN or --token; `haier-integration help tokens` says what each role \
+             may do"
+                .to_owned(),
+        ),
         (_, Code::Unimplemented) => {
             Some("the service there is another one, or of another version: check --server".to_owned())
         }
         _ => None,
     }
 }
+
+/// Stands in every word about TLS with a service that does answer; each of them ends in its own remedy.
+pub(super) const OF_TLS: &str = "the service";
 
 /// What to do when nothing answers.
 pub(super) const NOT_RUNNING: &str = "is the service running? start it with `haier-integration serve --sandbox`, \

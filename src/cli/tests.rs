@@ -23,11 +23,12 @@ fn the_definitions_are_sound() {
 
 #[test]
 fn the_help_of_each_command_names_every_flag_and_shows_examples() {
-    let sandbox = "--addr --products --seed --latency --throttle --single-token --token-life --stock-shape --envelope --state";
+    let sandbox = "--addr --products --seed --latency --throttle --single-token --token-life --stock-shape --envelope --faults \
+                   --callback-url --callback-delay --callback-order-key --callback-json --state";
     let with_prefix = sandbox.replace("--", "--sandbox-");
-    let serve = "--grpc-addr --http-addr --database-url --key-file --migrate --upstream-rate --sandbox --config --log-format --log-level ";
+    let serve = "--grpc-addr --http-addr --callback-addr --callback-window --admin-token-file --insecure --reflection --database-url --key-file --migrate --upstream-rate --order-rate --allow-private-hosts --sandbox --config --log-format --log-level ";
     let client = "--server --token --output ";
-    let commands: [(&[&str], String); 21] = [
+    let commands: Vec<(&[&str], String)> = vec![
         (&["serve"], format!("{serve}{with_prefix}")),
         (&["sandbox"], sandbox.to_owned()),
         (&["migrate"], "--database-url --config".to_owned()),
@@ -50,10 +51,38 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["status"], client.to_owned()),
         (&["status", "pause"], "--reason --until".to_owned()),
         (&["status", "resume"], String::new()),
+        (&["tokens"], client.to_owned()),
+        (&["tokens", "create"], "--role --expires".to_owned()),
+        (&["tokens", "list"], String::new()),
+        (&["tokens", "revoke"], String::new()),
+        (&["audit"], format!("{client}--by --action --subject --after --before --limit --page-token")),
+        (&["orders"], client.to_owned()),
+        (&["orders", "push"], "--wait".to_owned()),
+        (&["orders", "list"], "--state --online-no --after --before --limit --page-token".to_owned()),
+        (&["orders", "show"], String::new()),
+        (&["orders", "retry"], String::new()),
+        (&["orders", "cancel"], "--reason".to_owned()),
+        (&["orders", "reschedule"], "--distribution-time --install-time".to_owned()),
+        (&["orders", "resolve"], "--evidence --retail-order-no".to_owned()),
+        (&["orders", "reconcile"], "--dry-run".to_owned()),
         (&["keys"], String::new()),
         (&["keys", "generate"], String::new()),
         (&["keys", "add"], "--primary".to_owned()),
         (&["keys", "promote"], String::new()),
+        (&["keys", "rotate"], client.to_owned()),
+        (&["keys", "list"], client.to_owned()),
+        (&["config"], client.to_owned()),
+        (&["config", "list"], "--active --after --before --query".to_owned()),
+        (&["config", "show"], String::new()),
+        (&["config", "create"], "--preset --validate-only".to_owned()),
+        (&["config", "update"], "--set --preset --etag".to_owned()),
+        (&["config", "activate"], "--validate-only --etag".to_owned()),
+        (&["config", "deactivate"], String::new()),
+        (&["config", "delete"], "--etag".to_owned()),
+        (&["config", "test"], "--file".to_owned()),
+        (&["config", "template"], String::new()),
+        (&["config", "export"], String::new()),
+        (&["config", "import"], String::new()),
     ];
     for (command, flags) in commands {
         let text = help(command);
@@ -80,7 +109,7 @@ fn an_option_of_the_sandbox_without_it_is_wrong_usage() {
 #[test]
 fn flags_of_the_sandbox_reach_the_settings() {
     let line = "haier-integration serve --sandbox --sandbox-addr 127.0.0.1:0 --sandbox-products 5 --sandbox-throttle off \
-                --sandbox-latency 50ms --sandbox-stock-shape object --sandbox-single-token --upstream-rate 0";
+                --sandbox-latency 50ms --sandbox-stock-shape object --sandbox-single-token --upstream-rate 0 --order-rate 7";
     let Command::Serve(args) = Cli::try_parse_from(line.split_whitespace()).unwrap().command else {
         panic!()
     };
@@ -90,7 +119,7 @@ fn flags_of_the_sandbox_reach_the_settings() {
     assert_eq!(options.latency, std::time::Duration::from_millis(50));
     assert_eq!(options.stock_shape, crate::sandbox::StockShape::Object);
     assert!(options.single_token && !options.envelope);
-    assert_eq!(settings.upstream_rate, 0);
+    assert_eq!((settings.upstream_rate, settings.order_rate), (0, 7));
 }
 
 #[test]

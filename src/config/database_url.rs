@@ -39,6 +39,23 @@ pub enum DatabaseUrlError {
     Postgres(url::ParseError),
 }
 
+impl DatabaseUrl {
+    /// The password in the address, as it is there and as it is meant.
+    #[must_use]
+    pub fn password(&self) -> Vec<SecretString> {
+        let Self::Postgres { url } = self else { return Vec::new() };
+        let Ok(url) = Url::parse(url.expose_secret()) else { return Vec::new() };
+        let option =
+            url.query_pairs().find(|(key, _)| key == "password").map(|(_, value)| value.into_owned());
+        let written = url.password().map(str::to_owned);
+        // `a=` makes it a form of one field, which is how its signs are decoded; `+` is meant as it stands.
+        let meant = written.as_deref().map(|text| format!("a={}", text.replace('+', "%2B")));
+        let meant =
+            meant.and_then(|form| Some(url::form_urlencoded::parse(form.as_bytes()).next()?.1.into_owned()));
+        [option, written, meant].into_iter().flatten().map(SecretString::from).collect()
+    }
+}
+
 impl FromStr for DatabaseUrl {
     type Err = DatabaseUrlError;
 

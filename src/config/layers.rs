@@ -117,7 +117,7 @@ impl Layers {
         Self { merged, in_file, file }
     }
 
-    /// The winning value of a key as text, or nothing if no layer has it.
+    /// The winning value of a key as text, or nothing if no layer has it. Of a list each text is a line.
     pub(super) fn find(&self, setting: &Setting) -> Option<(Origin, Option<String>)> {
         let value = self.merged.find_value(setting.key).ok()?;
         let layer = self.merged.get_metadata(value.tag())?;
@@ -130,7 +130,10 @@ impl Layers {
                 (Some(whole), _) => Some(whole.to_string()),
                 (None, float) => float.map(|float| float.to_string()),
             },
-            Value::Empty(..) | Value::Dict(..) | Value::Array(..) => None,
+            Value::Array(_, all) => {
+                all.iter().map(Value::as_str).collect::<Option<Vec<_>>>().map(|all| all.join("\n"))
+            }
+            Value::Empty(..) | Value::Dict(..) => None,
         };
         Some((origin, text))
     }

@@ -2,9 +2,13 @@
 
 use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, str::FromStr, time::Duration};
 
+use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
 use super::LogFormat;
+
+/// Shortest admin token that is taken from outside.
+const MIN_TOKEN_CHARS: usize = 32;
 
 /// A length of time with its unit, such as `50ms`, `15s` or `1h 30m`.
 ///
@@ -27,6 +31,18 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Resu
     }
 }
 
+/// Lengths of time with commas between them, such as `5s,1m,2h`.
+pub(super) fn durations(
+    most: usize,
+    range: RangeInclusive<Duration>,
+) -> impl Fn(&str) -> Result<Vec<Duration>, String> {
+    let each = duration(range);
+    move |text| {
+        let all: Vec<Duration> = text.split(',').map(&each).collect::<Result<_, _>>()?;
+        if all.len() <= most { Ok(all) } else { Err(format!("at most {most} of them are allowed")) }
+    }
+}
+
 pub(super) fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String>
 where
     T: FromStr + PartialOrd + Display,
@@ -45,10 +61,37 @@ pub(super) fn flag(text: &str) -> Result<bool, String> {
     }
 }
 
+pub(super) fn words(text: &str) -> Result<Vec<String>, String> {
+    let words: Vec<_> = text.split(',').map(|word| word.trim().to_owned()).collect();
+    // An empty one would be found in everything.
+    if words.iter().any(String::is_empty) {
+        return Err("words with commas between are expected: 重复,已存在".to_owned());
+    }
+    Ok(words)
+}
+
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.trim().parse().map_err(|_| {
         "an IP address with a port is expected: 127.0.0.1:50051, 0.0.0.0:50051, [::1]:50051".to_owned()
     })
+}
+
+/// Long enough not to be guessed. Nothing of it is shown.
+pub(super) fn admin_token(text: &str) -> Result<SecretString, String> {
+    let text = text.trim();
+    let length = text.chars().count();
+    if length < MIN_TOKEN_CHARS {
+        return Err(format!(
+            "has {length} characters; at least {MIN_TOKEN_CHARS} are needed, such as `openssl rand -hex 32` gives"
+        ));
+    }
+    if !text.chars().all(|c| c.is_ascii_graphic()) {
+        return Err(
+            "may hold letters, digits and signs of ASCII only, without blanks: it goes into a header"
+                .to_owned(),
+        );
+    }
+    Ok(text.into())
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {

@@ -1,10 +1,12 @@
 //! From merged layers to `Settings`: every field is read on its own, so that one mistake does not hide the next.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
 
 use super::{
-    ChangesSettings, DatabaseUrl, ENV_PREFIX, Error, KeySource, Problem, Setting, Settings, Sources,
-    SyncSettings, UpstreamSettings, account_from_env,
+    CallbackSettings, ChangesSettings, DatabaseUrl, ENV_PREFIX, Error, KeySource, OrderSettings, Problem,
+    Setting, Settings, Sources, SyncSettings, UpstreamSettings, account_from_env,
     layers::{Layers, Origin},
     parse,
     table::{SETTINGS, nearest},
@@ -49,7 +51,7 @@ pub fn read_log_level(sources: &Sources) -> Result<String, Error> {
     reader.end(level)
 }
 
-struct Reader {
+pub(super) struct Reader {
     layers: Layers,
     problems: Vec<Problem>,
 }
@@ -71,6 +73,12 @@ impl Reader {
         let settings = Settings {
             grpc_addr: self.read("grpc_addr", standard.grpc_addr, parse::address),
             http_addr: self.read("http_addr", standard.http_addr, parse::address),
+            admin_token: self.admin_token(),
+            insecure: self.read("insecure", standard.insecure, parse::flag),
+            reflection: self.read("reflection", standard.reflection, parse::flag),
+            tls: self.tls(),
+            callback_addr: self.read("callback_addr", standard.callback_addr, parse::address),
+            callbacks: self.callbacks(&standard.callbacks),
             database_url,
             keys: self.keys(),
             migrate: self.read("migrate", false, parse::flag) || on_sqlite,
@@ -82,10 +90,13 @@ impl Reader {
             database_wait: self.time("database_wait", standard.database_wait, MILLIS_10..=MINUTES_5),
             statement_timeout: self.time("statement_timeout", standard.statement_timeout, MILLIS_100..=HOUR),
             upstream_rate: self.read("upstream_rate", standard.upstream_rate, parse::number(0..=10_000)),
+            order_rate: self.read("order_rate", standard.order_rate, parse::number(0..=10_000)),
             allow_plain_http: self.read("allow_plain_http", standard.allow_plain_http, parse::flag),
+            allow_private_hosts: self.read("allow_private_hosts", standard.allow_private_hosts, parse::flag),
             upstream: self.upstream(&standard.upstream),
             sync: self.sync(&standard.sync),
             changes: self.changes(&standard.changes),
+            orders: self.orders(&standard.orders),
             default_deadline: self.time(
                 "default_deadline",
                 standard.default_deadline,
@@ -98,8 +109,12 @@ impl Reader {
             sandbox: None,
             account: None,
         };
-        if settings.grpc_addr == settings.http_addr && settings.grpc_addr.port() != 0 {
+        let (grpc, http, callbacks) = (settings.grpc_addr, settings.http_addr, settings.callback_addr);
+        if grpc == http && grpc.port() != 0 {
             self.refuse("http_addr", "must differ from grpc_addr");
+        }
+        if [grpc, http].contains(&callbacks) && callbacks.port() != 0 {
+            self.refuse("callback_addr", "must differ from grpc_addr and http_addr");
         }
         settings
     }
@@ -122,6 +137,7 @@ impl Reader {
     fn upstream(&mut self, standard: &UpstreamSettings) -> UpstreamSettings {
         let day = Duration::from_secs(24 * 3600);
         let upstream = UpstreamSettings {
+            ca: self.path("upstream.ca"),
             request_timeout: self.time(
                 "upstream.request_timeout",
                 standard.request_timeout,
@@ -151,6 +167,11 @@ impl Reader {
                 standard.breaker_probes,
                 parse::number(1..=100),
             ),
+            repeated_words: self.read(
+                "upstream.repeated_words",
+                standard.repeated_words.clone(),
+                parse::words,
+            ),
         };
         if upstream.retry_max < upstream.retry_base {
             let [max, base] = [upstream.retry_max, upstream.retry_base].map(humantime::format_duration);
@@ -160,6 +181,14 @@ impl Reader {
             );
         }
         upstream
+    }
+
+    fn callbacks(&mut self, standard: &CallbackSettings) -> CallbackSettings {
+        CallbackSettings {
+            window: self.time("callback_window", standard.window, SECOND..=DAY),
+            body_timeout: self.time("callback_body_timeout", standard.body_timeout, MILLIS_10..=MINUTE),
+            parked_warning: self.time("callback_parked_warning", standard.parked_warning, SECOND..=DAY * 365),
+        }
     }
 
     fn sync(&mut self, standard: &SyncSettings) -> SyncSettings {
@@ -186,42 +215,74 @@ impl Reader {
         sync
     }
 
+    fn orders(&mut self, standard: &OrderSettings) -> OrderSettings {
+        let orders = OrderSettings {
+            calls_in_flight: self.read(
+                "orders.calls_in_flight",
+                standard.calls_in_flight,
+                parse::number(1..=256),
+            ),
+            schedule: self.read(
+                "orders.schedule",
+                standard.schedule.clone(),
+                parse::durations(20, MILLIS_10..=DAY),
+            ),
+            doubt_wait: self.time("orders.doubt_wait", standard.doubt_wait, MILLIS_10..=HOUR),
+            deadline: self.time("orders.deadline", standard.deadline, Duration::from_secs(1)..=DAY * 30),
+            lease: self.time("orders.lease", standard.lease, MILLIS_100..=MINUTES_10),
+            heartbeat: self.time("orders.heartbeat", standard.heartbeat, MILLIS_10..=MINUTES_10),
+        };
+        if orders.heartbeat * 2 >= orders.lease {
+            let [heartbeat, lease] = [orders.heartbeat, orders.lease].map(humantime::format_duration);
+            self.refuse(
+                "orders.heartbeat",
+                &format!("must be less than half of orders.lease; they are {heartbeat} and {lease}"),
+            );
+        }
+        orders
+    }
+
     /// The address itself, or what the file named by `database_url_file` holds; of two the higher layer wins.
     fn database_url(&mut self) -> DatabaseUrl {
-        let (Some(url), Some(in_file)) = (known("database_url"), known("database_url_file")) else {
-            return Settings::default().database_url;
-        };
-        let direct = self.layers.find(url);
-        let found = match (direct, self.layers.find(in_file)) {
+        self.secret("database_url", "database_url_file", |text| {
+            text.parse().map_err(|error| format!("{error}"))
+        })
+        .unwrap_or_else(|| Settings::default().database_url)
+    }
+
+    fn admin_token(&mut self) -> Option<SecretString> {
+        self.secret("admin_token", "admin_token_file", parse::admin_token)
+    }
+
+    /// The value itself, or what the file named by `file_key` holds; of two the higher layer wins. A bad one becomes a
+    /// problem that does not show it.
+    fn secret<T>(
+        &mut self,
+        key: &str,
+        file_key: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let (direct_setting, in_file) = (known(key)?, known(file_key)?);
+        let (name, text) = match (self.layers.find(direct_setting), self.layers.find(in_file)) {
             (Some((one, _)), Some((other, _))) if one == other => {
-                self.refuse("database_url", "is given together with database_url_file: give one of them");
-                None
+                self.refuse(key, &format!("is given together with {file_key}: give one of them"));
+                return None;
             }
             (direct, Some((origin, path))) if direct.as_ref().is_none_or(|(direct, _)| *direct < origin) => {
                 let name = self.layers.name_of(in_file, origin);
-                let Some(path) = path else {
-                    self.problems.push(Problem::new(name, "a path is expected"));
-                    return Settings::default().database_url;
-                };
-                match std::fs::read_to_string(&path) {
-                    Ok(text) => Some((name, Some(text))),
-                    Err(error) => {
-                        self.problems.push(Problem::new(name, format!("{path} cannot be read: {error}")));
-                        None
-                    }
-                }
+                let text = path.ok_or("a path is expected".to_owned()).and_then(|path| {
+                    std::fs::read_to_string(&path).map_err(|error| format!("{path} cannot be read: {error}"))
+                });
+                (name, text)
             }
-            (Some((origin, text)), _) => Some((self.layers.name_of(url, origin), text)),
-            (None, _) => None,
+            (Some((origin, text)), _) => {
+                (self.layers.name_of(direct_setting, origin), Ok(text.unwrap_or_default()))
+            }
+            (None, _) => return None,
         };
-        let Some((name, text)) = found else { return Settings::default().database_url };
-        match text.as_deref().unwrap_or_default().parse() {
-            Ok(url) => url,
-            Err(error) => {
-                self.problems.push(Problem::new(name, format!("{error}")));
-                Settings::default().database_url
-            }
-        }
+        text.and_then(|text| parse(&text))
+            .map_err(|message| self.problems.push(Problem::new(name, message)))
+            .ok()
     }
 
     /// The keys' text or the file that holds them; of two the higher layer wins. What is in it is checked at the start.
@@ -249,7 +310,7 @@ impl Reader {
     }
 
     /// Reads one value; a bad one becomes a problem that shows it and says what is allowed. Not for secrets.
-    fn read<T>(&mut self, key: &str, standard: T, parse: impl Fn(&str) -> Result<T, String>) -> T {
+    pub(super) fn read<T>(&mut self, key: &str, standard: T, parse: impl Fn(&str) -> Result<T, String>) -> T {
         let Some((setting, (origin, text))) = known(key).and_then(|key| Some((key, self.layers.find(key)?)))
         else {
             return standard;
@@ -264,12 +325,20 @@ impl Reader {
         })
     }
 
+    /// A file that need not be named.
+    pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
+        self.read(key, None, |text| match text.trim() {
+            "" => Err("a path is expected".to_owned()),
+            path => Ok(Some(PathBuf::from(path))),
+        })
+    }
+
     fn time(&mut self, key: &str, standard: Duration, range: RangeInclusive<Duration>) -> Duration {
         self.read(key, standard, parse::duration(range))
     }
 
     /// A problem that shows only when values are seen together.
-    fn refuse(&mut self, key: &str, message: &str) {
+    pub(super) fn refuse(&mut self, key: &str, message: &str) {
         let name = known(key).map_or_else(
             || key.to_owned(),
             |setting| {
@@ -282,8 +351,14 @@ impl Reader {
 
     /// Other names with our prefix may be Kubernetes' own; only what is nearly a setting is taken for a slip.
     fn misspelt_variables(&mut self, sources: &Sources) {
-        const OTHERS: [&str; 3] =
-            ["HAIER_INTEGRATION_CONFIG", "HAIER_INTEGRATION_SERVER", "HAIER_INTEGRATION_TOKEN"];
+        const OTHERS: [&str; 6] = [
+            "HAIER_INTEGRATION_CONFIG",
+            "HAIER_INTEGRATION_SERVER",
+            "HAIER_INTEGRATION_TOKEN",
+            "HAIER_INTEGRATION_TLS_CA",
+            "HAIER_INTEGRATION_TLS_CLIENT_CERT",
+            "HAIER_INTEGRATION_TLS_CLIENT_KEY",
+        ];
         let names = || SETTINGS.iter().map(|setting| setting.env).chain(OTHERS);
         for name in sources.environment.keys().filter(|name| name.starts_with(ENV_PREFIX)) {
             if names().any(|known| known == name) || name.contains("_PORT") || name.contains("_SERVICE_") {
@@ -302,6 +377,7 @@ impl Reader {
 const MILLI: Duration = Duration::from_millis(1);
 const MILLIS_10: Duration = Duration::from_millis(10);
 const MILLIS_100: Duration = Duration::from_millis(100);
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const MINUTES_5: Duration = Duration::from_secs(300);
 const MINUTES_10: Duration = Duration::from_secs(600);

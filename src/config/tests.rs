@@ -150,6 +150,27 @@ fn the_database_url_comes_from_a_file_too() {
 }
 
 #[test]
+fn an_admin_token_is_long_and_never_told() {
+    let long = "s3cret-".repeat(5);
+    let short = file("s3cret-too-short\n");
+    let path = short.path().to_str().unwrap();
+    let variable = "HAIER_INTEGRATION_ADMIN_TOKEN";
+    let settings =
+        read(&Sources { environment: variables(&[(variable, &long)]), ..Sources::default() }).unwrap();
+    assert!(settings.admin_token.is_some() && !format!("{settings:?}").contains("s3cret"));
+    let in_file = variables(&[("HAIER_INTEGRATION_ADMIN_TOKEN_FILE", path)]);
+    let told = problems(&Sources { environment: in_file, ..Sources::default() });
+    assert!(told.starts_with("HAIER_INTEGRATION_ADMIN_TOKEN_FILE: has 16 characters"), "{told}");
+    let with_blank = format!("{long} {long}");
+    let told =
+        problems(&Sources { environment: variables(&[(variable, &with_blank)]), ..Sources::default() });
+    assert!(told.contains("without blanks") && !told.contains("s3cret"), "{told}");
+    let flags = BTreeMap::from([("admin_token_file", "no/such/file".to_owned())]);
+    let told = problems(&Sources { flags, ..Sources::default() });
+    assert!(told.starts_with("--admin-token-file: no/such/file cannot be read"), "{told}");
+}
+
+#[test]
 fn the_log_level_alone_is_read_whatever_else_is_wrong() {
     let file = file("log_level = \"warn\"\nupstream_rate = \"fast\"\n");
     let mut sources = Sources { file: Some(file.path().to_owned()), ..Sources::default() };
@@ -316,5 +337,48 @@ fn the_readme_shows_the_table_of_settings() {
         && readme.contains("| setting | variable |")
     {
         assert!(readme.contains(&table), "the README's table is not this one:\n{table}");
+    }
+}
+
+#[test]
+fn tls_is_whole_or_says_what_it_lacks() {
+    let given = |pairs: &[(&'static str, &str)]| {
+        let flags = pairs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+        read(&Sources { flags, ..Sources::default() })
+    };
+    let own = [("tls.cert", "a.pem"), ("tls.key", "a.key")];
+    let files = given(&own).unwrap().tls.unwrap();
+    assert_eq!((files.cert, files.key, files.clients), ("a.pem".into(), "a.key".into(), None));
+    let roles = ("tls.client_role", "shop=operator\nspiffe://shop/a?b=c=admin, ops@shop=reader");
+    let files = given(&[own[0], own[1], ("tls.client_ca", "ca.pem"), roles]).unwrap().tls.unwrap();
+    let clients = files.clients.unwrap();
+    assert!(clients.required, "what is asked for is required unless told");
+    let roles: Vec<_> = clients.roles.iter().map(|(name, role)| format!("{name}: {role}")).collect();
+    assert_eq!(roles, ["shop: operator", "spiffe://shop/a?b=c: admin", "ops@shop: reader"]);
+
+    let file = file(
+        "[tls]\ncert = \"a.pem\"\nkey = \"a.key\"\nclient_ca = \"ca.pem\"\nclient_role = [\"a=admin\", \"b=reader\"]\n",
+    );
+    let read_file = read(&Sources { file: Some(file.path().to_owned()), ..Sources::default() }).unwrap();
+    assert_eq!(read_file.tls.unwrap().clients.unwrap().roles.len(), 2);
+
+    for (pairs, names) in [
+        (&[("tls.cert", "a.pem")][..], &["--tls-cert"][..]),
+        (&[("tls.key", "a.key"), ("tls.client_auth", "sometimes")], &["--tls-key", "--tls-client-auth"]),
+        (&[("tls.client_ca", "ca.pem")], &["--tls-client-ca"]),
+        (&[own[0], own[1], ("tls.client_auth", "optional")], &["--tls-client-auth"]),
+        (&[own[0], own[1], ("tls.client_role", "a=admin")], &["--tls-client-role"]),
+        (&[own[0], own[1], ("tls.client_ca", "ca"), ("tls.client_role", "a=root")], &["--tls-client-role"]),
+        (
+            &[own[0], own[1], ("tls.client_ca", "ca"), ("tls.client_role", "a=admin,a=reader")],
+            &["--tls-client-role"],
+        ),
+    ] {
+        let mut told: Vec<_> =
+            given(pairs).unwrap_err().problems.into_iter().map(|problem| problem.name).collect();
+        told.sort();
+        let mut names = names.to_vec();
+        names.sort_unstable();
+        assert_eq!(told, names, "{pairs:?}");
     }
 }

@@ -1,6 +1,16 @@
 //! The account at Haier that a client of the upstream is built from. Whoever makes one has checked it.
 
+pub mod addresses;
+pub mod difference;
+mod draft;
+mod fields;
+mod presets;
+
 use secrecy::SecretString;
+
+pub use draft::{AccountDraft, AccountRules, Naming};
+pub use fields::Field;
+pub use presets::Preset;
 
 /// How the open platform wants its token in the header `Authorization`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +52,17 @@ pub struct Account {
     pub authorization_scheme: AuthorizationScheme,
     /// The shop at the order system. `None`: orders cannot be sent.
     pub ylh: Option<YlhAccount>,
+}
+
+impl Account {
+    /// Every secret of both systems, so that no text shows one.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretString> {
+        let open_platform =
+            [&self.client_secret, &self.password, &self.seller_password, &self.customer_password];
+        let order_system =
+            self.ylh.iter().flat_map(|ylh| [&ylh.password, &ylh.client_secret, &ylh.callback_secret]);
+        open_platform.into_iter().chain(order_system)
+    }
 }
 
 /// Credentials and names at Haier's order system (YLH, 易理货). `Debug` shows no secret.

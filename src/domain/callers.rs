@@ -43,7 +43,7 @@ impl fmt::Display for Role {
 /// Who calls. `Display` is how he stands in logs: his name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Name of his token or certificate; his address when he has shown neither.
+    /// Name of his token or certificate; `local` while nobody needs one.
     pub name: String,
     /// What he may do.
     pub role: Role,
@@ -63,4 +63,14 @@ impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
     }
+}
+
+/// Who has shown a client certificate that was found right. Stands in the extensions of every request on its connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerName {
+    /// The certificate's name: of several the one with the highest role, else the first; URIs stand before DNS names,
+    /// these before e-mail addresses. The common name counts only where there is none of them.
+    pub name: String,
+    /// The role that its name is bound to. `None`: the certificate by itself allows nothing.
+    pub role: Option<Role>,
 }

@@ -82,6 +82,28 @@ reasons! {
     SlowReader = "SLOW_READER", "读取过慢", "slow reader";
     /// A run over everything is under way already.
     RunInProgress = "RUN_IN_PROGRESS", "同步正在进行", "run in progress";
+    /// No token, or none that opens.
+    Unauthenticated = "UNAUTHENTICATED", "身份未验证", "unauthenticated";
+    /// The caller's role is too small.
+    PermissionDenied = "PERMISSION_DENIED", "权限不足", "permission denied";
+    /// Nobody could make a token any more.
+    LastAdmin = "LAST_ADMIN", "最后一个管理员令牌", "last admin token";
+    /// Haier refused an order, or a change of one.
+    OrderRefused = "ORDER_REFUSED", "订单被拒绝", "order refused";
+    /// Haier has an order of this `soId` already, and not from here.
+    OrderRepeated = "ORDER_REPEATED", "订单重复", "order repeated";
+    /// Another order of the same `so_id` is stored.
+    OrderConflict = "ORDER_CONFLICT", "订单内容冲突", "order conflict";
+    /// Where the order stands it cannot be done.
+    OrderState = "ORDER_STATE", "订单状态不允许", "not in this state";
+    /// Not sent any more after its deadline.
+    GivenUp = "GIVEN_UP", "已放弃", "given up";
+    /// There is one of this name already.
+    AlreadyExists = "ALREADY_EXISTS", "已存在", "already exists";
+    /// It was changed since it was read.
+    EtagMismatch = "ETAG_MISMATCH", "版本不一致", "etag mismatch";
+    /// The account is the one in use.
+    AccountActive = "ACCOUNT_ACTIVE", "账户正在使用", "account is active";
     /// No upstream account.
     NotConfigured = "NOT_CONFIGURED", "未配置账户", "not configured";
     /// No key to seal or open secrets with, or not the one that sealed them.

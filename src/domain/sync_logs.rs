@@ -2,7 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{messages::EndMessage, reasons::Reason};
+use super::{
+    callers::{Caller, Role},
+    messages::EndMessage,
+    reasons::Reason,
+};
 
 macro_rules! words {
     ($(#[doc = $doc:literal])+ $name:ident { $($variant:ident = $word:literal, $chinese:literal, $english:literal;)+ }) => {
@@ -142,6 +146,14 @@ pub struct SyncLog {
     pub account: String,
 }
 
+impl SyncLog {
+    /// Whether he may see it: an admin every log, others those of runs that they or the service itself asked for.
+    #[must_use]
+    pub fn is_shown_to(&self, caller: &Caller) -> bool {
+        caller.role == Role::Admin || [caller.name.as_str(), ""].contains(&self.requested_by.as_str())
+    }
+}
+
 /// Which logs to list; `None` matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SyncLogFilter {
@@ -155,6 +167,8 @@ pub struct SyncLogFilter {
     pub created_before: Option<DateTime<Utc>>,
     /// Part of the message, case ignored.
     pub query: Option<String>,
+    /// Asked for by him, or by the service itself.
+    pub shown_to: Option<String>,
 }
 
 /// One code that a run could not sync.

@@ -7,11 +7,7 @@ use tonic::{Request, Response, Status, metadata::MetadataMap};
 use super::{Api, status};
 use crate::{
     app::Ctx,
-    domain::{
-        callers::{Caller, Role},
-        messages::Language,
-        reasons::Reason,
-    },
+    domain::{callers::Caller, messages::Language, reasons::Reason},
     error::{Error, Result},
 };
 
@@ -46,10 +42,9 @@ pub(super) fn of_stream<T>(request: &Request<T>) -> Ctx {
     Ctx { caller: caller(request), deadline: None }
 }
 
-/// Known by his address alone, and trusted with everything.
+/// Whom the gate has let in.
 fn caller<T>(request: &Request<T>) -> Caller {
-    let address = request.remote_addr().map(|addr| addr.ip().to_string()).unwrap_or_default();
-    Caller { name: address.clone(), role: Role::Admin, address }
+    request.extensions().get().cloned().unwrap_or_else(Caller::nobody)
 }
 
 /// `grpc-timeout`: up to eight digits and a unit.

@@ -111,3 +111,19 @@ pub(super) fn instant(
     }
     instant
 }
+
+/// The bounds of a range of `created_after` and `created_before`, each of which may be left out.
+pub(super) fn created_range(
+    after: Option<DateTime<Utc>>,
+    before: Option<DateTime<Utc>>,
+    violations: &mut Violations,
+) {
+    if let (Some(after), Some(before)) = (after, before)
+        && before < after
+    {
+        violations.add(
+            "created_before",
+            format!("{before} is before created_after {after}: the range is reversed"),
+        );
+    }
+}

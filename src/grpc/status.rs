@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::{domain::reasons::Reason, error::Error};
+use crate::{domain::reasons::Reason, error::Error, redact::redact};
 
 const DOMAIN: &str = "haier.integration";
 /// When to try again after an outage of our own.
@@ -21,7 +21,7 @@ pub(super) fn of(error: Error) -> Status {
     let (code, retry_after) = match &error {
         Error::Invalid(violations) => {
             for violation in violations {
-                details.add_bad_request_violation(&violation.field, &violation.description);
+                details.add_bad_request_violation(&violation.field, redact(&violation.description));
             }
             (Code::InvalidArgument, None)
         }
@@ -29,6 +29,11 @@ pub(super) fn of(error: Error) -> Status {
         Error::RunInProgress { sync_log_id } => {
             metadata.insert("sync_log_id".to_owned(), sync_log_id.to_string());
             (Code::Aborted, None)
+        }
+        Error::Unauthenticated { .. } => (Code::Unauthenticated, None),
+        Error::PermissionDenied { needed, .. } => {
+            metadata.insert("needed_role".to_owned(), needed.as_str().to_owned());
+            (Code::PermissionDenied, None)
         }
         Error::CursorExpired { cursor, .. } => {
             metadata.insert("cursor".to_owned(), cursor.clone());
@@ -38,9 +43,21 @@ pub(super) fn of(error: Error) -> Status {
             metadata.insert("cursor".to_owned(), cursor.clone());
             (Code::ResourceExhausted, None)
         }
-        Error::NotConfigured | Error::NothingToRetry { .. } | Error::NoKey | Error::MissingKey { .. } => {
-            (Code::FailedPrecondition, None)
+        Error::OrderConflict { fields, .. } => {
+            metadata.insert("fields".to_owned(), fields.join(","));
+            (Code::AlreadyExists, None)
         }
+        Error::OrderState { .. } => (Code::FailedPrecondition, None),
+        Error::AlreadyExists { .. } => (Code::AlreadyExists, None),
+        Error::EtagMismatch { .. } => (Code::Aborted, None),
+        Error::NotConfigured
+        | Error::OrdersNotConfigured { .. }
+        | Error::NothingToRetry { .. }
+        | Error::LastAdmin { .. }
+        | Error::AccountActive { .. }
+        | Error::AccountBusy { .. }
+        | Error::NoKey
+        | Error::MissingKey { .. } => (Code::FailedPrecondition, None),
         Error::Upstream { reason, retry_after, .. } => of_upstream(*reason, *retry_after),
         Error::DeadlineExceeded => (Code::DeadlineExceeded, None),
         Error::StoreUnavailable(_) | Error::ShuttingDown => (Code::Unavailable, Some(OUTAGE_RETRY)),
@@ -53,7 +70,12 @@ pub(super) fn of(error: Error) -> Status {
     if let Some(delay) = retry_after {
         details.set_retry_info(Some(delay));
     }
-    Status::with_error_details(code, error.to_string(), details)
+    Status::with_error_details(code, redact(&error.to_string()), details)
+}
+
+/// The status of a call that names nothing that is served.
+pub(super) fn unknown_method(path: &str) -> Status {
+    Status::unimplemented(format!("{path} is served by nobody here; list what is by reflection"))
 }
 
 /// What a failed call to Haier is to our caller. Credentials are ours, not the caller's: never UNAUTHENTICATED.

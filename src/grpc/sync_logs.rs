@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     convert::{duration, timestamp},
-    requests::{instant, optional_text, page_size},
+    requests::{created_range, instant, optional_text, page_size},
 };
 use crate::{
     app::{App, Ctx, page_tokens},
@@ -52,15 +52,9 @@ pub(super) async fn list(
         created_after: instant("created_after", request.created_after.as_ref(), &mut violations),
         created_before: instant("created_before", request.created_before.as_ref(), &mut violations),
         query: optional_text("query", &request.query, &mut violations),
+        shown_to: None,
     };
-    if let (Some(after), Some(before)) = (filter.created_after, filter.created_before)
-        && before < after
-    {
-        violations.add(
-            "created_before",
-            format!("{before} is before created_after {after}: the range is reversed"),
-        );
-    }
+    created_range(filter.created_after, filter.created_before, &mut violations);
     let bound = (
         "sync_logs",
         filter.sync_type,
@@ -74,7 +68,7 @@ pub(super) async fn list(
         after: page_tokens::decode::<i64>(&bound, &request.page_token, &mut violations),
     };
     let page = violations.into_result(page).map_err(Error::Invalid)?;
-    let answer = app.sync_logs_list(ctx, &filter, &page).await?;
+    let answer = app.sync_logs_list(ctx, filter.clone(), &page).await?;
     Ok(proto::ListSyncLogsResponse {
         sync_logs: answer.items.into_iter().map(|log| encode(log, language)).collect(),
         next_page_token: page_tokens::encode(&bound, answer.next.as_ref()),

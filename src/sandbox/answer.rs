@@ -80,12 +80,21 @@ pub(super) fn render_whole(plan: &Plan, value: &Value) -> Vec<u8> {
     let mut body = value.to_string().into_bytes();
     for damage in &plan.damages {
         match damage.kind {
+            Kind::Empty if value.get("data").is_some() => {
+                body = emptied(value).to_string().into_bytes();
+            }
             Kind::Empty => body = b"[]".to_vec(),
             Kind::UnknownField => add_unknown_field(&mut body),
             _ => {}
         }
     }
     body
+}
+
+fn emptied(value: &Value) -> Value {
+    let mut value = value.clone();
+    value["data"] = json!([]);
+    value
 }
 
 /// Sends a body, whole or as the plan spoils it.

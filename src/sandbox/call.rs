@@ -3,23 +3,33 @@
 use std::future::pending;
 use std::sync::Arc;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, Response, StatusCode};
+use serde_json::json;
 
 use super::answer::{
     Answer, instead, json_answer, refusal, render_records, render_whole, send, send_stream, throttled,
 };
 use super::connection::Scissors;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, System};
 use super::fault_kinds::Kind;
 use super::faults::{Asked, Plan};
-use super::request::{Fields, Refusal};
+use super::request::{Fields, Refusal, bad};
 use super::world::World;
-use super::{listing, openplat};
+use super::{listing, openplat, ylh};
 
 const MAX_BODY: usize = 1 << 20;
+
+/// One call as it came in.
+struct Incoming {
+    endpoint: Endpoint,
+    headers: HeaderMap,
+    body: Bytes,
+    admitted: bool,
+    scissors: Scissors,
+}
 
 /// Answers one call of the supplier's clients.
 pub(super) async fn answer(
@@ -34,49 +44,88 @@ pub(super) async fn answer(
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         return refusal(StatusCode::PAYLOAD_TOO_LARGE, "请求体过大或不完整");
     };
+    let incoming = Incoming { endpoint, headers: parts.headers, body, admitted, scissors };
+    if !endpoint.changes_the_world() {
+        return serve(&world, incoming).await;
+    }
+    // In a task of its own: a caller who hangs up is not answered, yet what he asked for is done.
+    let served = tokio::spawn(async move { serve(&world, incoming).await });
+    served.await.unwrap_or_else(|_| instead(Kind::ServerError))
+}
+
+async fn serve(world: &World, incoming: Incoming) -> Response<Body> {
+    let Incoming { endpoint, headers, body, admitted, scissors } = incoming;
+    let fields = fields(endpoint, &headers, &body);
+    // Before anything can go wrong with it, so that a test can count what its client sent.
+    let asked = Mentioned::new(endpoint, fields.as_ref().ok());
+    let pushed = asked.so_id.as_deref().filter(|_| endpoint == Endpoint::CreateOrder);
+    if let Some(so_id) = pushed {
+        world.book.received(so_id, &body);
+    }
     if !admitted {
         return throttled();
     }
     if !world.latency.is_zero() {
         world.wait(tokio::time::sleep(world.latency)).await;
     }
-    let token = bearer(&parts.headers);
-    let served = token.and_then(|token| world.tokens.serve(token));
-    if endpoint != Endpoint::Token && served.is_none() {
+    let tokens = world.tokens(endpoint.system());
+    let token = token(endpoint, &headers);
+    let served = token.and_then(|token| tokens.serve(token));
+    if !endpoint.is_token() && served.is_none() {
         return instead(Kind::Unauthorized);
     }
-    let fields = if endpoint == Endpoint::Token && is_form(&parts.headers) {
-        Ok(Fields::from_form(&body))
-    } else {
-        Fields::from_json(&body)
-    };
-    let plan = world.faults.draw(&asked(endpoint, fields.as_ref().ok()).borrow(served));
+    let plan = world.faults.draw(&asked.borrow(served));
     if !plan.delay.is_zero() {
         world.wait(tokio::time::sleep(plan.delay)).await;
     }
     match plan.instead {
         None => {}
-        Some(Kind::Hang) => {
-            match plan.hang {
-                Some(time) => world.wait(tokio::time::sleep(time)).await,
-                None => world.wait(pending()).await,
-            }
-            scissors.cut();
-        }
+        Some(Kind::Hang) => hang(world, &plan, &scissors).await,
         Some(Kind::ResetBefore) => scissors.cut(),
-        Some(Kind::Unauthorized) => token.into_iter().for_each(|token| world.tokens.revoke(token)),
+        Some(Kind::Unauthorized) => token.into_iter().for_each(|token| tokens.revoke(token)),
         Some(_) => {}
     }
     if let Some(kind) = plan.instead {
         return instead(kind);
     }
-    let answer = fields.and_then(|fields| openplat::answer(&world, endpoint, &fields));
-    if plan.sending == Some(Kind::LostAnswer) {
-        scissors.cut();
+    let answer = match fields {
+        Err(refusal) => Err(refusal),
+        Ok(fields) => match endpoint {
+            Endpoint::YlhToken => ylh::token(world, &headers, &fields),
+            _ if endpoint.system() == System::Ylh => ylh::answer(world, endpoint, &fields, &plan).await,
+            _ => openplat::answer(world, endpoint, &fields),
+        },
+    };
+    match plan.sending {
+        Some(Kind::LostAnswer | Kind::BookedLate) => scissors.cut(),
+        // What was refused was not done, and is said.
+        Some(Kind::BookedThenError) if answer.is_ok() => return instead(Kind::BookedThenError),
+        Some(Kind::BookedThenHang) if answer.is_ok() => hang(world, &plan, &scissors).await,
+        _ => {}
     }
     match answer {
-        Ok(answer) => deliver(&world, endpoint, plan, answer),
+        Ok(answer) => deliver(world, endpoint, plan, answer),
         Err(refusal) => refused(endpoint, &refusal),
+    }
+}
+
+async fn hang(world: &World, plan: &Plan, scissors: &Scissors) {
+    match plan.hang {
+        Some(time) => world.wait(tokio::time::sleep(time)).await,
+        None => world.wait(pending()).await,
+    }
+    scissors.cut();
+}
+
+fn fields(endpoint: Endpoint, headers: &HeaderMap, body: &[u8]) -> Result<Fields, Refusal> {
+    match endpoint {
+        Endpoint::Token if is_form(headers) => Ok(Fields::from_form(body)),
+        Endpoint::YlhToken => {
+            let message = "参数错误：Content-Type应为application/x-www-form-urlencoded";
+            is_form(headers).then(|| Fields::from_form(body)).ok_or_else(|| bad(message))
+        }
+        Endpoint::CourierNumbers => Fields::from_list(body),
+        _ => Fields::from_json(body),
     }
 }
 
@@ -89,12 +138,15 @@ fn deliver(world: &World, endpoint: Endpoint, plan: Plan, answer: Answer) -> Res
 }
 
 fn refused(endpoint: Endpoint, why: &Refusal) -> Response<Body> {
-    if endpoint != Endpoint::Token {
-        return refusal(why.status, &why.message);
+    if !endpoint.is_token() {
+        // The order system answers 200 to whatever it understood well enough to refuse.
+        let ylh = endpoint.system() == System::Ylh && !why.status.is_server_error();
+        let body = json!({ "success": false, "code": why.status.as_u16(), "message": why.message });
+        return json_answer(if ylh { StatusCode::OK } else { why.status }, &body);
     }
-    // The token endpoint also names the fault in the words of OAuth.
+    // The token endpoints also name the fault in the words of OAuth.
     let error = if why.status == StatusCode::UNAUTHORIZED { "invalid_client" } else { "invalid_request" };
-    let body = serde_json::json!({
+    let body = json!({
         "success": false,
         "code": why.status.as_u16(),
         "message": why.message,
@@ -108,32 +160,36 @@ fn refused(endpoint: Endpoint, why: &Refusal) -> Response<Body> {
 struct Mentioned {
     endpoint: Endpoint,
     product_codes: Vec<String>,
+    so_id: Option<String>,
     listing: bool,
 }
 
-fn asked(endpoint: Endpoint, fields: Option<&Fields>) -> Mentioned {
-    let product_codes = fields.map(Fields::mentioned_codes).unwrap_or_default();
-    let listing = endpoint == Endpoint::Products && fields.is_some() && product_codes.is_empty();
-    Mentioned { endpoint, product_codes, listing }
-}
-
 impl Mentioned {
+    fn new(endpoint: Endpoint, fields: Option<&Fields>) -> Self {
+        let product_codes = fields.map(Fields::mentioned_codes).unwrap_or_default();
+        let so_id = fields.and_then(|fields| fields.text("soId").ok()).map(str::to_owned);
+        let listing = endpoint == Endpoint::Products && fields.is_some() && product_codes.is_empty();
+        Self { endpoint, product_codes, so_id, listing }
+    }
+
     fn borrow(&self, served: Option<u64>) -> Asked<'_> {
         Asked {
             endpoint: self.endpoint,
             product_codes: &self.product_codes,
+            so_id: self.so_id.as_deref(),
             listing: self.listing,
             token_calls: served.unwrap_or(0),
         }
     }
 }
 
-/// The token, bare or behind its scheme: clients of both kinds are known.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// The token. The open platform takes it bare or behind its scheme, since clients of both kinds are known; the order system
+/// behind its scheme.
+fn token(endpoint: Endpoint, headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?.trim();
     match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim()),
-        _ => Some(value),
+        _ => (endpoint.system() == System::Openplat).then_some(value),
     }
 }
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::catalogue::Catalogue;
 use super::changes::{Changes, PriceChange, PriceField};
 use super::decimal;
+use super::events::Event;
 use super::world::World;
 
 const MAX_ADDED_AT_ONCE: u64 = 1_000_000;
@@ -16,7 +17,7 @@ const MAX_ADDED_AT_ONCE: u64 = 1_000_000;
 const MAX_NAMED: u64 = 1_000;
 
 /// The body of `POST catalogue`.
-#[derive(Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Wanted {
     prices: BTreeMap<String, PriceChange>,
@@ -39,23 +40,28 @@ impl From<io::Error> for ChangeFailure {
 }
 
 impl Wanted {
-    /// Answers how many products are listed now and which codes are new.
+    /// Answers how many products are listed now and which codes are new; on disk before it is seen.
     pub(super) async fn apply(self, world: &World) -> Result<Value, ChangeFailure> {
-        let add = self.add;
+        let _changing = world.changes.change().await;
         let catalogue = world.catalogue();
-        let from = world.changes.update(|changes| self.change(&catalogue, changes)).await?;
+        let problems = self.problems(&catalogue);
+        if !problems.is_empty() {
+            return Err(ChangeFailure::Refused(problems.join("; ")));
+        }
+        let from = catalogue.products.saturating_add(catalogue.changes.added);
+        let add = self.add;
+        let mut changes = Changes::clone(&catalogue.changes);
+        self.clone().lay_over(&mut changes);
+        world.journal.append(&Event::Catalogue(self)).done().await?;
+        world.changes.replace(changes);
         let catalogue = world.catalogue();
         let named = from..(from + add.min(MAX_NAMED)).min(catalogue.total());
         let added: Vec<_> = named.map(|index| catalogue.product(index).code.as_str().to_owned()).collect();
         Ok(json!({ "products": catalogue.listed(), "added": added }))
     }
 
-    /// Returns the index of the first new product.
-    fn change(self, catalogue: &Catalogue, changes: &mut Changes) -> Result<u64, ChangeFailure> {
-        let problems = self.problems(catalogue);
-        if !problems.is_empty() {
-            return Err(ChangeFailure::Refused(problems.join("; ")));
-        }
+    /// Adds itself to what was changed before, unchecked.
+    pub(super) fn lay_over(self, changes: &mut Changes) {
         for (code, change) in self.prices {
             changes.prices.entry(code).or_default().0.extend(change.0);
         }
@@ -63,10 +69,7 @@ impl Wanted {
         for code in self.restore {
             changes.withdrawn.remove(&code);
         }
-        // Counted here and not before: another change may have added some meanwhile.
-        let from = catalogue.products.saturating_add(changes.added);
         changes.added = changes.added.saturating_add(self.add);
-        Ok(from)
     }
 
     fn problems(&self, catalogue: &Catalogue) -> Vec<String> {

@@ -1,14 +1,12 @@
-//! What was changed about the catalogue by hand, kept in memory and, when asked for, in a file that survives a restart.
+//! What was changed about the catalogue by hand, all changes together.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::{fs, io};
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 /// A price field that can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -76,59 +74,32 @@ impl<'de> Deserialize<'de> for Given {
 }
 
 /// All changes.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Changes {
     pub(super) prices: BTreeMap<String, PriceChange>,
     pub(super) withdrawn: BTreeSet<String>,
     pub(super) added: u64,
 }
 
-/// The changes in force and where they are kept.
+/// The changes in force.
+#[derive(Default)]
 pub(super) struct ChangeBook {
     current: RwLock<Arc<Changes>>,
-    file: Option<PathBuf>,
-    // Held from reading to writing, so that two changes at once are both kept.
-    writing: Mutex<()>,
+    // Held from reading to keeping, so that two changes at once are both kept, in one order.
+    changing: Mutex<()>,
 }
 
 impl ChangeBook {
-    /// Reads the file when there is one already.
-    pub(super) fn open(file: Option<PathBuf>) -> io::Result<Self> {
-        let changes = match file.as_deref().map(fs::read) {
-            None => Changes::default(),
-            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => Changes::default(),
-            Some(Err(error)) => return Err(error),
-            Some(Ok(bytes)) => serde_json::from_slice(&bytes)?,
-        };
-        Ok(Self { current: RwLock::new(Arc::new(changes)), file, writing: Mutex::new(()) })
-    }
-
     pub(super) fn current(&self) -> Arc<Changes> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Applies a change in full or not at all; on disk before it is seen.
-    pub(super) async fn update<T, E: From<io::Error>>(
-        &self,
-        change: impl FnOnce(&mut Changes) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let _writing = self.writing.lock().await;
-        let mut changes = Changes::clone(&self.current());
-        let outcome = change(&mut changes)?;
-        if let Some(file) = self.file.clone() {
-            let bytes = serde_json::to_vec_pretty(&changes).map_err(io::Error::from)?;
-            tokio::task::spawn_blocking(move || replace(&file, &bytes)).await.map_err(io::Error::other)??;
-        }
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(changes);
-        Ok(outcome)
+    /// Nobody else changes anything until the guard goes.
+    pub(super) async fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().await
     }
-}
 
-// A reader never sees half a file: it is written beside and moved over the old one.
-fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".new");
-    fs::write(&beside, bytes)?;
-    fs::rename(&beside, file)
+    pub(super) fn replace(&self, changes: Changes) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(changes);
+    }
 }

@@ -19,7 +19,7 @@ use super::world::World;
 const MAX_BODY: usize = 256 << 20;
 
 /// A control that was not understood or could not be carried out.
-struct Failure(StatusCode, String);
+pub(super) struct Failure(pub(super) StatusCode, pub(super) String);
 
 /// All controls.
 pub(super) fn routes() -> Router<Arc<World>> {
@@ -109,7 +109,8 @@ fn internal(why: &serde_json::Error) -> Failure {
     Failure(StatusCode::INTERNAL_SERVER_ERROR, why.to_string())
 }
 
-fn reply(outcome: Result<impl Serialize, Failure>) -> Response<Body> {
+/// A control's answer.
+pub(super) fn reply(outcome: Result<impl Serialize, Failure>) -> Response<Body> {
     let text = outcome.and_then(|value| serde_json::to_string(&value).map_err(|why| internal(&why)));
     let (status, text) = match text {
         Ok(text) => (StatusCode::OK, text),

@@ -15,6 +15,7 @@ struct Input {
     probability: Option<f64>,
     count: Option<u64>,
     product_code: Option<String>,
+    so_id: Option<String>,
     delay_ms: Option<u64>,
     after_calls: Option<u64>,
 }
@@ -81,11 +82,17 @@ impl Input {
                 self.kind
             ));
         }
+        if self.so_id.is_some()
+            && !can_strike(kind, endpoint, &[Endpoint::CreateOrder, Endpoint::CancelOrder])
+        {
+            return Err(format!("so_id was given, but no such call of {:?} names one", self.kind));
+        }
         if self.after_calls.is_some() && kind != Kind::Unauthorized {
             return Err("after_calls was given, but only kind \"unauthorized\" looks at the token".to_owned());
         }
-        let Self { count, product_code, delay_ms, after_calls, .. } = self;
-        Ok(Fault { endpoint, probability, count, product_code, delay_ms, after_calls, ..Fault::always(kind) })
+        let Self { count, product_code, so_id, delay_ms, after_calls, .. } = self;
+        let always = Fault::always(kind);
+        Ok(Fault { endpoint, probability, count, product_code, so_id, delay_ms, after_calls, ..always })
     }
 }
 
@@ -104,7 +111,11 @@ fn find_endpoint(name: &str, kind: Kind) -> Result<Endpoint, String> {
 
 // A fault that can never strike is a mistake of the test; said at once, it is found at once.
 fn can_name_product(kind: Kind, endpoint: Option<Endpoint>) -> bool {
-    let named = [Endpoint::Products, Endpoint::Prices, Endpoint::Stock];
-    !matches!(kind, Kind::CutListing | Kind::Empty)
-        && endpoint.is_none_or(|endpoint| named.contains(&endpoint))
+    let named = [Endpoint::Products, Endpoint::Prices, Endpoint::Stock, Endpoint::CreateOrder];
+    !matches!(kind, Kind::CutListing | Kind::Empty) && can_strike(kind, endpoint, &named)
+}
+
+fn can_strike(kind: Kind, endpoint: Option<Endpoint>, any_of: &[Endpoint]) -> bool {
+    let endpoints = endpoint.as_ref().map_or(kind.row().endpoints, std::slice::from_ref);
+    endpoints.iter().any(|endpoint| any_of.contains(endpoint))
 }

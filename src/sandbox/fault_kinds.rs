@@ -32,6 +32,17 @@ pub(super) enum Kind {
     Empty,
     Poison,
     BadPicture,
+    BookedThenError,
+    BookedThenHang,
+    BookedLate,
+    Refuse,
+    OutOfStock,
+    RefuseCancel,
+    Duplicate,
+    Reversed,
+    Late,
+    Early,
+    Lost,
 }
 
 /// When in a call it goes wrong.
@@ -45,6 +56,8 @@ pub(super) enum Stage {
     Sending,
     /// In the records of an otherwise right answer.
     Records,
+    /// In what is decided about an order, or in the callback that tells it.
+    Callback,
 }
 
 /// One row of the table.
@@ -78,8 +91,31 @@ const fn row(
 }
 
 const ANY: &[Endpoint] = &Endpoint::ALL;
-const READS: &[Endpoint] =
-    &[Endpoint::Products, Endpoint::Prices, Endpoint::Stock, Endpoint::Logistics, Endpoint::Balance];
+const READS: &[Endpoint] = &[
+    Endpoint::Products,
+    Endpoint::Prices,
+    Endpoint::Stock,
+    Endpoint::Logistics,
+    Endpoint::Balance,
+    Endpoint::Photos,
+    Endpoint::CourierNumbers,
+];
+const SHOWN: &[Endpoint] = &[
+    Endpoint::Products,
+    Endpoint::Prices,
+    Endpoint::Stock,
+    Endpoint::Logistics,
+    Endpoint::Balance,
+    Endpoint::CreateOrder,
+    Endpoint::CancelOrder,
+    Endpoint::RescheduleOrder,
+    Endpoint::Photos,
+    Endpoint::CourierNumbers,
+];
+const CREATE: &[Endpoint] = &[Endpoint::CreateOrder];
+const CANCEL: &[Endpoint] = &[Endpoint::CancelOrder];
+const DECIDED: &[Endpoint] = &[Endpoint::CreateOrder, Endpoint::CancelOrder];
+const WRITES: &[Endpoint] = &[Endpoint::CreateOrder, Endpoint::CancelOrder, Endpoint::RescheduleOrder];
 const LISTS: &[Endpoint] = &[Endpoint::Products, Endpoint::Prices, Endpoint::Stock, Endpoint::Balance];
 const CODED: &[Endpoint] = &[Endpoint::Products, Endpoint::Prices, Endpoint::Stock];
 const BATCHED: &[Endpoint] = &[Endpoint::Products, Endpoint::Prices];
@@ -100,7 +136,7 @@ pub(super) const KINDS: &[Row] = &[
         "unauthorized",
         Stage::Instead,
         ANY,
-        "401, and that token is void; on H0 only if named; with after_calls only a token that has served so many calls",
+        "401, and that token is void; on H0 and Y0 only if named; with after_calls only a token that has served so many calls",
     ),
     row(Kind::Forbidden, "forbidden", Stage::Instead, ANY, "403"),
     row(Kind::NotFound, "not_found", Stage::Instead, ANY, "404"),
@@ -155,7 +191,7 @@ pub(super) const KINDS: &[Row] = &[
         LISTS,
         "one record has a field of the wrong type: isSales, supplyPrice, stock or payerAccountBalance",
     ),
-    row(Kind::UnknownField, "unknown_field", Stage::Records, READS, "records carry a field nobody knows"),
+    row(Kind::UnknownField, "unknown_field", Stage::Records, SHOWN, "records carry a field nobody knows"),
     row(
         Kind::MissingProducts,
         "missing_products",
@@ -192,6 +228,72 @@ pub(super) const KINDS: &[Row] = &[
         PRODUCTS,
         "the named record's, or the first's, picture is no URL",
     ),
+    row(
+        Kind::BookedThenError,
+        "booked_then_error",
+        Stage::Sending,
+        WRITES,
+        "the order is booked (cancelled, rescheduled), and the answer is 500",
+    ),
+    row(
+        Kind::BookedThenHang,
+        "booked_then_hang",
+        Stage::Sending,
+        WRITES,
+        "the order is booked (cancelled, rescheduled), and no answer comes: for ever, or for delay_ms and then a reset",
+    ),
+    row(
+        Kind::BookedLate,
+        "booked_late",
+        Stage::Sending,
+        CREATE,
+        "connection reset at once, and the order is booked delay_ms later (5000 unless given) or by POST orders/settle, \
+         unless its soId is there by then",
+    ),
+    row(
+        Kind::Refuse,
+        "refuse",
+        Stage::Callback,
+        CREATE,
+        "booked, then refused by callback (confirm, State 0)",
+    ),
+    row(
+        Kind::OutOfStock,
+        "out_of_stock",
+        Stage::Callback,
+        CREATE,
+        "booked, then out of stock by callback (oostock)",
+    ),
+    row(
+        Kind::RefuseCancel,
+        "refuse_cancel",
+        Stage::Callback,
+        CANCEL,
+        "the cancellation is taken, then refused by callback (cancel, State 0); the order stays",
+    ),
+    row(
+        Kind::Duplicate,
+        "duplicate",
+        Stage::Callback,
+        DECIDED,
+        "the callback comes twice, the same to the byte",
+    ),
+    row(
+        Kind::Reversed,
+        "reversed",
+        Stage::Callback,
+        DECIDED,
+        "the callback comes after the order's next one, or 10 s later than it should",
+    ),
+    row(
+        Kind::Late,
+        "late",
+        Stage::Callback,
+        DECIDED,
+        "the callback comes after delay_ms (10000 unless given)",
+    ),
+    row(Kind::Early, "early", Stage::Callback, DECIDED, "the callback comes before the call's own answer"),
+    row(Kind::Lost, "lost", Stage::Callback, DECIDED, "the callback never comes"),
 ];
 
 #[cfg(test)]
@@ -203,6 +305,17 @@ mod tests {
         for (place, row) in KINDS.iter().enumerate() {
             assert_eq!((row.kind as usize, Kind::find(row.name)), (place, Some(row.kind)), "{}", row.name);
         }
-        assert_eq!(KINDS.len(), Kind::BadPicture as usize + 1);
+        assert_eq!(KINDS.len(), Kind::Lost as usize + 1);
+    }
+
+    #[test]
+    fn the_readme_explains_every_kind() {
+        let Ok(readme) = std::fs::read_to_string("README.md") else { return };
+        for Row { name, description, .. } in KINDS {
+            let told = |line: &str| {
+                line.starts_with(&format!("| `{name}` |")) && line.ends_with(&format!("| {description} |"))
+            };
+            assert!(readme.lines().any(told), "{name}: {description}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::callback_note::Wishes;
 use super::dice::Dice;
 use super::endpoint::Endpoint;
 use super::fault_kinds::{Kind, Stage};
@@ -25,6 +26,8 @@ pub(super) struct Fault {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) product_code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) so_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) delay_ms: Option<u64>,
     /// Strikes only a token that has served so many calls: a client that was just given a new one gets on with it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,6 +40,8 @@ pub(super) struct Fault {
 pub(super) struct Asked<'a> {
     pub(super) endpoint: Endpoint,
     pub(super) product_codes: &'a [String],
+    /// The order it is about.
+    pub(super) so_id: Option<&'a str>,
     /// The whole catalogue is asked for.
     pub(super) listing: bool,
     /// How many calls its token has served before.
@@ -54,6 +59,10 @@ pub(super) struct Plan {
     /// Happens to the answer on its way out.
     pub(super) sending: Option<Kind>,
     pub(super) damages: Vec<Damage>,
+    /// When a push that is cut off is booked all the same.
+    pub(super) late: Option<Duration>,
+    /// What becomes of an order and of its callback.
+    pub(super) wishes: Wishes,
 }
 
 /// Something wrong with the records of an answer; with a code: with that one.
@@ -113,12 +122,14 @@ impl Faults {
             fault.count = fault.count.map(|count| count - 1);
             let given = fault.delay_ms.map(Duration::from_millis);
             match fault.kind {
-                Kind::Hang => plan.hang = given,
+                Kind::Hang | Kind::BookedThenHang => plan.hang = given,
+                Kind::BookedLate => plan.late = Some(given.unwrap_or(Duration::from_secs(5))),
+                _ if stage == Stage::Callback => plan.wishes.add(fault.kind, fault.delay_ms),
                 Kind::Latency => plan.delay += given.unwrap_or(Duration::from_secs(1)),
                 _ => plan.delay += given.unwrap_or_default(),
             }
             match stage {
-                Stage::Delay => {}
+                Stage::Delay | Stage::Callback => {}
                 Stage::Instead => {
                     plan.instead = Some(fault.kind);
                     break;
@@ -142,6 +153,7 @@ impl Fault {
             probability: 1.0,
             count: None,
             product_code: None,
+            so_id: None,
             delay_ms: None,
             after_calls: None,
             hits: 0,
@@ -155,15 +167,16 @@ impl Fault {
             // Unasked, a token call is never answered 401: a test that means "in mid-run" would get "at the start".
             None => {
                 row.endpoints.contains(&asked.endpoint)
-                    && !(self.kind == Kind::Unauthorized && asked.endpoint == Endpoint::Token)
+                    && !(self.kind == Kind::Unauthorized && asked.endpoint.is_token())
             }
         };
         let product = self.product_code.as_ref().is_none_or(|code| {
             asked.product_codes.contains(code) || (asked.listing && row.stage == Stage::Records)
         });
+        let order = self.so_id.as_deref().is_none_or(|so_id| asked.so_id == Some(so_id));
         let listing = self.kind != Kind::CutListing || asked.listing;
         let worn = self.after_calls.is_none_or(|calls| asked.token_calls >= calls);
-        endpoint && product && listing && worn && self.count != Some(0)
+        endpoint && product && order && listing && worn && self.count != Some(0)
     }
 }
 

@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::dice::{Dice, hash};
+use super::shanghai;
 
 const SALT: u64 = 5;
 /// Beyond that many orders the memory starts anew; their parcels then set out again.
 const MAX_REMEMBERED: usize = 100_000;
-const COMPANIES: &[&str] = &["日日顺物流", "顺丰速运", "德邦快递", "京东物流"];
+pub(super) const COMPANIES: &[&str] = &["日日顺物流", "顺丰速运", "德邦快递", "京东物流"];
 const STEPS: &[(i64, &str)] = &[
     (0, "仓库已接单"),
     (60, "已出库"),
@@ -63,21 +64,14 @@ fn parcel(company: &str, number: &str, lag: i64, since: DateTime<Utc>, now: Date
             (since + TimeDelta::seconds(if *seconds == 0 { 0 } else { seconds + lag }), *status)
         })
         .filter(|(at, _)| *at <= now);
-    let traces: Vec<_> = reached.map(|(at, status)| json!({ "time": local(at), "status": status })).collect();
+    let traces: Vec<_> =
+        reached.map(|(at, status)| json!({ "time": shanghai::text(at), "status": status })).collect();
     json!({
         "logisticsCompany": company,
         "logisticsNo": number,
         "status": traces.last().map_or(Value::Null, |trace| trace["status"].clone()),
         "traces": traces,
     })
-}
-
-/// The supplier writes its local time, without saying so.
-fn local(at: DateTime<Utc>) -> String {
-    match FixedOffset::east_opt(8 * 3600) {
-        Some(shanghai) => at.with_timezone(&shanghai).format("%Y-%m-%d %H:%M:%S").to_string(),
-        None => at.format("%Y-%m-%d %H:%M:%S").to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub enum Preset {
     /// Nothing goes wrong.
     #[default]
     None,
-    /// About one call in sixty: a slow answer, 5xx, 429, a reset connection.
+    /// About one call in sixty: a slow answer, 5xx, 429, a reset connection, an order that is booked though nobody was told.
     Mild,
     /// About one call in six, in every way that asking again heals.
     Harsh,
@@ -22,6 +22,12 @@ pub enum Preset {
 
 /// A limited hang: well below the 30 s a client should wait, above what anybody mistakes for a slow answer.
 const HANG_MS: u64 = 2_000;
+
+/// A push that was cut off is booked so much later.
+const BOOKED_MS: u64 = 2_000;
+
+/// A callback that is late is so late.
+const CALLBACK_MS: u64 = 5_000;
 
 /// A new token serves so many calls before it can be voided again. A client gives up on a call that is refused twice in
 /// a row, and may have dozens in flight.
@@ -59,6 +65,10 @@ impl Preset {
                 chance(Kind::Throttled, 0.002),
                 chance(Kind::ThrottledWithoutRetryAfter, 0.002),
                 chance(Kind::ResetBefore, 0.002),
+                chance(Kind::BookedThenError, 0.002),
+                slow(Kind::BookedLate, 0.001, BOOKED_MS),
+                chance(Kind::Duplicate, 0.005),
+                slow(Kind::Late, 0.005, CALLBACK_MS),
             ]
             .into_iter()
             .chain(broken(Kind::ResetAfter, 0.001))
@@ -77,6 +87,13 @@ impl Preset {
                 chance(Kind::ErrorBody, 0.01),
                 Fault { after_calls: Some(TOKEN_CALLS), ..chance(Kind::Unauthorized, 0.01) },
                 chance(Kind::LostAnswer, 0.005),
+                chance(Kind::BookedThenError, 0.02),
+                slow(Kind::BookedThenHang, 0.005, HANG_MS),
+                slow(Kind::BookedLate, 0.01, BOOKED_MS),
+                chance(Kind::Duplicate, 0.04),
+                chance(Kind::Reversed, 0.02),
+                slow(Kind::Late, 0.02, CALLBACK_MS),
+                chance(Kind::Early, 0.02),
             ]
             .into_iter()
             .chain(broken(Kind::TruncatedJson, 0.01))
@@ -115,8 +132,17 @@ mod tests {
                     fault.kind,
                     Kind::Poison | Kind::Forbidden | Kind::NotFound | Kind::CutListing
                 ));
-                let breaks = fault.kind.row().stage == Stage::Sending && fault.kind != Kind::LostAnswer;
-                assert!(!breaks || fault.endpoint.is_some_and(|endpoint| endpoint != Endpoint::Products));
+                assert!(!matches!(
+                    fault.kind,
+                    Kind::Lost | Kind::Refuse | Kind::OutOfStock | Kind::RefuseCancel
+                ));
+                let row = fault.kind.row();
+                let breaks = row.stage == Stage::Sending && fault.kind != Kind::LostAnswer;
+                let listing =
+                    fault.endpoint.map_or(row.endpoints.contains(&Endpoint::Products), |endpoint| {
+                        endpoint == Endpoint::Products
+                    });
+                assert!(!breaks || !listing);
                 assert!(fault.probability < 0.05 && fault.product_code.is_none());
                 assert!(fault.kind != Kind::Hang || fault.delay_ms.is_some_and(|time| time < 5_000));
             }
@@ -127,7 +153,10 @@ mod tests {
     fn as_much_goes_wrong_as_is_said() {
         let wrong = |preset: Preset| {
             let faults = preset.faults().into_iter();
-            let of_prices = faults.filter(|fault| fault.endpoint.is_none_or(|at| at == Endpoint::Prices));
+            let of_prices = faults.filter(|fault| {
+                let at = fault.endpoint.as_ref().map_or(fault.kind.row().endpoints, std::slice::from_ref);
+                at.contains(&Endpoint::Prices)
+            });
             let right: f64 = of_prices.map(|fault| 1.0 - fault.probability).product();
             1.0 - right
         };

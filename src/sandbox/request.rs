@@ -10,6 +10,9 @@ pub(super) struct Refusal {
     pub(super) message: String,
 }
 
+/// The name under which the elements of a bare list stand.
+pub(super) const LIST: &str = "请求体";
+
 /// How many codes a call may carry.
 pub(super) const MAX_CODES: usize = 20;
 
@@ -20,10 +23,16 @@ pub(super) fn bad(message: impl Into<String>) -> Refusal {
 /// The fields of a call's body.
 pub(super) struct Fields(Map<String, Value>);
 
+impl From<Map<String, Value>> for Fields {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+}
+
 impl Fields {
     pub(super) fn from_json(body: &[u8]) -> Result<Self, Refusal> {
         match serde_json::from_slice(body) {
-            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(Value::Object(fields)) => Ok(Self::from(fields)),
             Ok(_) => Err(bad("参数错误：请求体应为JSON对象")),
             Err(error) => Err(bad(format!("参数错误：请求体不是合法的JSON（{error}）"))),
         }
@@ -34,7 +43,17 @@ impl Fields {
         Self(pairs.map(|(name, value)| (name.into_owned(), Value::from(value.into_owned()))).collect())
     }
 
-    fn get(&self, name: &str) -> Option<&Value> {
+    /// A body that is a bare list; it is found under [`LIST`].
+    pub(super) fn from_list(body: &[u8]) -> Result<Self, Refusal> {
+        match serde_json::from_slice(body) {
+            Ok(Value::Array(list)) => Ok(Self([(LIST.to_owned(), Value::Array(list))].into_iter().collect())),
+            Ok(_) => Err(bad("参数错误：请求体应为JSON数组")),
+            Err(error) => Err(bad(format!("参数错误：请求体不是合法的JSON（{error}）"))),
+        }
+    }
+
+    /// A field's value; `null` counts as absent.
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
@@ -69,10 +88,14 @@ impl Fields {
 
     /// Distinct codes in the order asked; `None` when the field is absent.
     pub(super) fn codes(&self, name: &str) -> Result<Option<Vec<String>>, Refusal> {
+        self.codes_up_to(name, MAX_CODES)
+    }
+
+    fn codes_up_to(&self, name: &str, most: usize) -> Result<Option<Vec<String>>, Refusal> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let list = value.as_array().ok_or_else(|| bad(format!("参数错误：{name}应为数组")))?;
-        if list.is_empty() || list.len() > MAX_CODES {
-            return Err(bad(format!("参数错误：{name}应为1到{MAX_CODES}个，实际{}个", list.len())));
+        if list.is_empty() || list.len() > most {
+            return Err(bad(format!("参数错误：{name}应为1到{most}个，实际{}个", list.len())));
         }
         let mut codes = Vec::with_capacity(list.len());
         for code in list {
@@ -84,9 +107,16 @@ impl Fields {
         Ok(Some(codes))
     }
 
+    /// The distinct texts of a bare list, in the order asked.
+    pub(super) fn list(&self, most: usize) -> Result<Vec<String>, Refusal> {
+        self.codes_up_to(LIST, most).map(Option::unwrap_or_default)
+    }
+
     /// The product codes a call carries, well-formed or not: what faults look at before anything is checked.
     pub(super) fn mentioned_codes(&self) -> Vec<String> {
-        let list = self.get("productCodes").and_then(Value::as_array).into_iter().flatten();
-        list.chain(self.get("productCode")).filter_map(Value::as_str).map(str::to_owned).collect()
+        let list = |name| self.get(name).and_then(Value::as_array).into_iter().flatten();
+        let ordered = list("itemList").filter_map(|item| item.get("productCode"));
+        let codes = list("productCodes").chain(self.get("productCode")).chain(ordered);
+        codes.filter_map(Value::as_str).map(str::to_owned).collect()
     }
 }

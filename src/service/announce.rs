@@ -3,13 +3,28 @@
 use std::io::Write as _;
 
 use super::Service;
+use crate::tls::ServerFiles;
 
 impl Service {
     /// Says on standard output where everything is.
     pub(super) fn announce(&self) {
+        let (about, options) = match &self.settings.tls {
+            None => ("", "-plaintext"),
+            Some(ServerFiles { clients: None, .. }) => ("  (TLS)", "-cacert CA.pem"),
+            Some(ServerFiles { clients: Some(clients), .. }) if !clients.required => {
+                ("  (TLS, client certificates are optional)", "-cacert CA.pem")
+            }
+            Some(_) => (
+                "  (TLS, a client certificate is required)",
+                "-cacert CA.pem -cert CLIENT.pem -key CLIENT.key",
+            ),
+        };
         let mut text = format!(
-            "haier-integration is ready\n  gRPC      {}\n  metrics   http://{}/metrics  (also /livez, /readyz)\n  database  {}\n",
-            self.grpc_addr, self.http_addr, self.settings.database_url
+            "haier-integration is ready\n  gRPC      {}{about}\n  metrics   http://{}/metrics  (also /livez, /readyz)\n  callbacks {}\n  database  {}\n",
+            self.grpc_addr,
+            self.http_addr,
+            self.callback_url(),
+            self.settings.database_url
         );
         match (&self.sandbox, &self.settings.account) {
             (Some(sandbox), account) => {
@@ -24,8 +39,13 @@ impl Service {
                  HAIER_CLIENT_SECRET, HAIER_BASE_URL, HAIER_CUSTOMER_CODE, HAIER_PASSWORD and HAIER_SELLER_PASSWORD.\n",
             ),
         }
+        if !self.app.is_open() {
+            text.push_str(
+                "  callers   each needs a token: grpcurl takes it by -H 'authorization: Bearer TOKEN'\n",
+            );
+        }
         text.push_str(&format!(
-            "Try\n  grpcurl -plaintext {0} list\n  grpcurl -plaintext -d '{{\"page_size\": 3}}' {0} \
+            "Try\n  grpcurl {options} {0} list\n  grpcurl {options} -d '{{\"page_size\": 3}}' {0} \
              haier.integration.v1.HaierIntegration/ListProducts\n",
             self.grpc_addr
         ));

@@ -43,8 +43,25 @@ fn describe() {
     );
     metrics::describe_gauge!("haier_upstream_paused", "1 while an operator holds back calls to this target");
     metrics::describe_gauge!("haier_upstream_waiting", "Callers that wait for a slot in the budget");
+    metrics::describe_counter!(
+        "haier_callbacks_total",
+        "Callbacks of the order system by outcome: accepted, repeated, refused or failed, the latter two by reason"
+    );
+    metrics::describe_counter!(
+        "haier_callbacks_applied_total",
+        "Callbacks applied to their orders, by method"
+    );
+    metrics::describe_gauge!("haier_callbacks_parked", "Callbacks that have found no order so far");
     metrics::describe_counter!("haier_sync_rows_total", "Records committed by runs, by kind");
     metrics::describe_counter!("haier_sync_runs_total", "Runs ended here, by end reason and status");
+    metrics::describe_gauge!(
+        "haier_tls_certificate_expires_seconds",
+        "When the service's own certificate ends, in seconds since 1970"
+    );
+    metrics::describe_counter!(
+        "haier_tls_handshakes_failed_total",
+        "Connections refused before they spoke TLS right"
+    );
     metrics::describe_gauge!("haier_dependency_up", "1 while what the service stands on answers");
     metrics::describe_gauge!("haier_db_connections_in_use", "Database connections in use");
     metrics::describe_gauge!("haier_db_connections_max", "Most database connections");

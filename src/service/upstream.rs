@@ -1,31 +1,41 @@
-//! Makes the clients of Haier from settings: clients of one account share what Haier counts by account.
+//! Makes the clients of Haier's two systems from settings: those of one account share what Haier counts by account.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use rustls::pki_types::CertificateDer;
+use secrecy::ExposeSecret as _;
+
 use crate::{
     app::{OpenUpstream, StoredLedger, StoredTokens, SystemClock},
     config::Settings,
-    domain::{accounts::Account, clock::Clock, slots::Rules},
+    domain::{
+        accounts::{Account, YlhAccount},
+        clock::Clock,
+        slots::Rules,
+    },
+    redact, sandbox,
     store::Store,
     upstream::{
-        self, BreakerSettings, Budget, MemoryLedger, MemoryShelf, Openplat, RetrySettings, SlotLedger,
-        TokenShelf,
+        self, BreakerSettings, Budget, Haier, MemoryLedger, MemoryShelf, Openplat, RetrySettings, SlotLedger,
+        TokenShelf, Ylh,
     },
 };
 
 /// Makes clients.
 pub(super) struct Opener {
     settings: upstream::Settings,
+    /// The same for the order system, which has a rate of its own.
+    order_settings: upstream::Settings,
     store: Store,
     process: u16,
     clock: Arc<SystemClock>,
     shared: Mutex<HashMap<String, Shared>>,
 }
 
-/// What the clients of one account have in common.
+/// What the clients of one system and account have in common.
 #[derive(Clone)]
 struct Shared {
     budget: Budget,
@@ -34,8 +44,17 @@ struct Shared {
 }
 
 impl Opener {
-    pub(super) fn new(settings: &Settings, store: Store, process: u16, clock: Arc<SystemClock>) -> Self {
+    /// `roots`: the authorities of Haier's certificate, where they are not the system's.
+    pub(super) fn new(
+        settings: &Settings,
+        roots: Option<Vec<CertificateDer<'static>>>,
+        store: Store,
+        process: u16,
+        clock: Arc<SystemClock>,
+    ) -> Self {
+        let order_rate = settings.order_rate;
         let settings = upstream::Settings {
+            roots,
             request_timeout: settings.upstream.request_timeout,
             token_timeout: settings.upstream.token_timeout,
             listing_timeout: settings.upstream.listing_timeout,
@@ -51,22 +70,28 @@ impl Opener {
                 probes: settings.upstream.breaker_probes,
             },
             rate: settings.upstream_rate,
+            repeated_words: settings.upstream.repeated_words.clone(),
         };
-        Self { settings, store, process, clock, shared: Mutex::default() }
+        let order_settings = upstream::Settings { rate: order_rate, ..settings.clone() };
+        Self { settings, order_settings, store, process, clock, shared: Mutex::default() }
     }
 
-    fn shared(&self, account_key: &str) -> Shared {
+    fn shared(&self, account_key: &str, rate: u32) -> (Budget, Arc<dyn TokenShelf>) {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Shared { budget: self.budget(account_key), shelf: Arc::default() };
-        shared.entry(account_key.to_owned()).or_insert_with(new).clone()
+        let new = || Shared { budget: self.budget(account_key, rate), shelf: Arc::default() };
+        let Shared { budget, shelf } = shared.entry(account_key.to_owned()).or_insert_with(new).clone();
+        if self.store.is_exclusive() {
+            return (budget, shelf);
+        }
+        (budget, Arc::new(StoredTokens::new(self.store.clone(), account_key.to_owned(), self.process)))
     }
 
     /// What the replicas of this account may send together. An SQLite file has one process, which counts by itself.
-    fn budget(&self, account_key: &str) -> Budget {
-        if self.settings.rate == 0 {
+    fn budget(&self, account_key: &str, rate: u32) -> Budget {
+        if rate == 0 {
             return Budget::unlimited();
         }
-        let rules = Rules::new(self.settings.rate);
+        let rules = Rules::new(rate);
         let ledger: Arc<dyn SlotLedger> = if self.store.is_exclusive() {
             Arc::new(MemoryLedger::new(rules))
         } else {
@@ -74,18 +99,46 @@ impl Opener {
         };
         Budget::new(ledger, &rules)
     }
+
+    fn open_ylh(&self, name: &str, account: YlhAccount) -> upstream::Result<Ylh> {
+        warn_of_plain_http(name, &account);
+        let settings = self.order_settings.clone();
+        let (budget, shelf) = self.shared(&upstream::ylh_account_key(&account), settings.rate);
+        Ylh::new(name, account, settings, budget, Some(shelf), self.clock.clone())
+    }
 }
 
 impl OpenUpstream for Opener {
-    fn open(&self, account: Account) -> upstream::Result<Openplat> {
-        let account_key = upstream::account_key(&account);
-        let Shared { budget, shelf } = self.shared(&account_key);
-        let shelf: Arc<dyn TokenShelf> = if self.store.is_exclusive() {
-            shelf
-        } else {
-            Arc::new(StoredTokens::new(self.store.clone(), account_key, self.process))
-        };
+    fn open(&self, account: Account) -> upstream::Result<Haier> {
+        redact::learn(account.secrets().filter(|secret| secret.expose_secret() != sandbox::PASSWORD));
+        let ylh = account.ylh.clone().map(|ylh| self.open_ylh(&account.name, ylh)).transpose()?;
+        let settings = self.settings.clone();
+        let (budget, shelf) = self.shared(&upstream::account_key(&account), settings.rate);
         let clock: Arc<dyn Clock> = self.clock.clone();
-        Openplat::new(account, self.settings.clone(), budget, Some(shelf), clock)
+        let openplat = Openplat::new(account, settings, budget, Some(shelf), clock)?;
+        Ok(Haier { openplat: Arc::new(openplat), ylh: ylh.map(Arc::new) })
+    }
+}
+
+/// Haier lists the order system's hosts with http, so that they are called so; but passwords and customers' names then
+/// travel in the open. Not on this host.
+fn warn_of_plain_http(account: &str, ylh: &YlhAccount) {
+    let is_open = |address: &&String| {
+        let host = url::Url::parse(address).ok().filter(|url| url.scheme() == "http").map(|url| {
+            url.host().is_some_and(|host| match host {
+                url::Host::Domain(name) => name == "localhost",
+                url::Host::Ipv4(ip) => ip.is_loopback(),
+                url::Host::Ipv6(ip) => ip.is_loopback(),
+            })
+        });
+        host == Some(false)
+    };
+    if let Some(address) = [&ylh.base_url, &ylh.auth_url].into_iter().find(is_open) {
+        tracing::warn!(
+            account,
+            address,
+            "the order system is called without TLS: what is sent can be read on the way; give an https address if Haier \
+             serves one"
+        );
     }
 }

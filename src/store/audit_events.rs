@@ -5,11 +5,14 @@ use diesel_async::RunQueryDsl as _;
 use serde::{Deserialize, Serialize};
 
 use super::{Conn, Error, Result, instant::At, on, schema::audit_events, sync_logs::unknown};
-use crate::domain::{
-    audit::{AuditEvent, AuditFilter, Change},
-    callers::{Caller, Role},
-    ids::first_id_at,
-    pages::{Page, PageRequest},
+use crate::{
+    domain::{
+        audit::{AuditEvent, AuditFilter, Change},
+        callers::{Caller, Role},
+        ids::first_id_at,
+        pages::{Page, PageRequest},
+    },
+    redact::redact,
 };
 
 #[derive(Queryable, Selectable)]
@@ -63,8 +66,8 @@ impl TryFrom<AuditEventRow> for AuditEvent {
 pub async fn append(conn: &mut Conn, event: &AuditEvent) -> Result<()> {
     let stored = |change: &Change| StoredChange {
         field: change.field.clone(),
-        before: change.before.clone(),
-        after: change.after.clone(),
+        before: change.before.as_deref().map(|text| redact(text).into_owned()),
+        after: change.after.as_deref().map(|text| redact(text).into_owned()),
     };
     let row = (
         audit_events::id.eq(event.id),

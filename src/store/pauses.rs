@@ -5,7 +5,10 @@ use diesel::{ExpressionMethods as _, QueryDsl as _, Queryable, Selectable, Selec
 use diesel_async::RunQueryDsl as _;
 
 use super::{Conn, Result, instant::At, on, schema::upstream_pauses};
-use crate::domain::pauses::{Pause, PauseTarget};
+use crate::{
+    domain::pauses::{Pause, PauseTarget},
+    redact::redact,
+};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = upstream_pauses)]
@@ -40,11 +43,12 @@ pub async fn list(conn: &mut Conn) -> Result<Vec<Pause>> {
     Ok(rows.into_iter().filter_map(pause).collect())
 }
 
-/// Stores a pause in place of any other of its target.
+/// Stores a pause in place of any other of its target, and returns it as it is stored: without secrets in its words.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn upsert(conn: &mut Conn, pause: &Pause) -> Result<()> {
+pub async fn upsert(conn: &mut Conn, mut pause: Pause) -> Result<Pause> {
+    pause.reason = redact(&pause.reason).into_owned();
     let held = || {
         (
             upstream_pauses::reason.eq(&pause.reason),
@@ -60,7 +64,7 @@ pub async fn upsert(conn: &mut Conn, pause: &Pause) -> Result<()> {
         .set(held())
         .execute(c)
         .await)?;
-    Ok(())
+    Ok(pause)
 }
 
 /// Ends a pause.

@@ -1,6 +1,6 @@
 //! PostgreSQL: the pool, and how each of its connections is made.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{
@@ -9,6 +9,7 @@ use diesel_async::{
 };
 use futures_util::FutureExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio_postgres::config::Host;
 
 use super::{
     Error, Options, Result,
@@ -34,6 +35,9 @@ pub(super) async fn open(url: &SecretString, options: &Options) -> Result<Pool> 
         Error::Open(format!("cannot reach PostgreSQL at {server}: {}", innermost(&error)))
     })?;
     drop(first);
+    if is_in_the_open(url)? {
+        tracing::warn!(server, "the database is on another host and called without TLS, as its URL says");
+    }
     Ok(pool)
 }
 
@@ -76,8 +80,35 @@ fn parse(url: &SecretString) -> Result<(tokio_postgres::Config, Tls)> {
     let config: tokio_postgres::Config = url
         .parse()
         .map_err(|error| Error::Open(format!("the database URL is wrong: {}", innermost(&error))))?;
+    if is_remote(&config) && !mode.is_decided() {
+        return Err(Error::Open(format!(
+            "PostgreSQL at {} is on another host, and the database URL does not say how the way there is protected: add \
+             sslmode=verify-full (with sslrootcert=FILE where its authority is not the system's), or sslmode=disable if \
+             nobody can listen there",
+            describe(&config)
+        )));
+    }
     let tls = Tls::new(mode, root_cert.as_deref()).map_err(Error::Open)?;
     Ok((config, tls))
+}
+
+/// Whether passwords and rows travel to another machine as anybody can read them.
+fn is_in_the_open(url: &SecretString) -> Result<bool> {
+    let (config, tls) = parse(url)?;
+    Ok(is_remote(&config) && matches!(tls, Tls::Off))
+}
+
+/// Whether any of its hosts may be another machine than this one.
+fn is_remote(config: &tokio_postgres::Config) -> bool {
+    let is_far = |host: &Host| match host {
+        Host::Tcp(name) => name != "localhost" && !name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),
+        Host::Unix(_) => false,
+    };
+    // Where addresses are given, names are only for certificates.
+    match config.get_hostaddrs() {
+        [] => config.get_hosts().iter().any(is_far),
+        addresses => addresses.iter().any(|address| !address.is_loopback()),
+    }
 }
 
 async fn connect(config: &tokio_postgres::Config, tls: &Tls) -> ConnectionResult<AsyncPgConnection> {
@@ -106,8 +137,8 @@ fn describe(config: &tokio_postgres::Config) -> String {
         .get_hosts()
         .iter()
         .map(|host| match host {
-            tokio_postgres::config::Host::Tcp(name) => name.clone(),
-            tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
         })
         .collect();
     let ports: Vec<String> = config.get_ports().iter().map(ToString::to_string).collect();
@@ -122,4 +153,34 @@ fn innermost(error: &dyn std::error::Error) -> String {
         current = source;
     }
     current.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_host_is_reached_by_tls_or_on_a_persons_word() {
+        let opened =
+            |url: &str| parse(&SecretString::from(url)).map(|_| ()).map_err(|error| error.to_string());
+        for here in ["localhost", "127.0.0.1", "127.8.0.1:5433", "[::1]"] {
+            assert_eq!(opened(&format!("postgres://haier@{here}/haier")), Ok(()), "{here}");
+        }
+        assert_eq!(opened("postgres://haier@%2Fvar%2Frun%2Fpostgresql/haier"), Ok(()));
+        for there in ["db", "db.example.com:5433", "10.0.0.7", "[fd00::7]"] {
+            for told in ["disable", "require", "verify-full"] {
+                assert_eq!(
+                    opened(&format!("postgres://haier@{there}/haier?sslmode={told}")),
+                    Ok(()),
+                    "{there}"
+                );
+            }
+            for untold in ["", "?sslmode=prefer", "?sslmode=allow"] {
+                let refused = opened(&format!("postgres://haier:s3cret@{there}/haier{untold}")).unwrap_err();
+                assert!(refused.contains("sslmode=verify-full"), "{refused}");
+                assert!(!refused.contains("s3cret"), "{refused}");
+            }
+        }
+        assert!(opened("postgres://haier@localhost/haier?hostaddr=10.0.0.7").is_err());
+    }
 }

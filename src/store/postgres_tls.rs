@@ -43,6 +43,11 @@ pub(super) enum Tls {
 }
 
 impl TlsMode {
+    /// Whether nothing passes without TLS, or somebody has said that it may.
+    pub(super) const fn is_decided(self) -> bool {
+        !matches!(self, Self::Prefer)
+    }
+
     /// Takes `sslmode` and `sslrootcert`, which the driver does not know in full, out of a URL.
     pub(super) fn split(url: &str) -> Result<(String, Self, Option<String>), String> {
         let mut parsed =

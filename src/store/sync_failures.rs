@@ -16,12 +16,15 @@ use super::{
     schema::{products, sync_failures},
     sync_logs::unknown,
 };
-use crate::domain::{
-    pages::{Page, PageRequest},
-    products::ProductCode,
-    reasons::Reason,
-    stock::CountyCode,
-    sync_logs::{Stage, SyncFailure},
+use crate::{
+    domain::{
+        pages::{Page, PageRequest},
+        products::ProductCode,
+        reasons::Reason,
+        stock::CountyCode,
+        sync_logs::{Stage, SyncFailure},
+    },
+    redact::redact,
 };
 
 /// PostgreSQL takes 65,535 values a statement, and a row has eleven.
@@ -115,7 +118,7 @@ pub async fn append(
                 seq,
                 stage: failure.stage.as_str().to_owned(),
                 reason: failure.reason.as_str().to_owned(),
-                detail: failure.detail,
+                detail: redact(&failure.detail).into_owned(),
                 attempt,
                 county_code: failure.county.map(|county| county.as_str().to_owned()).unwrap_or_default(),
                 category: category.unwrap_or_default(),

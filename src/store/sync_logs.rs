@@ -1,8 +1,9 @@
 //! The record of runs. Rows are made and ended by `sync_runs`; here they are read.
 
+use chrono::{DateTime, Utc};
 use diesel::{
-    EscapeExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable,
-    Selectable, SelectableHelper as _, TextExpressionMethods as _,
+    BoolExpressionMethods as _, EscapeExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _,
+    QueryDsl as _, Queryable, Selectable, SelectableHelper as _, TextExpressionMethods as _,
 };
 use diesel_async::RunQueryDsl as _;
 use serde::{Deserialize, Serialize};
@@ -15,13 +16,16 @@ use super::{
     schema::{lower, sync_logs},
     sync_requests,
 };
-use crate::domain::{
-    ids::first_id_at,
-    messages::{EndMessage, Language},
-    pages::{Page, PageRequest},
-    reasons::Reason,
-    sync_logs::{Counts, SyncLog, SyncLogFilter, SyncStatus, SyncType, Trigger},
-    sync_runs::SyncRequest,
+use crate::{
+    domain::{
+        ids::first_id_at,
+        messages::{EndMessage, Language},
+        pages::{Page, PageRequest},
+        reasons::Reason,
+        sync_logs::{Counts, SyncLog, SyncLogFilter, SyncStatus, SyncType, Trigger},
+        sync_runs::SyncRequest,
+    },
+    redact::redact,
 };
 
 #[derive(Queryable, Selectable)]
@@ -119,11 +123,17 @@ fn end_message(word: &str, row: &SyncLogRow) -> Result<EndMessage> {
     })
 }
 
+/// The same, with words that may be stored.
+pub(super) fn redacted(end: &EndMessage) -> EndMessage {
+    EndMessage { detail: redact(&end.detail).into_owned(), ..end.clone() }
+}
+
 /// Stores the log of a piece of work that is over already.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn insert_ended(conn: &mut Conn, log: &SyncLog, end: &EndMessage) -> Result<()> {
+    let end = &redacted(end);
     let row = (
         sync_logs::id.eq(log.id),
         sync_logs::sync_type.eq(log.sync_type.as_str()),
@@ -143,6 +153,51 @@ pub async fn insert_ended(conn: &mut Conn, log: &SyncLog, end: &EndMessage) -> R
         sync_logs::completed_at.eq(log.completed_at.map(At)),
     );
     on!(conn, |c| diesel::insert_into(sync_logs::table).values(row).execute(c).await)?;
+    Ok(())
+}
+
+/// Stores the log of a piece of work that has begun and that no run works on.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn insert_begun(conn: &mut Conn, log: &SyncLog) -> Result<()> {
+    let row = (
+        sync_logs::id.eq(log.id),
+        sync_logs::sync_type.eq(log.sync_type.as_str()),
+        sync_logs::status.eq(SyncStatus::Processing.as_str()),
+        sync_logs::planned_count.eq(log.planned_count),
+        sync_logs::total_count.eq(log.counts.total),
+        sync_logs::trigger.eq(log.trigger.as_str()),
+        sync_logs::requested_by.eq(&log.requested_by),
+        sync_logs::parent_id.eq(log.parent_id),
+        sync_logs::account.eq(&log.account),
+        sync_logs::created_at.eq(At(log.created_at)),
+        sync_logs::started_at.eq(log.started_at.map(At)),
+    );
+    on!(conn, |c| diesel::insert_into(sync_logs::table).values(row).execute(c).await)?;
+    Ok(())
+}
+
+/// Ends such a log, unless it has ended already.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn end_begun(conn: &mut Conn, id: i64, end: &EndMessage, now: DateTime<Utc>) -> Result<()> {
+    let open = sync_logs::table.find(id).filter(sync_logs::status.eq(SyncStatus::Processing.as_str()));
+    let counts = Counts { total: end.success + end.failed, success: end.success, failed: end.failed };
+    on!(conn, |c| diesel::update(open)
+        .set((
+            sync_logs::status.eq(SyncStatus::at_end(end.reason, counts).as_str()),
+            sync_logs::end_reason.eq(end.reason.as_str()),
+            sync_logs::message.eq(end.render(Language::Chinese)),
+            sync_logs::message_parts.eq(serde_json::json!(MessageParts::from(end))),
+            sync_logs::total_count.eq(counts.total),
+            sync_logs::success_count.eq(counts.success),
+            sync_logs::failed_count.eq(counts.failed),
+            sync_logs::completed_at.eq(At(now)),
+        ))
+        .execute(c)
+        .await)?;
     Ok(())
 }
 
@@ -197,6 +252,9 @@ pub async fn list(
         }
         if let Some(text) = &filter.query {
             query = query.filter(lower(sync_logs::message).like(contains(text)).escape('\\'));
+        }
+        if let Some(name) = &filter.shown_to {
+            query = query.filter(sync_logs::requested_by.eq("").or(sync_logs::requested_by.eq(name)));
         }
         if let Some(after) = page.after {
             query = query.filter(sync_logs::id.lt(after));

@@ -15,7 +15,7 @@ use super::{
     instant::At,
     on,
     schema::{sync_logs, sync_runs},
-    sync_logs::{MessageParts, unknown},
+    sync_logs::{MessageParts, redacted, unknown},
     sync_requests,
 };
 use crate::domain::{
@@ -183,6 +183,15 @@ fn claimed(row: RunRow) -> Result<ClaimedRun> {
     })
 }
 
+/// The log of an open run under this account, if there is one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_of_account(conn: &mut Conn, account: &str) -> Result<Option<i64>> {
+    let row = sync_runs::table.filter(sync_runs::account.eq(account)).select(sync_runs::log_id);
+    Ok(on!(conn, |c| row.first(c).await.optional())?)
+}
+
 /// Prolongs the lease.
 ///
 /// # Errors
@@ -266,6 +275,7 @@ pub async fn record_counts(
 /// [`Error::LeaseLost`] when the run has another holder.
 pub async fn finish(conn: &mut Conn, run: &ClaimedRun, end: &EndMessage, now: DateTime<Utc>) -> Result<()> {
     held(on!(conn, |c| diesel::delete(holding(run)).execute(c).await)?)?;
+    let end = &redacted(end);
     let counts = Counts { total: end.success + end.failed, success: end.success, failed: end.failed };
     on!(conn, |c| diesel::update(sync_logs::table.find(run.log_id))
         .set((

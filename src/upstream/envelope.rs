@@ -6,8 +6,9 @@ use serde_json::{Value, value::RawValue};
 use super::{
     error::{Error, Result},
     matrix::{self, UNREADABLE},
+    record::{Fields, quoted},
 };
-use crate::domain::messages::cut;
+use crate::domain::order_calls::OrderRefusal;
 
 /// The outer object, if there is one.
 #[derive(Debug, Default, Deserialize)]
@@ -30,10 +31,14 @@ impl Envelope<'_> {
         if !refused && (!bad_code || has_data) {
             return None;
         }
-        let code = self.code.as_ref().map(text).unwrap_or_default();
-        let message = self.message.as_ref().map(text).unwrap_or_default();
-        let line = matrix::of_refusal(&code);
-        Some(Error::of(line, format!("Haier refused with code {code:?}: {message}")))
+        let words = self.words();
+        let line = matrix::of_refusal(&words.code);
+        Some(Error { refusal: Some(Box::new(words.clone())), ..Error::of(line, words.to_string()) })
+    }
+
+    fn words(&self) -> OrderRefusal {
+        let text = |value: &Option<Value>| value.as_ref().map(text).unwrap_or_default();
+        OrderRefusal { code: text(&self.code), message: text(&self.message) }
     }
 }
 
@@ -91,10 +96,22 @@ pub(super) fn refusal(body: &[u8]) -> Result<()> {
     }
 }
 
-/// Haier's words in an error's body, as far as there are any.
-pub(super) fn words(body: &[u8]) -> String {
-    let envelope: Envelope<'_> = serde_json::from_slice(body).unwrap_or_default();
-    envelope.message.as_ref().map(text).unwrap_or_default()
+/// The data of an answer that must say itself that it is a success: in `success`, in `code`, or by `data` with this field.
+pub(super) fn success<'a>(body: &'a [u8], proof: Option<&'static str>) -> Result<Option<Fields<'a>>> {
+    let unreadable = || Error::of(UNREADABLE, describe(body));
+    let envelope: Envelope<'a> = serde_json::from_slice(body).map_err(|_| unreadable())?;
+    if let Some(refusal) = envelope.refusal(envelope.data.is_some()) {
+        return Err(refusal);
+    }
+    let data = envelope.data.and_then(|data| Fields::parse(data).ok());
+    let proven = data.as_ref().zip(proof).is_some_and(|(data, field)| data.all(field).next().is_some());
+    let said = envelope.success == Some(Value::Bool(true)) || envelope.code.as_ref().is_some_and(is_success);
+    if said || proven { Ok(data) } else { Err(unreadable()) }
+}
+
+/// Haier's code and words in an error's body, as far as there are any.
+pub(super) fn words(body: &[u8]) -> OrderRefusal {
+    serde_json::from_slice::<Envelope<'_>>(body).unwrap_or_default().words()
 }
 
 /// What an unreadable answer looks like.
@@ -110,6 +127,6 @@ pub(super) fn describe(body: &[u8]) -> String {
     match serde_json::from_str::<serde::de::IgnoredAny>(start) {
         Err(error) if error.is_eof() => "the answer is cut short: its JSON does not end".to_owned(),
         Err(error) => format!("the answer is not JSON ({error})"),
-        Ok(_) => format!("the answer is no list of records but {:?}", cut(start, 40)),
+        Ok(_) => format!("the answer is not what was expected but {:?}", quoted(start, 40)),
     }
 }

@@ -1,37 +1,43 @@
-//! The one policy for every call. In this order, for every send:
+//! The one policy for every call to either system. In this order, for every send:
 //!
 //! 1. deadline left, and somebody still waiting? 2. paused? 3. breaker closed? 4. a slot in the budget, by priority;
 //! 5. send; 6. classify by the matrix, and tell the breaker; 7. wait and try again, here and nowhere else.
 //!
-//! All calls of the open platform are reads, so that all may be repeated.
+//! Reads may all be repeated. A call that changes the world is repeated only after a send that was provably not carried
+//! out.
 
 use std::{
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
-use reqwest::{RequestBuilder, header::AUTHORIZATION};
+use bytes::Bytes;
+use reqwest::{
+    RequestBuilder,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
 use secrecy::SecretString;
-use serde_json::Value;
 
 use super::{
     Settings,
     breaker::{Breaker, Permit},
     budget::{Budget, Priority},
-    endpoint::Endpoint,
+    endpoint::{Effect, Endpoint, PER_SYSTEM},
     error::{Error, Result},
     gate::Gate,
     matrix::Again,
+    outgoing::Outgoing,
     patience::Call,
     redact::Redactor,
     retry::Backoff,
+    site::Site,
     status::{BudgetStatus, SystemStatus},
     token::{Origin, Tokens},
     token_share::{Seal, TokenShelf},
     traffic::Traffic,
     transport::{self, Reading, Sending},
 };
-use crate::domain::{accounts::Account, clock::Clock, pauses::PauseTarget, reasons::Reason};
+use crate::domain::{clock::Clock, reasons::Reason};
 
 /// How long a run waits before it asks anew for what the database must grant.
 const STORE_WAIT: Duration = Duration::from_secs(1);
@@ -39,9 +45,9 @@ const STORE_WAIT: Duration = Duration::from_secs(1);
 /// Times that a call takes another replica's token for a refused one.
 const MOST_RENEWALS: u32 = 3;
 
-/// Makes calls under one account.
+/// Makes calls to one system under one account.
 pub(super) struct Caller {
-    pub(super) account: Account,
+    pub(super) site: Site,
     pub(super) settings: Settings,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) tokens: Tokens,
@@ -52,7 +58,7 @@ pub(super) struct Caller {
     redactor: Redactor,
     budget: Budget,
     backoff: Backoff,
-    breakers: [Breaker; Endpoint::ALL.len()],
+    breakers: [Breaker; PER_SYSTEM],
     traffic: Traffic,
     /// Where the replicas of this account keep their token, and how.
     pub(super) share: Option<(Arc<dyn TokenShelf>, Seal)>,
@@ -60,7 +66,7 @@ pub(super) struct Caller {
 
 impl Caller {
     pub(super) fn new(
-        account: Account,
+        site: Site,
         settings: Settings,
         budget: Budget,
         shelf: Option<Arc<dyn TokenShelf>>,
@@ -69,26 +75,26 @@ impl Caller {
         let breaker = |endpoint| Breaker::new(endpoint, settings.breaker.clone(), Arc::clone(&clock));
         Ok(Self {
             http: transport::client(&settings)?,
-            redactor: Redactor::new(&account),
+            redactor: Redactor::new(&site.secrets()),
             tokens: Tokens::default(),
             token_url: OnceLock::new(),
             gate: Gate::new(Arc::clone(&clock)),
             backoff: Backoff::new(settings.retry.clone()),
-            breakers: Endpoint::ALL.map(breaker),
+            breakers: site.system.endpoints().map(breaker),
             traffic: Traffic::new(),
-            share: shelf.zip(Seal::new(&account)),
-            account,
+            share: shelf.zip(Seal::new(&site.key, site.login.client_secret())),
+            site,
             settings,
             budget,
             clock,
         })
     }
 
-    /// One call, with as many sends as it takes and the settings allow.
+    /// One call, with as many sends as it takes and the settings allow; the bytes are the same in each.
     pub(super) async fn call<R: Reading>(
         self: &Arc<Self>,
         endpoint: Endpoint,
-        body: &Value,
+        body: &Bytes,
         call: &Call<'_>,
         reading: &R,
     ) -> Result<R::Out> {
@@ -115,7 +121,7 @@ impl Caller {
     async fn authenticated<R: Reading>(
         self: &Arc<Self>,
         endpoint: Endpoint,
-        body: &Value,
+        body: &Bytes,
         call: &Call<'_>,
         reading: &R,
         renewals: &mut u32,
@@ -124,10 +130,17 @@ impl Caller {
             // Before the token, so that none is fetched for a call that may not be made.
             let permit = self.admit(endpoint, call)?;
             let token = self.token(call).await?;
-            let url = format!("{}{}", self.account.base_url, endpoint.path());
-            let authorization = token.header(self.account.authorization_scheme)?;
-            let request = self.http.post(url).header(AUTHORIZATION, authorization).json(body);
+            let authorization = self.site.login.authorization(&token).map_err(|_| {
+                Error::new(Reason::MalformedAnswer, "the token holds characters that no header may hold")
+            })?;
+            let (bytes, begun) = Outgoing::body(body.clone());
+            let request = self.http.post(self.site.url(endpoint)).header(AUTHORIZATION, authorization);
+            let request = request.header(CONTENT_TYPE, "application/json").body(bytes);
             let answer = self.send(permit, endpoint, request, Some(&token.value), call, reading).await;
+            let answer = answer.map_err(|error| match endpoint.effect() {
+                Effect::Read => error,
+                Effect::Change => error.of_change(begun.has()),
+            });
             if !matches!(&answer, Err(error) if error.again == Again::FreshToken) {
                 return answer;
             }
@@ -144,8 +157,8 @@ impl Caller {
     /// Steps 1 to 3. The permit holds a probe's place while the breaker is half open.
     pub(super) fn admit(&self, endpoint: Endpoint, call: &Call<'_>) -> Result<Permit<'_>> {
         call.check()?;
-        self.gate.check()?;
-        self.breakers[endpoint as usize].admit()
+        self.gate.check(endpoint)?;
+        self.breakers[endpoint.index()].admit()
     }
 
     /// Steps 4 to 6.
@@ -158,10 +171,11 @@ impl Caller {
         call: &Call<'_>,
         reading: &R,
     ) -> Result<R::Out> {
-        self.slot(&permit, call).await?;
-        let limit = match endpoint {
-            Endpoint::Token => self.settings.token_timeout,
-            _ => self.settings.request_timeout,
+        self.slot(&permit, endpoint, call).await?;
+        let limit = if endpoint == self.site.system.token() {
+            self.settings.token_timeout
+        } else {
+            self.settings.request_timeout
         };
         let (asked_at, started, redactor) = (self.clock.now(), Instant::now(), &self.redactor);
         let sending = Sending { endpoint, call, asked_at, started, limit, redactor, token };
@@ -183,12 +197,12 @@ impl Caller {
     }
 
     /// Waits for a slot; no longer than anybody waits for the call, or than it may be made.
-    async fn slot(&self, permit: &Permit<'_>, call: &Call<'_>) -> Result<()> {
+    async fn slot(&self, permit: &Permit<'_>, endpoint: Endpoint, call: &Call<'_>) -> Result<()> {
         let _waiting = self.traffic.wait(call.priority);
         tokio::select! {
             biased;
             error = call.ended() => Err(error),
-            error = self.gate.closed() => Err(error),
+            error = self.gate.closed(endpoint) => Err(error),
             error = permit.breaker().opened() => Err(error),
             slot = self.budget.acquire(call) => slot,
         }
@@ -209,7 +223,7 @@ impl Caller {
         // One that ends after everybody has gone is spared: they hear now what went wrong.
         let Some(wait) = wait.filter(|wait| !call.ends_within(*wait)) else {
             if error.alert {
-                self.breakers[endpoint as usize].alert(&error);
+                self.breakers[endpoint.index()].alert(&error);
             }
             return Err(error);
         };
@@ -224,8 +238,8 @@ impl Caller {
     pub(super) fn status(&self) -> SystemStatus {
         let (last_second, last_minute) = self.traffic.lately();
         SystemStatus {
-            system: PauseTarget::OpenPlatform.as_str().to_owned(),
-            account: self.account.name.clone(),
+            system: self.site.system.name().to_owned(),
+            account: self.site.account.clone(),
             budget: BudgetStatus {
                 limit: self.settings.rate,
                 last_second,

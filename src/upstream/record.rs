@@ -5,11 +5,14 @@ use std::{borrow::Cow, fmt};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::domain::{
-    decimal::{DecimalError, Money, canonical},
-    messages::cut,
-    products::ProductCode,
-    reasons::Reason,
+use crate::{
+    domain::{
+        decimal::{DecimalError, Money, canonical},
+        messages::cut,
+        products::ProductCode,
+        reasons::Reason,
+    },
+    redact::redact,
 };
 
 /// A record that cannot be used; its neighbours can.
@@ -60,7 +63,7 @@ impl<'a> Fields<'a> {
         serde_json::from_str(raw.get()).map_err(|_| BadRecord {
             code: None,
             reason: Reason::MalformedAnswer,
-            detail: format!("a record is no object but {}", cut(raw.get(), 40)),
+            detail: format!("a record is no object but {}", quoted(raw.get(), 40)),
         })
     }
 
@@ -69,7 +72,7 @@ impl<'a> Fields<'a> {
         let bad = |detail: String| BadRecord { code: None, reason: Reason::MalformedAnswer, detail };
         let text = self.text("productCode", usize::MAX).map_err(|(_, detail)| bad(detail))?;
         let text = text.ok_or_else(|| bad("a record has no productCode".to_owned()))?;
-        ProductCode::parse(&text).map_err(|fault| bad(format!("productCode {:?} {fault}", cut(&text, 70))))
+        ProductCode::parse(&text).map_err(|fault| bad(format!("productCode {:?} {fault}", quoted(&text, 70))))
     }
 
     /// Every value of a name that is not null.
@@ -111,7 +114,7 @@ impl<'a> Fields<'a> {
         }
         Money::parse(&text).map(Some).map_err(|error| match error {
             DecimalError::TooPrecise => {
-                (Reason::PricePrecision, format!("{name} {} has more than four decimals", cut(&text, 40)))
+                (Reason::PricePrecision, format!("{name} {} has more than four decimals", quoted(&text, 40)))
             }
             DecimalError::NotANumber | DecimalError::OutOfRange => wrong(name, raw, "a number"),
         })
@@ -174,6 +177,17 @@ pub(super) fn scalar(raw: &RawValue) -> Option<String> {
     }
 }
 
+/// The elements of a list; absent is empty.
+pub(super) fn list<'a>(fields: &Fields<'a>, name: &'static str) -> Result<Vec<&'a RawValue>, FieldError> {
+    let Some(raw) = fields.all(name).last() else { return Ok(Vec::new()) };
+    serde_json::from_str(raw.get()).map_err(|_| (Reason::MalformedAnswer, format!("{name} is no list")))
+}
+
 fn wrong(name: &str, raw: &RawValue, expected: &str) -> FieldError {
-    (Reason::MalformedAnswer, format!("{name} holds {} instead of {expected}", cut(raw.get(), 60)))
+    (Reason::MalformedAnswer, format!("{name} holds {} instead of {expected}", quoted(raw.get(), 60)))
+}
+
+/// What stood there, fit to be shown. Cut last, so that no half of a secret is left.
+pub(super) fn quoted(text: &str, max_chars: usize) -> String {
+    cut(&redact(text), max_chars).to_owned()
 }

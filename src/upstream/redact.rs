@@ -2,33 +2,33 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::domain::{accounts::Account, messages::cut};
+use crate::{
+    domain::messages::cut,
+    redact::{self, MASK},
+};
 
-/// Shorter secrets are not looked for: they would mask ordinary words.
-const SHORTEST_SECRET: usize = 4;
 /// How much of Haier's words is kept.
 const MAX_WORDS_CHARS: usize = 500;
 
-/// Knows what must not be said.
+/// Knows what must not be said. Here even the shorter secrets of the account go: little else can be meant by them.
 #[derive(Debug, Clone)]
 pub(super) struct Redactor {
-    secrets: Vec<SecretString>,
+    known: redact::Redactor,
 }
 
 impl Redactor {
-    pub(super) fn new(account: &Account) -> Self {
-        let all =
-            [&account.client_secret, &account.password, &account.seller_password, &account.customer_password];
-        let long_enough = |secret: &&SecretString| secret.expose_secret().chars().count() >= SHORTEST_SECRET;
-        Self { secrets: all.into_iter().filter(long_enough).cloned().collect() }
+    pub(super) fn new(secrets: &[SecretString]) -> Self {
+        Self { known: redact::Redactor::new(secrets) }
     }
 
-    /// Words fit to be stored and shown: no secret, no line breaks, not too long.
+    /// Words fit to be stored and shown: no secret, no line breaks, not too long. Cut last, so that no half of a secret
+    /// is left.
     pub(super) fn words(&self, text: &str, token: Option<&SecretString>) -> String {
-        let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        for secret in self.secrets.iter().chain(token) {
-            words = words.replace(secret.expose_secret(), "***");
+        let mut words = self.known.redact(text).into_owned();
+        if let Some(token) = token {
+            words = words.replace(token.expose_secret(), MASK);
         }
+        let words = redact::redact(&words).split_whitespace().collect::<Vec<_>>().join(" ");
         cut(&words, MAX_WORDS_CHARS).to_owned()
     }
 }

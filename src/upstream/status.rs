@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SystemStatus {
-    /// Which system: "open-platform".
+    /// Which system: "open-platform", "order-system".
     pub system: String,
     /// Name of the account it is called under.
     pub account: String,

@@ -1,4 +1,4 @@
-//! The open platform's token: cached, refreshed early, fetched in one flight however many callers wait for it.
+//! A system's token: cached, refreshed early, fetched in one flight however many callers wait for it.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -10,8 +10,7 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
-use reqwest::header::HeaderValue;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde_json::Value;
 
 use super::{
@@ -19,7 +18,7 @@ use super::{
     matrix::UNREADABLE,
     status::TokenStatus,
 };
-use crate::domain::{accounts::AuthorizationScheme, reasons::Reason};
+use crate::{domain::reasons::Reason, redact};
 
 /// Life of a token whose answer does not say.
 const DEFAULT_LIFE: TimeDelta = TimeDelta::seconds(3_600);
@@ -33,6 +32,8 @@ const LONGEST_REFUSAL: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(super) struct Token {
     pub(super) value: SecretString,
+    /// What the answer calls it: "bearer".
+    pub(super) token_type: Option<String>,
     pub(super) issued_at: DateTime<Utc>,
     pub(super) refresh_at: DateTime<Utc>,
     pub(super) origin: Origin,
@@ -150,21 +151,6 @@ impl Refusal {
     }
 }
 
-impl Token {
-    /// What goes into the header `Authorization`.
-    pub(super) fn header(&self, scheme: AuthorizationScheme) -> Result<HeaderValue> {
-        let value = match scheme {
-            AuthorizationScheme::Bare => self.value.expose_secret().to_owned(),
-            AuthorizationScheme::Bearer => format!("Bearer {}", self.value.expose_secret()),
-        };
-        let mut value = HeaderValue::from_str(&value).map_err(|_| {
-            Error::new(Reason::MalformedAnswer, "the token holds characters that no header may hold")
-        })?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
-}
-
 /// Reads a token answer: the token under `access_token` or `token`, at the top or in `data`.
 pub(super) fn parse(body: &[u8], asked_at: DateTime<Utc>) -> Result<Token> {
     let malformed = |what: &str| Error::of(UNREADABLE, format!("the token answer {what}"));
@@ -181,12 +167,23 @@ pub(super) fn parse(body: &[u8], asked_at: DateTime<Utc>) -> Result<Token> {
     let life =
         seconds.filter(|seconds| *seconds > 0).and_then(TimeDelta::try_seconds).unwrap_or(DEFAULT_LIFE);
     let usable = (life - REFRESH_EARLY).max(life * 5 / 6);
-    let origin = Origin::Fetched;
-    Ok(Token { value: value.into(), issued_at: asked_at, refresh_at: asked_at + usable, origin })
+    let value = value.into();
+    redact::learn([&value]);
+    // One word, and one that fits into a header: what else it may be is no type.
+    let is_word = |text: &&str| text.chars().all(|char| char.is_ascii_graphic());
+    Ok(Token {
+        value,
+        token_type: text("token_type").filter(is_word).map(str::to_owned),
+        issued_at: asked_at,
+        refresh_at: asked_at + usable,
+        origin: Origin::Fetched,
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     #[test]

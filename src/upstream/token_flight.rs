@@ -3,13 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::FutureExt as _;
-use secrecy::ExposeSecret as _;
-use serde_json::json;
-
 use super::{
     budget::Priority,
-    endpoint::{Endpoint, OTHER_TOKEN_PATH},
     envelope,
     error::{Error, Result},
     patience::Call,
@@ -19,6 +14,7 @@ use super::{
     transport::Whole,
 };
 use crate::domain::reasons::Reason;
+use futures_util::FutureExt as _;
 
 /// How often one looks whether the replica that fetches a token has brought it.
 const LEASE_POLL: Duration = Duration::from_millis(50);
@@ -58,8 +54,21 @@ impl Caller {
         }
     }
 
+    /// Logs in for real, whatever token is at hand: once, and without waiting for anybody. Where Haier lets only the newest
+    /// token live, the other holders of the account find the new one on the shelf.
+    pub(super) async fn log_in(&self) -> Result<()> {
+        if let Some((shelf, _)) = &self.share {
+            // Somebody else who is fetching one now brings his; a shelf that cannot be reached takes none.
+            let _ = shelf.lease(self.settings.token_timeout + LEASE_SLACK).await;
+        }
+        let asked = self.ask_for_token().await;
+        self.share_token(asked.as_ref().ok()).await;
+        asked.map(drop)
+    }
+
     /// A token that another replica has fetched, else one from Haier, which the others then find.
     async fn fetch_token(&self) -> Result<Token> {
+        let endpoint = self.site.system.token();
         let mut sends = 0;
         loop {
             if let Some(token) = self.shared_token().await {
@@ -73,7 +82,7 @@ impl Caller {
                 }
                 Err(error) => error,
             };
-            if let Err(error) = self.wait_for_another(Endpoint::Token, error, sends, &FLIGHT).await {
+            if let Err(error) = self.wait_for_another(endpoint, error, sends, &FLIGHT).await {
                 self.share_token(None).await;
                 return Err(error);
             }
@@ -125,43 +134,41 @@ impl Caller {
 
     /// One try: at the address known to serve tokens; at both while none is known.
     async fn ask_for_token(&self) -> Result<Token> {
-        let known = self.token_url.get().unwrap_or(&self.account.token_url);
-        let mut asked = known.clone();
+        let login = &self.site.login;
+        let known = self.token_url.get().map_or_else(|| login.url(), String::as_str);
+        let mut asked = known.to_owned();
         let mut answer = self.ask_for_token_at(&asked).await;
         let not_there = matches!(&answer, Err(error) if error.status == Some(404));
-        if not_there && self.account.token_url_is_default && self.token_url.get().is_none() {
-            asked = format!("{}{OTHER_TOKEN_PATH}", self.account.base_url);
+        if not_there
+            && self.token_url.get().is_none()
+            && let Some(other) = login.other_url()
+        {
+            asked = other;
             answer = self.ask_for_token_at(&asked).await;
         }
-        let token = answer.map_err(about_credentials)?;
+        let token = answer.map_err(|error| about_credentials(error, login.credentials()))?;
         // Two flights cannot race here: there is one at a time.
         let _ = self.token_url.set(asked);
         Ok(token)
     }
 
     async fn ask_for_token_at(&self, url: &str) -> Result<Token> {
-        let body = json!({
-            "client_id": self.account.client_id,
-            "client_secret": self.account.client_secret.expose_secret(),
-            "grant_type": "client_credentials",
-        });
-        let permit = self.admit(Endpoint::Token, &FLIGHT)?;
+        let endpoint = self.site.system.token();
+        let permit = self.admit(endpoint, &FLIGHT)?;
         let reading = Whole(|answer: &[u8], asked_at| {
             envelope::refusal(answer)?;
             token::parse(answer, asked_at)
         });
-        self.send(permit, Endpoint::Token, self.http.post(url).json(&body), None, &FLIGHT, &reading).await
+        let request = self.site.login.request(&self.http, url);
+        self.send(permit, endpoint, request, None, &FLIGHT, &reading).await
     }
 }
 
 /// A 400 to a token call is about the credentials as much as a 401 is.
-fn about_credentials(error: Error) -> Error {
+fn about_credentials(error: Error, credentials: &str) -> Error {
     match error.reason {
         Reason::AuthFailed | Reason::ValidationError => {
-            let detail = format!(
-                "Haier refused the credentials ({}); check client_id and client_secret",
-                error.detail
-            );
+            let detail = format!("Haier refused the credentials ({}); check {credentials}", error.detail);
             Error { detail, reason: Reason::AuthFailed, ..error }.for_good()
         }
         _ => error,

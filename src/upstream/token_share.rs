@@ -12,11 +12,10 @@ use ring::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
-    account_key::account_key,
     budget::Unreachable,
     token::{Origin, Token},
 };
-use crate::domain::{accounts::Account, clock::BoxFuture};
+use crate::{domain::clock::BoxFuture, redact};
 
 /// Also the version of the sealed form: another one is another salt, and neither opens the other's.
 const SALT: &[u8] = b"haier-integration shared token v1";
@@ -50,20 +49,21 @@ pub(super) struct Seal {
 
 impl Seal {
     /// `None` only if this machine's cryptography fails.
-    pub(super) fn new(account: &Account) -> Option<Self> {
-        let name = account_key(account);
-        let secret = Salt::new(HKDF_SHA256, SALT).extract(account.client_secret.expose_secret().as_bytes());
-        let key: UnboundKey = secret.expand(&[name.as_bytes()], &CHACHA20_POLY1305).ok()?.into();
-        Some(Self { key: LessSafeKey::new(key), account: name })
+    pub(super) fn new(account: &str, client_secret: &SecretString) -> Option<Self> {
+        let secret = Salt::new(HKDF_SHA256, SALT).extract(client_secret.expose_secret().as_bytes());
+        let key: UnboundKey = secret.expand(&[account.as_bytes()], &CHACHA20_POLY1305).ok()?.into();
+        Some(Self { key: LessSafeKey::new(key), account: account.to_owned() })
     }
 
-    /// A nonce, and the token with its times.
+    /// A nonce, and the token with its times and its type, which a blank ends.
     pub(super) fn seal(&self, token: &Token) -> Option<Vec<u8>> {
         // A token an hour under one key: random nonces never meet.
         let nonce: [u8; NONCE_LEN] = rand::random();
         let (issued, refresh) = (token.issued_at.timestamp_micros(), token.refresh_at.timestamp_micros());
         let mut text = Vec::from(issued.to_be_bytes());
         text.extend(refresh.to_be_bytes());
+        text.extend(token.token_type.as_deref().unwrap_or_default().as_bytes());
+        text.push(b' ');
         text.extend(token.value.expose_secret().as_bytes());
         let bound = Aad::from(self.account.as_bytes());
         self.key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound, &mut text).ok()?;
@@ -81,9 +81,12 @@ impl Seal {
         let (issued, rest) = text.split_first_chunk::<8>()?;
         let (refresh, value) = rest.split_first_chunk::<8>()?;
         let instant = |micros: &[u8; 8]| DateTime::from_timestamp_micros(i64::from_be_bytes(*micros));
-        let value = std::str::from_utf8(value).ok()?;
+        let (token_type, value) = std::str::from_utf8(value).ok()?.split_once(' ')?;
+        let value = SecretString::from(value);
+        redact::learn([&value]);
         Some(Token {
-            value: SecretString::from(value),
+            value,
+            token_type: Some(token_type.to_owned()).filter(|text| !text.is_empty()),
             issued_at: instant(issued)?,
             refresh_at: instant(refresh)?,
             origin: Origin::Shared,
@@ -102,47 +105,35 @@ pub(super) fn is_usable(token: &Token, refused: Option<&SecretString>, now: Date
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{domain::accounts::AuthorizationScheme, upstream::token::parse};
+    use crate::upstream::token::parse;
 
-    fn account(client_id: &str, client_secret: &str) -> Account {
-        Account {
-            name: String::new(),
-            client_id: client_id.to_owned(),
-            client_secret: client_secret.into(),
-            base_url: String::new(),
-            token_url: String::new(),
-            token_url_is_default: true,
-            customer_code: String::new(),
-            send_to_code: String::new(),
-            supplier_code: String::new(),
-            password: "".into(),
-            seller_password: "".into(),
-            customer_password: "".into(),
-            authorization_scheme: AuthorizationScheme::Bare,
-            ylh: None,
-        }
+    fn seal(account: &str, client_secret: &str) -> Seal {
+        Seal::new(account, &client_secret.into()).unwrap()
     }
 
     #[test]
     fn only_the_same_account_with_the_same_secret_opens_what_was_sealed() {
         let now = DateTime::from_timestamp_micros(1_800_000_000_123_456).unwrap();
-        let token = parse(br#"{"access_token":"a token of Haier's","expires_in":3600}"#, now).unwrap();
-        let seal = Seal::new(&account("id", "secret")).unwrap();
-        let sealed = seal.seal(&token).unwrap();
+        let token =
+            parse(br#"{"access_token":"a token of Haier's","token_type":"bearer","expires_in":3600}"#, now)
+                .unwrap();
+        let own = seal("id", "secret");
+        let sealed = own.seal(&token).unwrap();
         assert!(!sealed.windows(5).any(|some| some == b"token"), "it can be read");
-        assert_ne!(sealed, seal.seal(&token).unwrap(), "the same token is sealed anew each time");
+        assert_ne!(sealed, own.seal(&token).unwrap(), "the same token is sealed anew each time");
 
-        let opened = Seal::new(&account("id", "secret")).unwrap().open(&sealed).unwrap();
+        let opened = seal("id", "secret").open(&sealed).unwrap();
         assert_eq!(opened.value.expose_secret(), "a token of Haier's");
+        assert_eq!(opened.token_type.as_deref(), Some("bearer"));
         assert_eq!((opened.issued_at, opened.refresh_at), (token.issued_at, token.refresh_at));
-        assert!(Seal::new(&account("id", "another")).unwrap().open(&sealed).is_none());
-        assert!(Seal::new(&account("another", "secret")).unwrap().open(&sealed).is_none());
+        assert!(seal("id", "another").open(&sealed).is_none());
+        assert!(seal("another", "secret").open(&sealed).is_none());
         for end in [0, 11, 12, 30, sealed.len() - 1] {
-            assert!(seal.open(&sealed[..end]).is_none());
+            assert!(own.open(&sealed[..end]).is_none());
         }
         let mut changed = sealed;
         changed[20] ^= 1;
-        assert!(seal.open(&changed).is_none());
+        assert!(own.open(&changed).is_none());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
-use reqwest::{Client, RequestBuilder, Response, header};
+use reqwest::{Certificate, Client, RequestBuilder, Response, header};
 use secrecy::SecretString;
 
 use super::{
@@ -25,17 +25,23 @@ use crate::domain::reasons::Reason;
 /// Most of an answer that is not a listing; 20 records are a few kilobytes.
 const MAX_ANSWER: usize = 8 << 20;
 
-/// A client that pools its connections, keeps them alive, takes gzip and follows no redirect.
+/// A client that pools its connections, keeps them alive, takes gzip, follows no redirect and repeats nothing by itself,
+/// but for a request that was given back unwritten by a connection that had just been closed. HTTP/1, because over HTTP/2
+/// nobody could say what was written.
 pub(super) fn client(settings: &Settings) -> Result<Client> {
     // Another part of the process may have chosen a provider before; any will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
+    let mut client = Client::builder()
+        .http1_only()
         .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
         .connect_timeout(settings.token_timeout)
         .pool_idle_timeout(Duration::from_secs(60))
-        .user_agent(concat!("haier-integration/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| Error::new(Reason::Internal, format!("no HTTP client: {error}")))
+        .user_agent(concat!("haier-integration/", env!("CARGO_PKG_VERSION")));
+    if let Some(roots) = &settings.roots {
+        client = client.tls_certs_only(roots.iter().filter_map(|root| Certificate::from_der(root).ok()));
+    }
+    client.build().map_err(|error| Error::new(Reason::Internal, format!("no HTTP client: {error}")))
 }
 
 /// One send: what is asked, since when, and how long it may take.
@@ -86,9 +92,7 @@ impl Sending<'_> {
             }
             Err(self.refused(response).await)
         };
-        answered
-            .await
-            .map_err(|error| Error { detail: self.redactor.words(&error.detail, self.token), ..error })
+        answered.await.map_err(|error| self.redacted(error))
     }
 
     /// A step within the limit of this send, and within the patience of those who wait.
@@ -99,6 +103,14 @@ impl Sending<'_> {
             () = tokio::time::sleep_until((self.started + self.limit).into()) => Err(self.timed_out()),
             () = self.call.over() => Err(self.given_up()),
         }
+    }
+
+    fn redacted(&self, mut error: Error) -> Error {
+        error.detail = self.redactor.words(&error.detail, self.token);
+        if let Some(refusal) = &mut error.refusal {
+            refusal.message = self.redactor.words(&refusal.message, self.token);
+        }
+        error
     }
 
     fn timed_out(&self) -> Error {
@@ -124,10 +136,16 @@ impl Sending<'_> {
             .and_then(|value| value.to_str().ok())
             .and_then(|text| parse_retry_after(text, self.asked_at));
         let body = self.within(read(response, self.endpoint)).await;
-        let words = body.map(|body| envelope::words(&body)).unwrap_or_default();
-        let words = if words.is_empty() { words } else { format!(": {words}") };
-        let detail = format!("Haier answered {status} to {}{words}", self.endpoint.name());
-        Error { retry_after, status: Some(status), ..Error::of(matrix::of_status(status), detail) }
+        let mut refusal = body.map(|body| envelope::words(&body)).unwrap_or_default();
+        let mut detail = format!("Haier answered {status} to {}", self.endpoint.name());
+        if !refusal.message.is_empty() {
+            detail = format!("{detail}: {}", refusal.message);
+        }
+        if refusal.code.is_empty() {
+            refusal.code = status.to_string();
+        }
+        let (status_line, refusal) = (matrix::of_status(status), Some(Box::new(refusal)));
+        Error { retry_after, status: Some(status), refusal, ..Error::of(status_line, detail) }
     }
 }
 

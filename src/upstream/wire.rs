@@ -3,11 +3,15 @@
 
 pub(super) mod logistics;
 pub(super) mod stock;
+pub(super) mod times;
 
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 
-use super::record::{BadRecord, FieldError, Fields, scalar};
+use super::{
+    error::Error,
+    record::{BadRecord, FieldError, Fields, scalar},
+};
 use crate::domain::{
     balances::Balance,
     products::{CatalogueRecord, PriceRecord, ProductCode},
@@ -17,6 +21,11 @@ const MAX_NAME_CHARS: usize = 500;
 const MAX_GROUP_CHARS: usize = 200;
 const MAX_REASON_CHARS: usize = 200;
 const MAX_URL_CHARS: usize = 2_000;
+
+/// A good answer with a field that nobody can use: it would be the same the next time.
+pub(super) fn unusable((reason, detail): FieldError) -> Error {
+    Error::new(reason, detail)
+}
 
 /// One record of H1.
 pub(super) fn catalogue_record(

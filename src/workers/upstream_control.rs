@@ -1,4 +1,4 @@
-//! Keeps up with the other replicas: reads what operators hold back, and reports how calls to Haier stand here.
+//! Keeps up with the other replicas: reads which account is active and what operators hold back, and reports how calls to Haier stand here.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use crate::app::App;
 
-/// A pause is obeyed on every replica within two seconds: once a second, and time for the database to answer.
+/// A switch of accounts and a pause are obeyed on every replica within two seconds: once a second, and time for the database to answer.
 const PERIOD: TimeDelta = TimeDelta::seconds(1);
 
 /// Reads and reports until the process goes down, then takes leave.
@@ -14,6 +14,8 @@ pub async fn run(app: Arc<App>) {
     let mut database_down = false;
     loop {
         let outcome = async {
+            // Before the pauses, which hold for a new account's client too.
+            app.upstreams_follow().await?;
             app.pauses_refresh().await?;
             app.replica_report().await
         };
@@ -21,7 +23,7 @@ pub async fn run(app: Arc<App>) {
             Ok(()) => database_down = false,
             Err(error) => {
                 if !std::mem::replace(&mut database_down, true) {
-                    tracing::warn!(%error, "pauses cannot be read; what was read last stays in force");
+                    tracing::warn!(%error, "accounts and pauses cannot be read; what was read last stays in force");
                 }
             }
         }

@@ -58,8 +58,12 @@ fn settings(variables: &Variables) -> Settings {
     let file = directory.path().join("database-url");
     std::fs::write(&file, text("compose.database-url")).unwrap();
     let mut environment = variables.clone();
-    if let Some(path) = environment.get_mut("HAIER_INTEGRATION_DATABASE_URL_FILE") {
-        *path = file.to_str().unwrap().to_owned();
+    let token = directory.path().join("admin-token");
+    std::fs::write(&token, "0123456789abcdef".repeat(4)).unwrap();
+    for (name, file) in [("DATABASE_URL_FILE", file), ("ADMIN_TOKEN_FILE", token)] {
+        if let Some(path) = environment.get_mut(&format!("HAIER_INTEGRATION_{name}")) {
+            *path = file.to_str().unwrap().to_owned();
+        }
     }
     for name in required_variables() {
         environment.insert(name, "https://openplat.example.com".to_owned());
@@ -150,6 +154,53 @@ fn the_database_is_read_from_the_file_that_its_secret_is_mounted_as() {
 }
 
 #[test]
+fn an_address_that_others_reach_is_opened_by_a_token_or_said_to_be_insecure() {
+    let replica = replica_settings();
+    assert!(replica.grpc_addr.ip().is_unspecified() && !replica.insecure && replica.admin_token.is_some());
+    let deployment = object("Deployment");
+    let (container, pod) = (container(&deployment), deployment.pointer("/spec/template/spec").unwrap());
+    let file = &literal_variables(container)["HAIER_INTEGRATION_ADMIN_TOKEN_FILE"];
+    let mount = &list(container, "/volumeMounts")[1];
+    let volume = list(pod, "/volumes").iter().find(|volume| volume["name"] == mount["name"]).unwrap();
+    let item = word(&list(volume, "/secret/items")[0]["path"]);
+    assert_eq!(*file, format!("{}/{item}", word(&mount["mountPath"])));
+    assert!(text("kustomize/base/kustomization.yaml").contains(&word(&volume["secret"]["secretName"])));
+
+    // The sandbox is open, on this machine's loopback; an account is not.
+    let compose = yaml("compose.yaml");
+    let sandbox = settings(&compose_variables(&compose, "haier-integration"));
+    assert!(sandbox.grpc_addr.ip().is_unspecified() && sandbox.insecure);
+    let published = words(&compose["services"]["haier-integration"]["ports"]);
+    assert!(published.iter().all(|port| port.starts_with("127.0.0.1:")), "{published:?}");
+    let account = yaml("compose.account.yaml");
+    assert!(!settings(&compose_variables(&account, "haier-integration")).insecure);
+    assert!(env_file(".env.example")["HAIER_INTEGRATION_ADMIN_TOKEN"].is_empty());
+}
+
+#[test]
+fn certificates_are_read_from_where_their_secret_is_mounted() {
+    let patch = yaml("kustomize/components/tls/deployment.yaml");
+    let container = container(&patch);
+    let mount = &list(container, "/volumeMounts")[0];
+    assert_eq!(mount["name"], patch.pointer("/spec/template/spec/volumes/0/name").unwrap().clone());
+    let variables = literal_variables(container);
+    let files: Vec<_> = ["TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA"]
+        .iter()
+        .map(|name| variables[&format!("HAIER_INTEGRATION_{name}")].clone())
+        .collect();
+    let folder = word(&mount["mountPath"]);
+    assert_eq!(files, ["tls.crt", "tls.key", "ca.crt"].map(|file| format!("{folder}/{file}")));
+    let known: BTreeSet<_> = SETTINGS.iter().map(|setting| setting.env).collect();
+    assert!(variables.keys().all(|name| known.contains(name.as_str())), "{variables:?}");
+    let tls = settings(&variables).tls.unwrap();
+    assert!(tls.clients.unwrap().required);
+    for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+        assert!(container[probe]["grpc"].is_null(), "{probe}: Kubernetes speaks no TLS there");
+        assert_eq!(container[probe]["httpGet"]["port"], "metrics");
+    }
+}
+
+#[test]
 fn every_command_in_the_manifests_is_understood() {
     for kind in ["Deployment", "Job"] {
         let owner = object(kind);
@@ -170,15 +221,18 @@ fn every_command_in_the_manifests_is_understood() {
 #[test]
 fn every_port_in_the_manifests_is_one_that_the_service_listens_at() {
     let settings = replica_settings();
-    let (grpc, http) = (settings.grpc_addr.port(), settings.http_addr.port());
-    assert!(settings.grpc_addr.ip().is_unspecified() && settings.http_addr.ip().is_unspecified());
+    let listens_at = |settings: &Settings| [settings.grpc_addr, settings.http_addr, settings.callback_addr];
+    let all = listens_at(&settings);
+    let [grpc, http, callbacks] = all.map(|addr| addr.port());
+    assert!(all.iter().all(|addr| addr.ip().is_unspecified()));
 
     let deployment = object("Deployment");
     let ports: Vec<_> = list(container(&deployment), "/ports")
         .iter()
         .map(|port| (word(&port["name"]), number(port, "/containerPort")))
         .collect();
-    assert_eq!(ports, [("grpc".to_owned(), grpc.into()), ("metrics".to_owned(), http.into())]);
+    let named = [("grpc", grpc), ("metrics", http), ("callbacks", callbacks)];
+    assert_eq!(ports, named.map(|(name, port)| (name.to_owned(), u64::from(port))));
     let annotations = deployment.pointer("/spec/template/metadata/annotations").unwrap();
     assert_eq!(word(&annotations["prometheus.io/port"]), http.to_string());
 
@@ -195,13 +249,13 @@ fn every_port_in_the_manifests_is_one_that_the_service_listens_at() {
     }
 
     let image = self::settings(&image_variables());
-    assert_eq!((image.grpc_addr, image.http_addr), (settings.grpc_addr, settings.http_addr));
-    assert_eq!(instructions("EXPOSE"), [format!("{grpc} {http}")]);
+    assert_eq!(listens_at(&image), all);
+    assert_eq!(instructions("EXPOSE"), [format!("{grpc} {http} {callbacks}")]);
     let compose = yaml("compose.yaml");
     let composed = self::settings(&compose_variables(&compose, "haier-integration"));
-    assert_eq!((composed.grpc_addr, composed.http_addr), (settings.grpc_addr, settings.http_addr));
+    assert_eq!(listens_at(&composed), all);
     let published = words(&compose["services"]["haier-integration"]["ports"]);
-    assert_eq!(published, [grpc, http].map(|port| format!("127.0.0.1:{port}:{port}")));
+    assert_eq!(published, [grpc, http, callbacks].map(|port| format!("127.0.0.1:{port}:{port}")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,6 +266,7 @@ async fn probes_and_prometheus_ask_for_what_the_service_answers() {
     let service = Service::start(Settings {
         grpc_addr: free,
         http_addr: free,
+        callback_addr: free,
         database_url: config::DatabaseUrl::Sqlite { path },
         ..Settings::default()
     })
@@ -272,7 +327,7 @@ fn all_replicas_together_stay_within_the_rate_that_haier_allows() {
     // They draw on one budget, which stands in the database: each is told all that Haier allows.
     let settings = replica_settings();
     assert!(matches!(settings.database_url, config::DatabaseUrl::Postgres { .. }));
-    assert_eq!(u64::from(settings.upstream_rate), HAIERS_RATE);
+    assert_eq!([settings.upstream_rate, settings.order_rate].map(u64::from), [HAIERS_RATE; 2]);
 }
 
 #[test]
@@ -360,4 +415,15 @@ fn the_image_is_built_from_what_is_there() {
     let build = &yaml("compose.yaml")["services"]["haier-integration"]["build"];
     assert!(root().join("deploy").join(word(&build["context"])).join(word(&build["dockerfile"])).exists());
     assert_eq!(words(&build["args"]), instructions("ARG"));
+}
+
+#[test]
+fn callbacks_come_by_a_service_that_leads_to_nothing_else() {
+    let services = objects().into_iter().filter(|object| object["kind"] == "Service");
+    let ports = services.map(|service| {
+        let ports = list(&service, "/spec/ports");
+        ports.iter().map(|port| word(&port["name"])).collect::<Vec<_>>()
+    });
+    let with_callbacks: Vec<_> = ports.filter(|names| names.contains(&"callbacks".to_owned())).collect();
+    assert_eq!(with_callbacks, [["callbacks"]]);
 }

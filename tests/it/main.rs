@@ -2,19 +2,31 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
+mod api_tokens;
+mod audit;
 #[cfg(target_os = "linux")]
 mod budget;
+mod callbacks;
+mod callers;
+#[cfg(target_os = "linux")]
+mod calls;
+#[cfg(target_os = "linux")]
+mod canary;
 mod catalogue;
 mod chaos;
 #[cfg(target_os = "linux")]
 mod chaos_processes;
+mod configs;
 mod delisting;
 mod deploy;
 mod faults;
 #[cfg(target_os = "linux")]
 mod harsh;
+mod keys;
 mod layering;
 mod live;
+mod order_calls;
+mod orders;
 mod outages;
 mod policy;
 #[cfg(target_os = "linux")]
@@ -29,6 +41,8 @@ mod shared_tokens;
 mod store;
 mod stored_runs;
 mod support;
+mod switching;
 mod sync_logs;
 mod syncs;
+mod tls;
 mod upstream_control;

@@ -75,7 +75,15 @@ impl Running {
 
     /// The service with a short lease and small steps, before it is started.
     pub(crate) fn service(plan: &Plan, haier: &Haier) -> Command {
-        let mut command = program(&["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"]);
+        let mut command = program(&[
+            "serve",
+            "--grpc-addr",
+            "127.0.0.1:0",
+            "--http-addr",
+            "127.0.0.1:0",
+            "--callback-addr",
+            "127.0.0.1:0",
+        ]);
         command
             .env("HAIER_INTEGRATION_DATABASE_URL", &plan.database.address)
             .env("HAIER_INTEGRATION_UPSTREAM_RATE", "0")
@@ -119,6 +127,14 @@ impl Running {
     pub(crate) async fn client(&mut self) -> Client {
         let address = self.told("gRPC ");
         Client::connect(format!("http://{address}")).await.unwrap()
+    }
+
+    /// Ends it as `kill -9` does; returns what it has said on standard output since.
+    pub(crate) fn end(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let rest: Vec<_> = self.lines.by_ref().map_while(Result::ok).collect();
+        rest.join("\n")
     }
 
     /// Ends it as `kill -9` does.
@@ -227,7 +243,7 @@ async fn sigterm_drains_and_ends_with_zero(plan: Plan) {
 }
 
 /// Runs a command to its end; exit code, output and errors.
-async fn run(mut command: Command) -> (Option<i32>, String, String) {
+pub(crate) async fn run(mut command: Command) -> (Option<i32>, String, String) {
     command.stderr(Stdio::piped());
     let done = tokio::task::spawn_blocking(move || command.output().unwrap());
     let Output { status, stdout, stderr } = within(done).await.unwrap();
@@ -339,9 +355,9 @@ async fn a_start_that_cannot_be_ends_with_one_and_one_line() {
         (["--grpc-addr", &taken, "--http-addr", "127.0.0.1:0"], taken.as_str()),
         (["--grpc-addr", "127.0.0.1:0", "--database-url", unreachable], "127.0.0.1:1"),
     ] {
-        let mut command = program(&["serve", "--http-addr", "127.0.0.1:0"]);
-        if arguments.contains(&"--http-addr") {
-            command = program(&["serve"]);
+        let mut command = program(&["serve", "--callback-addr", "127.0.0.1:0"]);
+        if !arguments.contains(&"--http-addr") {
+            command.args(["--http-addr", "127.0.0.1:0"]);
         }
         command.args(arguments).current_dir(folder.path());
         let (exit, _, err) = run(command).await;

@@ -182,7 +182,12 @@ async fn new_products_of_a_cancelled_run_are_told_all_the_same(plan: Plan) {
     world.haier.change(json!({ "add": 2 })).await;
     world.haier.fault(json!({ "kind": "hang", "endpoint": "H2" })).await;
     let mut stream = world.client().sync_products(with_prices()).await.unwrap().into_inner();
-    let sync_log_id = within(stream.message()).await.unwrap().unwrap().sync_log_id;
+    let mut progress = within(stream.message()).await.unwrap().unwrap();
+    // The plan is written after the listing.
+    while progress.planned_count.is_none() {
+        progress = within(stream.message()).await.unwrap().unwrap();
+    }
+    let sync_log_id = progress.sync_log_id;
     world.haier.struck(1).await;
     assert_eq!(listed(&world, &cursor).await.0, [], "not before their run is done with them");
     let request = haier_integration::proto::CancelSyncRequest { sync_log_id };

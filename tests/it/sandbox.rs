@@ -7,10 +7,12 @@ use haier_integration::sandbox::{Options, Sandbox, start};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
+mod callbacks;
 mod catalogue;
 mod control;
 mod faults;
 mod openplat;
+mod orders;
 mod presets;
 
 const H1: &str = "/yilihuo/jsh-service-goods-mall-search/api/product-info/procurable-products-out/check-procurable-products";

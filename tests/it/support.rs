@@ -1,12 +1,15 @@
 //! The harness: every test of the suite runs on SQLite and on PostgreSQL, against a stand-in for Haier and a service of its
 //! own in this process.
 
+mod accounts;
 mod answers;
+mod authority;
 mod cluster;
 mod database;
 mod dice;
 mod haier;
 mod served;
+mod tokens;
 mod wire;
 mod world;
 
@@ -14,11 +17,14 @@ use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt as _;
 
+pub(crate) use accounts::{CANARY, account};
 pub(crate) use answers::{refusal, violated};
+pub(crate) use authority::{Authority, Issued};
 pub(crate) use database::{Backend, Database};
 pub(crate) use dice::Dice;
 pub(crate) use haier::{Haier, Shown};
 pub(crate) use served::{e4, equals, money_e4};
+pub(crate) use tokens::bearing;
 pub(crate) use wire::Wire;
 pub(crate) use world::{Client, Plan, World, collect};
 

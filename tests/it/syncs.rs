@@ -40,7 +40,7 @@ async fn unknown_codes_fail_and_the_others_are_synced(plan: Plan) {
     );
     assert_eq!(end.planned_count, Some(4));
     let log = world.log(end.sync_log_id).await;
-    assert_eq!((log.trigger.as_str(), log.requested_by.as_str()), ("CALLER", "127.0.0.1"));
+    assert_eq!((log.trigger.as_str(), log.requested_by.as_str()), ("CALLER", "local"));
     assert!(
         log.message.starts_with("COMPLETED 已完成：成功 3，失败 1（UNKNOWN_CODE 未知产品编码 1）"),
         "{}",

@@ -70,7 +70,7 @@ async fn a_pause_holds_calls_back_at_once_and_says_how_it_ends(plan: Plan) {
     let world = plan.start().await;
     let codes = world.codes(1).await;
     let first = pause(&world, open_platform("Haier moves house", None)).await.unwrap();
-    assert_eq!((first.target(), first.paused_by.as_str()), (UpstreamTarget::OpenPlatform, "127.0.0.1"));
+    assert_eq!((first.target(), first.paused_by.as_str()), (UpstreamTarget::OpenPlatform, "local"));
     let before = world.haier.calls("H2").await;
     let refused = get_prices(&world, &codes).await.unwrap_err();
     assert_eq!(refusal(&refused), (Code::Unavailable, "PAUSED".to_owned()), "{refused}");
@@ -178,6 +178,7 @@ async fn the_status_shows_budget_breakers_and_token(plan: Plan) {
     let world = plan
         .settings(|settings| {
             settings.upstream_rate = 1_000;
+            settings.order_rate = 50;
             settings.upstream.breaker_failures = 2;
         })
         .start()
@@ -188,7 +189,7 @@ async fn the_status_shows_budget_breakers_and_token(plan: Plan) {
     let all = status(&world).await;
     let [replica] = all.replicas.as_slice() else { panic!("{all:?}") };
     assert!(replica.answering && replica.version == env!("CARGO_PKG_VERSION"), "{replica:?}");
-    let [system] = replica.systems.as_slice() else { panic!("{replica:?}") };
+    let [system, orders] = replica.systems.as_slice() else { panic!("{replica:?}") };
     assert_eq!((system.system.as_str(), system.account.as_str()), ("open-platform", "environment"));
     let budget = system.budget.unwrap();
     // A token, the listing, three batches of prices, and the two that failed.
@@ -216,6 +217,12 @@ async fn the_status_shows_budget_breakers_and_token(plan: Plan) {
     assert_eq!(token.account, "environment");
     // Of an hour, ten minutes early.
     assert_eq!(token.refresh_at.unwrap().seconds - token.issued_at.unwrap().seconds, 3_000);
+
+    assert_eq!((orders.system.as_str(), orders.account.as_str()), ("order-system", "environment"));
+    assert_eq!((orders.budget.unwrap().limit, orders.budget.unwrap().last_minute), (50, 0));
+    let operations = orders.breakers.iter().map(|breaker| (breaker.operation.as_str(), breaker.state()));
+    assert!(operations.eq(["Y0", "Y1", "Y2", "Y3", "Y4", "Y5"].map(|operation| (operation, closed))));
+    assert!(orders.token.is_none(), "nothing was sent there");
     world.finish().await;
 }
 

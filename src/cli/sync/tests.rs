@@ -91,6 +91,8 @@ impl HaierIntegration for Fake {
     type SyncProductsStream = Progresses;
     type WatchSyncStream = Progresses;
     type RetrySyncStream = Progresses;
+    type WatchOrderStream = tokio_stream::Empty<Result<proto::OrderResponse, Status>>;
+    type WatchOrderChangesStream = tokio_stream::Empty<Result<proto::WatchOrderChangesResponse, Status>>;
 
     async fn check_stock(
         &self,
@@ -213,6 +215,97 @@ impl HaierIntegration for Fake {
     }
 
     async fn get_sync_log(&self, _: Request<GetSyncLogRequest>) -> Result<Response<SyncLog>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn push_order(
+        &self,
+        _: Request<proto::PushOrderRequest>,
+    ) -> Result<Response<proto::OrderResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn get_order(
+        &self,
+        _: Request<proto::GetOrderRequest>,
+    ) -> Result<Response<proto::OrderResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn batch_get_orders(
+        &self,
+        _: Request<proto::BatchGetOrdersRequest>,
+    ) -> Result<Response<proto::BatchGetOrdersResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn list_orders(
+        &self,
+        _: Request<proto::ListOrdersRequest>,
+    ) -> Result<Response<proto::ListOrdersResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn watch_order(
+        &self,
+        _: Request<proto::WatchOrderRequest>,
+    ) -> Result<Response<Self::WatchOrderStream>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn list_order_facts(
+        &self,
+        _: Request<proto::ListOrderFactsRequest>,
+    ) -> Result<Response<proto::ListOrderFactsResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn cancel_order(
+        &self,
+        _: Request<proto::CancelOrderRequest>,
+    ) -> Result<Response<proto::OrderResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn reschedule_order(
+        &self,
+        _: Request<proto::RescheduleOrderRequest>,
+    ) -> Result<Response<proto::OrderResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn retry_order(
+        &self,
+        _: Request<proto::RetryOrderRequest>,
+    ) -> Result<Response<proto::OrderResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn list_order_changes(
+        &self,
+        _: Request<proto::ListOrderChangesRequest>,
+    ) -> Result<Response<proto::ListOrderChangesResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn watch_order_changes(
+        &self,
+        _: Request<proto::WatchOrderChangesRequest>,
+    ) -> Result<Response<Self::WatchOrderChangesStream>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn list_delivery_photos(
+        &self,
+        _: Request<proto::ListDeliveryPhotosRequest>,
+    ) -> Result<Response<proto::ListDeliveryPhotosResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn list_courier_numbers(
+        &self,
+        _: Request<proto::ListCourierNumbersRequest>,
+    ) -> Result<Response<proto::ListCourierNumbersResponse>, Status> {
         Err(Status::unimplemented("not asked for"))
     }
 }

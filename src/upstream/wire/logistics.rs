@@ -1,19 +1,16 @@
 //! H4's three records, with whatever else Haier sends kept beside.
 
-use chrono::{DateTime, FixedOffset, NaiveDateTime, Utc};
 use serde_json::value::RawValue;
 
 use crate::{
-    domain::{
-        logistics::{Logistics, Shipment, ShipmentTrace},
-        reasons::Reason,
+    domain::logistics::{Logistics, Shipment, ShipmentTrace},
+    upstream::{
+        record::{FieldError, Fields, list, scalar},
+        wire::times::china_time,
     },
-    upstream::record::{FieldError, Fields, scalar},
 };
 
 const MAX_WORDS_CHARS: usize = 1_000;
-/// China has had one time zone without summer time since 1992.
-const CHINA_OFFSET_SECONDS: i32 = 8 * 3_600;
 
 /// The answer: one object with three arrays, each of which may be absent.
 pub(in crate::upstream) fn of_records(records: &[&RawValue]) -> Result<Logistics, FieldError> {
@@ -28,11 +25,6 @@ pub(in crate::upstream) fn of_records(records: &[&RawValue]) -> Result<Logistics
 
 fn shipments(fields: &Fields<'_>, name: &'static str) -> Result<Vec<Shipment>, FieldError> {
     list(fields, name)?.into_iter().map(shipment).collect()
-}
-
-fn list<'a>(fields: &Fields<'a>, name: &'static str) -> Result<Vec<&'a RawValue>, FieldError> {
-    let Some(raw) = fields.all(name).last() else { return Ok(Vec::new()) };
-    serde_json::from_str(raw.get()).map_err(|_| (Reason::MalformedAnswer, format!("{name} is no list")))
 }
 
 fn shipment(raw: &RawValue) -> Result<Shipment, FieldError> {
@@ -55,12 +47,6 @@ fn trace(raw: &RawValue) -> Result<ShipmentTrace, FieldError> {
         time_text,
         status: fields.text("status", MAX_WORDS_CHARS)?.unwrap_or_default(),
     })
-}
-
-/// `yyyy-MM-dd HH:mm:ss`, local time in China.
-fn china_time(text: &str) -> Option<DateTime<Utc>> {
-    let local = NaiveDateTime::parse_from_str(text.trim(), "%Y-%m-%d %H:%M:%S").ok()?;
-    Some(local.and_local_timezone(FixedOffset::east_opt(CHINA_OFFSET_SECONDS)?).single()?.to_utc())
 }
 
 #[cfg(test)]

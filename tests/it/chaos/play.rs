@@ -114,7 +114,7 @@ impl Play {
         }
         for disturbance in &round.disturbances {
             self.decided(id, disturbance.after).await;
-            self = self.disturb(disturbance.what, id).await;
+            self = Box::pin(self.disturb(disturbance.what, id)).await;
         }
         self.settle().await;
         for log in self.logs().await {

@@ -8,13 +8,15 @@ use std::{
     hash::{Hash as _, Hasher as _},
     net::{Ipv4Addr, TcpListener, TcpStream},
     os::unix::{
-        fs::{MetadataExt as _, chown},
+        fs::{MetadataExt as _, PermissionsExt as _, chown},
         process::CommandExt as _,
     },
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
 };
+
+use super::Authority;
 
 /// Stops the server when for ten seconds nobody has held the lock of `alive`. Whoever attaches takes `guard` first, so
 /// that nobody attaches to a server that is being stopped.
@@ -33,12 +35,14 @@ rm -rf port data
 
 const SETTINGS: &str = "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\n\
     synchronous_commit = off\nfull_page_writes = off\nmax_connections = 300\nshared_buffers = 64MB\n\
-    autovacuum = off\nmax_wal_size = 512MB\n";
+    autovacuum = off\nmax_wal_size = 512MB\nssl = on\nssl_cert_file = '../server.pem'\nssl_key_file = '../server.key'\n";
 
 /// A server to make databases on.
 pub(super) struct Server {
     /// Address of its maintenance database.
     pub(super) url: String,
+    /// The authority of its certificate, which is for its address; none: it is not ours.
+    pub(super) authority: Option<PathBuf>,
     /// Locked as long as this process lives, which keeps the server up.
     _alive: Option<File>,
 }
@@ -47,7 +51,7 @@ pub(super) struct Server {
 pub(super) fn server() -> Result<&'static Server, &'static str> {
     static SERVER: OnceLock<Result<Server, String>> = OnceLock::new();
     let found = SERVER.get_or_init(|| match env::var("TEST_DATABASE_URL") {
-        Ok(url) if !url.is_empty() => Ok(Server { url, _alive: None }),
+        Ok(url) if !url.is_empty() => Ok(Server { url, authority: None, _alive: None }),
         _ => attach(),
     });
     found.as_ref().map_err(String::as_str)
@@ -71,7 +75,7 @@ fn attach() -> Result<Server, String> {
         None => start(&bin, &home, &user)?,
     };
     let url = format!("postgres://postgres@127.0.0.1:{port}/postgres?sslmode=disable");
-    Ok(Server { url, _alive: Some(alive) })
+    Ok(Server { url, authority: Some(home.join("authority.pem")), _alive: Some(alive) })
 }
 
 fn open(path: &Path) -> std::io::Result<File> {
@@ -93,6 +97,7 @@ fn start(bin: &Path, home: &Path, user: &User) -> Result<u16, String> {
     }
     let locale = ["-E", "UTF8", "--locale=C.UTF-8", "--no-sync"];
     command("initdb", &[&["-D", "data", "-U", "postgres", "-A", "trust"][..], &locale].concat())?;
+    user.own(&Authority::new(home, "authority").issue("server", &["127.0.0.1"]).key).map_err(failed)?;
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
     let port = free.map_err(failed)?.port();
     fs::write(data.join("postgresql.auto.conf"), format!("{SETTINGS}port = {port}\n")).map_err(failed)?;
@@ -148,6 +153,13 @@ impl User {
         let (uid, gid) = ids("postgres").or_else(|| ids("nobody")).unwrap_or((65_534, 65_534));
         chown(home, Some(uid), Some(gid))?;
         Ok(Self(Some((uid, gid))))
+    }
+
+    /// Gives him a file that he alone may read.
+    fn own(&self, file: &Path) -> std::io::Result<()> {
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600))?;
+        let (uid, gid) = self.0.unzip();
+        chown(file, uid, gid)
     }
 
     fn become_by(&self, command: &mut Command) {

@@ -69,6 +69,11 @@ impl Database {
         self.folder.path()
     }
 
+    /// The authority of the server's certificate, which is for its address; none: the server is not ours.
+    pub(crate) fn authority(&self) -> Option<PathBuf> {
+        self.server.as_ref()?.0.authority.clone()
+    }
+
     pub(crate) fn is_postgres(&self) -> bool {
         self.server.is_some()
     }
@@ -116,6 +121,35 @@ impl Database {
         let (path, sql) = (self.file(), format!("SELECT ({sql}) AS n"));
         let run = move || diesel::sql_query(sql).get_result::<Row>(&mut lite(&path)).unwrap().n;
         tokio::task::spawn_blocking(run).await.unwrap()
+    }
+
+    /// Takes all orders out, as a backup from before them would be without.
+    pub(crate) async fn forget_orders(&self) {
+        let (before, after) = if self.is_postgres() {
+            ("ALTER TABLE order_facts DISABLE TRIGGER USER", "ALTER TABLE order_facts ENABLE TRIGGER USER")
+        } else {
+            ("DROP TRIGGER order_facts_no_delete", "")
+        };
+        let delete = ["order_facts", "order_items", "order_pushes", "orders"];
+        let delete = delete.map(|table| format!("DELETE FROM {table}")).join("; ");
+        self.execute(&format!("{before}; {delete}; {after}")).await.unwrap();
+    }
+
+    /// All that is stored, as text.
+    pub(crate) async fn everything(&self) -> String {
+        if !self.is_postgres() {
+            let files = ["", "-wal"].map(|end| fs::read(format!("{}{end}", self.file().display())));
+            let bytes: Vec<u8> = files.into_iter().flat_map(Result::unwrap_or_default).collect();
+            return String::from_utf8_lossy(&bytes).into_owned();
+        }
+        let client = connect(&self.address).await;
+        let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'";
+        let mut text = String::new();
+        for table in client.query(tables, &[]).await.unwrap() {
+            let sql = format!("SELECT t::text FROM \"{}\" t", table.get::<_, String>(0));
+            text.extend(client.query(&sql, &[]).await.unwrap().iter().map(|row| row.get::<_, String>(0)));
+        }
+        text
     }
 
     /// The store on this database, as a second one beside the service's (PostgreSQL) or alone (SQLite).

@@ -58,7 +58,7 @@ pub(crate) struct Price {
 }
 
 impl Haier {
-    pub(super) async fn start(options: Options) -> Self {
+    pub(crate) async fn start(options: Options) -> Self {
         let sandbox = start(options.clone()).await.unwrap();
         let haier = Self::at(sandbox.base_url());
         let options = Options { addr: sandbox.addr(), ..options };
@@ -160,6 +160,11 @@ impl Haier {
         super::within(arrived).await;
     }
 
+    /// Has callbacks sent there from now on.
+    pub(crate) async fn call_back(&self, url: &str) {
+        self.control(Method::POST, "callbacks/url", &json!({ "url": url })).await;
+    }
+
     /// Changes the catalogue.
     pub(crate) async fn change(&self, change: Value) -> Value {
         let answer = self.control(Method::POST, "catalogue", &change).await;
@@ -169,6 +174,11 @@ impl Haier {
     pub(crate) async fn show(&self, code: &str) -> Shown {
         let path = format!("catalogue?productCode={code}");
         serde_json::from_str(&self.control(Method::GET, &path, &json!(null)).await).unwrap()
+    }
+
+    /// The order system's book.
+    pub(crate) async fn orders(&self) -> Value {
+        serde_json::from_str(&self.control(Method::GET, "orders", &json!(null)).await).unwrap()
     }
 
     pub(crate) async fn stats(&self) -> Value {

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use haier_integration::{
-    config::Settings,
+    app::SystemClock,
+    config::{KeySource, Settings},
+    domain::clock::Clock as _,
+    keyring::Document,
     proto::{
         GetProductsRequest, ListProductsRequest, ListSyncFailuresRequest, ListSyncLogsRequest, Product,
         SyncFailure, SyncLog, SyncProductsRequest, SyncProgress, WatchSyncRequest,
@@ -29,12 +32,16 @@ impl Plan {
     pub(super) fn new(database: Database) -> Self {
         let local = ([127, 0, 0, 1], 0).into();
         let options = Options { addr: local, products: 45, throttle: None, ..Options::default() };
+        let keys = Document::generate(SystemClock::new().now()).unwrap();
         let mut settings = Settings {
             grpc_addr: local,
             http_addr: local,
+            callback_addr: local,
             database_url: database.url.clone(),
             migrate: false,
             upstream_rate: 0,
+            order_rate: 0,
+            keys: Some(KeySource::Text(keys.to_text())),
             ..Settings::default()
         };
         // Enough to be a wait, and too little to be waited for.
@@ -67,8 +74,8 @@ impl Plan {
 
     /// Everything runs, and the first full sync is over.
     pub(crate) async fn start(self) -> World {
-        let mut world = self.prepare().await;
-        world.serve().await;
+        let mut world = Box::pin(self.prepare()).await;
+        Box::pin(world.serve()).await;
         let first = world.first_sync().await;
         assert_eq!(first.status(), haier_integration::proto::SyncStatus::Success, "{first:?}");
         world
@@ -80,23 +87,24 @@ pub(crate) struct World {
     pub(crate) database: Database,
     pub(crate) haier: Haier,
     pub(crate) settings: Settings,
-    running: Option<(Service, Client)>,
+    /// Boxed: every test moves it about.
+    running: Option<Box<(Service, Client)>>,
     finished: bool,
 }
 
 impl World {
     /// Starts the service.
     pub(crate) async fn serve(&mut self) {
-        let service = within(Service::start(self.settings.clone())).await.unwrap();
+        let service = within(Box::pin(Service::start(self.settings.clone()))).await.unwrap();
         let client = Client::connect(format!("http://{}", service.grpc_addr())).await.unwrap();
-        self.running = Some((service, client));
+        self.running = Some(Box::new((service, client)));
     }
 
     /// Stops the service as SIGTERM does.
     pub(crate) async fn stop(&mut self) {
-        let (service, client) = self.running.take().expect("the service runs");
+        let (service, client) = *self.running.take().expect("the service runs");
         drop(client);
-        within(service.stop()).await;
+        within(Box::pin(service.stop())).await;
     }
 
     /// Takes the token off the shelf of the replicas, so that the next start needs a new one.

@@ -1,0 +1,2 @@
+DROP TABLE callbacks;
+DROP FUNCTION callbacks_append_only();

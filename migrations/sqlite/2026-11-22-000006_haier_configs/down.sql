@@ -1,0 +1,2 @@
+DROP TABLE haier_config_secrets;
+DROP TABLE haier_configs;

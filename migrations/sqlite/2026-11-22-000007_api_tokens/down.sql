@@ -1,0 +1,2 @@
+DROP INDEX sync_logs_requested_by;
+DROP TABLE api_tokens;

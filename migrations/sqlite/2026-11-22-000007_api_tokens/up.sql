@@ -1,0 +1,16 @@
+-- Who may call. Rows are never removed, so that a name in a log means the same caller for ever.
+CREATE TABLE api_tokens (
+    id            integer PRIMARY KEY NOT NULL,
+    name          text NOT NULL UNIQUE,
+    role          text NOT NULL CHECK (role IN ('reader', 'operator', 'admin')),
+    -- SHA-256 of the token's text, which is kept nowhere.
+    hash          blob NOT NULL CHECK (length(hash) = 32),
+    created_at    text NOT NULL,
+    created_by    text NOT NULL,
+    expires_at    text,
+    revoked_at    text,
+    last_used_at  text
+);
+
+-- An operator is shown his own runs and the service's.
+CREATE INDEX sync_logs_requested_by ON sync_logs (requested_by, id);

@@ -1,0 +1,114 @@
+-- Orders as they were given, and where each stands: the latter follows from its facts and is stored with them in one
+-- transaction. What is personal (name, phone, address, remark, and the body that holds them) is sealed.
+CREATE TABLE orders (
+    id                 integer PRIMARY KEY NOT NULL,
+    so_id              text NOT NULL UNIQUE,
+    online_no          text NOT NULL,
+    -- As given; NULL: the account's.
+    source_system      text,
+    shop_name          text,
+    consignee_name     text NOT NULL,
+    consignee_mobile   text NOT NULL,
+    province           text NOT NULL,
+    city               text NOT NULL,
+    area               text NOT NULL,
+    town               text,
+    detail_address     text NOT NULL,
+    remark             text,
+    total_amount_e4    bigint NOT NULL CHECK (total_amount_e4 >= 0),
+    distribution_time  text,
+    install_time       text,
+    government_order   boolean NOT NULL,
+    requested_by       text NOT NULL,
+    -- Set at the first attempt, for ever: under whose name, and which bytes.
+    account            text,
+    sender             json,
+    body               text,
+    state              text NOT NULL DEFAULT 'accepted' CHECK (state IN (
+        'accepted', 'in_doubt', 'pushed', 'refused', 'confirmed', 'out_of_stock', 'cancelling', 'cancelled', 'given_up'
+    )),
+    retail_order_no    text,
+    haier_order_no     text,
+    error_reason       text,
+    error_words        text,
+    in_doubt           boolean NOT NULL DEFAULT false,
+    deadline_at        text NOT NULL,
+    sync_log_id        bigint,
+    created_at         text NOT NULL,
+    updated_at         text NOT NULL,
+    CONSTRAINT orders_sender CHECK ((account IS NULL) = (sender IS NULL) AND (account IS NULL) = (body IS NULL)),
+    CONSTRAINT orders_error CHECK ((error_reason IS NULL) = (error_words IS NULL))
+);
+CREATE INDEX orders_state ON orders (state, id);
+CREATE INDEX orders_online_no ON orders (online_no, id);
+CREATE INDEX orders_haier_order_no ON orders (haier_order_no) WHERE haier_order_no IS NOT NULL;
+CREATE INDEX orders_in_doubt ON orders (id) WHERE in_doubt;
+
+CREATE TRIGGER orders_sender_stays BEFORE UPDATE OF account, sender, body ON orders
+WHEN OLD.account IS NOT NULL AND OLD.account IS NOT NEW.account
+BEGIN SELECT RAISE(ABORT, 'CHECK: an order keeps the account and the bytes of its first attempt'); END;
+
+-- Everything sealed of an order, a row a value, for counting by key and sealing anew.
+CREATE VIEW order_secrets (order_id, field, sealed) AS
+    SELECT id, 'body', body FROM orders WHERE body IS NOT NULL
+    UNION ALL SELECT id, 'consignee_mobile', consignee_mobile FROM orders
+    UNION ALL SELECT id, 'consignee_name', consignee_name FROM orders
+    UNION ALL SELECT id, 'detail_address', detail_address FROM orders
+    UNION ALL SELECT id, 'remark', remark FROM orders WHERE remark IS NOT NULL;
+
+CREATE TABLE order_items (
+    order_id            bigint NOT NULL REFERENCES orders (id),
+    line                bigint NOT NULL CHECK (line >= 1),
+    product_code        text NOT NULL,
+    retail_price_e4     bigint NOT NULL CHECK (retail_price_e4 >= 0),
+    discount_amount_e4  bigint NOT NULL CHECK (discount_amount_e4 >= 0),
+    actual_price_e4     bigint NOT NULL CHECK (actual_price_e4 = retail_price_e4 - discount_amount_e4),
+    is_gift             boolean NOT NULL,
+    PRIMARY KEY (order_id, line)
+) WITHOUT ROWID;
+
+-- What happened to each order, in the order in which it was learnt. Rows are added and never touched again.
+CREATE TABLE order_facts (
+    order_id  bigint NOT NULL REFERENCES orders (id),
+    seq       bigint NOT NULL CHECK (seq >= 1),
+    at        text NOT NULL,
+    kind      text NOT NULL,
+    data      json NOT NULL,
+    PRIMARY KEY (order_id, seq)
+) WITHOUT ROWID;
+CREATE TRIGGER order_facts_no_update BEFORE UPDATE ON order_facts
+BEGIN SELECT RAISE(ABORT, 'CHECK: a fact about an order cannot be changed'); END;
+CREATE TRIGGER order_facts_no_delete BEFORE DELETE ON order_facts
+BEGIN SELECT RAISE(ABORT, 'CHECK: a fact about an order cannot be removed'); END;
+
+-- Orders with which something is to be done. Who holds the lease does it.
+CREATE TABLE order_pushes (
+    order_id         integer PRIMARY KEY NOT NULL REFERENCES orders (id),
+    -- 'push', or 'change' for cancellations and other times, which a pause of new orders does not hold back.
+    step             text NOT NULL CHECK (step IN ('push', 'change')),
+    next_attempt_at  text NOT NULL,
+    epoch            bigint NOT NULL DEFAULT 0,
+    worker           text,
+    lease_until      text,
+    CONSTRAINT order_pushes_lease CHECK ((worker IS NULL) = (lease_until IS NULL))
+);
+CREATE INDEX order_pushes_due ON order_pushes (next_attempt_at);
+
+-- The feed: the head's number is taken last of all in a transaction, so that numbers are dense and in commit order.
+CREATE TABLE order_feed_head (
+    id   integer PRIMARY KEY NOT NULL CHECK (id = 1),
+    seq  bigint NOT NULL
+);
+INSERT INTO order_feed_head VALUES (1, 0);
+CREATE TABLE order_changes (
+    seq              integer PRIMARY KEY NOT NULL,
+    so_id            text NOT NULL,
+    online_no        text NOT NULL,
+    state_before     text,
+    state            text NOT NULL,
+    retail_order_no  text,
+    haier_order_no   text,
+    error_reason     text,
+    error_words      text,
+    changed_at       text NOT NULL
+);

@@ -1,0 +1,156 @@
+//! Callbacks of the order system: found genuine, stored, answered; and then, in the worker's hands, matched to their orders.
+
+mod apply;
+mod refusals;
+mod secrets;
+mod signature;
+mod wire;
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use tokio::sync::{Notify, Semaphore};
+
+use super::{App, to_its_end};
+use crate::{
+    domain::{
+        callbacks::{ReceivedCallback, Refusal, mobiles::strike_mobiles, parse_time_stamp},
+        orders::facts::CallbackMethod,
+    },
+    error::Result,
+    store::callbacks,
+};
+pub use apply::CallbackRounds;
+use refusals::Refusals;
+use secrets::CallbackSecrets;
+use wire::Data;
+
+/// How callbacks are taken. All of it is settings.
+#[derive(Debug, Clone)]
+pub struct CallbackSettings {
+    /// How far a callback's `TimeStamp` may be from now.
+    pub window: TimeDelta,
+    /// How long one may lie without an order before that is complained of.
+    pub parked_warning: TimeDelta,
+}
+
+/// Callbacks that are written at a time: in a burst the others wait for their turn, and not for a connection to the
+/// database, which they would be refused after a while.
+const STORING: usize = 32;
+
+/// What callbacks need of this process.
+pub(super) struct Callbacks {
+    settings: CallbackSettings,
+    secrets: CallbackSecrets,
+    refusals: Refusals,
+    /// A permit for each that is being written.
+    storing: Semaphore,
+    /// Rung when one was stored.
+    wake: Notify,
+}
+
+impl Callbacks {
+    pub(super) fn new(settings: CallbackSettings) -> Self {
+        Self {
+            settings,
+            secrets: CallbackSecrets::default(),
+            refusals: Refusals::default(),
+            storing: Semaphore::new(STORING),
+            wake: Notify::new(),
+        }
+    }
+}
+
+/// What came of a callback.
+#[derive(Debug)]
+pub enum CallbackOutcome {
+    /// It is stored, now or before.
+    Taken {
+        /// The order number that it carried.
+        platform_order_no: String,
+    },
+    /// It is not genuine, or says nothing that could be understood.
+    Refused(Refusal),
+}
+
+impl App {
+    /// Takes a callback: what is genuine is stored before this returns, and applied afterwards. The same one again is
+    /// harmless.
+    ///
+    /// # Errors
+    /// When it cannot be stored: the sender must repeat it.
+    pub async fn callback_receive(
+        self: &Arc<Self>,
+        content_type: &str,
+        body: &[u8],
+    ) -> Result<CallbackOutcome> {
+        let received = match self.callback_check(content_type, body) {
+            Ok(received) => received,
+            Err(refusal) => {
+                self.callbacks.refusals.record(refusal, self.clock.now());
+                return Ok(CallbackOutcome::Refused(refusal));
+            }
+        };
+        let app = Arc::clone(self);
+        to_its_end(async move {
+            let _turn = app.callbacks.storing.acquire().await;
+            let mut tx = app.store.begin().await?;
+            let is_new = callbacks::insert(&mut tx, &received).await?;
+            tx.commit().await?;
+            let outcome = if is_new { "accepted" } else { "repeated" };
+            metrics::counter!("haier_callbacks_total", "outcome" => outcome, "reason" => "").increment(1);
+            tracing::debug!(
+                method = received.method.as_str(),
+                order = received.platform_order_no,
+                is_new,
+                "a callback is stored"
+            );
+            app.callbacks.wake.notify_one();
+            Ok(CallbackOutcome::Taken { platform_order_no: received.platform_order_no })
+        })
+        .await
+        .inspect_err(|error| {
+            metrics::counter!("haier_callbacks_total", "outcome" => "failed", "reason" => error.reason().as_str())
+                .increment(1);
+        })
+    }
+
+    /// The signature first: of what is forged nothing else is looked at.
+    fn callback_check(
+        &self,
+        content_type: &str,
+        body: &[u8],
+    ) -> std::result::Result<ReceivedCallback, Refusal> {
+        let parameters = wire::parameters(content_type, body).ok_or(Refusal::Body)?;
+        let signers = self.callbacks.secrets.signers(&parameters)?;
+        let now = self.clock.now();
+        let sent_at = parse_time_stamp(parameters.get("TimeStamp")).ok_or(Refusal::TimeStamp)?;
+        if (now - sent_at).abs() > self.callbacks.settings.window {
+            return Err(Refusal::TimeStamp);
+        }
+        let method = CallbackMethod::parse(parameters.get("Method")).ok_or(Refusal::Method)?;
+        let text = parameters.get("Data");
+        let data = Data::parse(text).ok_or(Refusal::Data)?;
+        let numbers = [data.platform_order_no.as_str(), data.haier_order_no.as_deref().unwrap_or_default()];
+        let (words, text) = (strike_mobiles(&data.words, &[]), strike_mobiles(text, &numbers));
+        Ok(ReceivedCallback {
+            id: self.ids.next(now),
+            received_at: now,
+            app_key: parameters.get("AppKey").to_owned(),
+            signers,
+            method,
+            time_stamp: parameters.get("TimeStamp").to_owned(),
+            platform_order_no: data.platform_order_no,
+            haier_order_no: data.haier_order_no,
+            success: data.success,
+            words,
+            data: text,
+            digest: signature::fingerprint(&parameters),
+        })
+    }
+
+    /// Returns when a callback was stored here since the last time.
+    pub async fn callback_stored(&self) {
+        self.callbacks.wake.notified().await;
+    }
+}

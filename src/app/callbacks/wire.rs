@@ -1,0 +1,169 @@
+//! How callbacks look on the wire: a form or a JSON object with single values, and a `Data` that is a JSON object itself.
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::domain::callbacks::Parameters;
+
+/// Longest order number in bytes; real ones have 20.
+const MAX_NUMBER: usize = 128;
+/// A message of Haier's has 100 characters at most; of one that is longer so many are kept.
+const MAX_WORDS_CHARS: usize = 200;
+
+/// Reads a body: as JSON where it is said to be or begins like it, else as a form.
+pub(super) fn parameters(content_type: &str, body: &[u8]) -> Option<Parameters> {
+    let looks_like_json = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    if looks_like_json || content_type.to_ascii_lowercase().contains("json") {
+        return Parameters::new(fields(std::str::from_utf8(body).ok()?)?);
+    }
+    Parameters::new(url::form_urlencoded::parse(body).into_owned().collect())
+}
+
+/// What a callback says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Data {
+    pub(super) platform_order_no: String,
+    pub(super) haier_order_no: Option<String>,
+    pub(super) success: bool,
+    pub(super) words: String,
+}
+
+impl Data {
+    /// Reads `Data`; numbers and texts may stand for each other.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let fields = Parameters::new(fields(text)?)?;
+        let number = |name: &str| {
+            let number = fields.get(name).trim();
+            // PostgreSQL keeps no NUL, and a number has no use for any of its kind.
+            let is_one = number.len() <= MAX_NUMBER && !number.chars().any(char::is_control);
+            is_one.then(|| number.to_owned())
+        };
+        let success = match fields.get("State").trim() {
+            "1" | "true" => true,
+            "0" | "false" => false,
+            _ => return None,
+        };
+        Some(Self {
+            platform_order_no: number("PlatformOrderNo").filter(|number| !number.is_empty())?,
+            haier_order_no: Some(number("ExtOrderNo")?).filter(|number| !number.is_empty()),
+            success,
+            words: fields.get("FailMsg").replace('\0', "").trim().chars().take(MAX_WORDS_CHARS).collect(),
+        })
+    }
+}
+
+/// The fields of a JSON object as texts, in the order in which they stand there.
+fn fields(json: &str) -> Option<Vec<(String, String)>> {
+    serde_json::from_str::<Fields>(json).ok().map(|Fields(fields)| fields)
+}
+
+struct Fields(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+/// A map would keep one of two fields with the same name.
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut fields = Vec::new();
+        while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+            fields.push((name, text(&value)));
+        }
+        Ok(Fields(fields))
+    }
+}
+
+/// A value as text: a string without its quotes, anything else as it stands there; nothing for null.
+fn text(value: &RawValue) -> String {
+    match value.get() {
+        "null" => String::new(),
+        raw => serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn got(content_type: &str, body: &str) -> Vec<String> {
+        let parameters = parameters(content_type, body.as_bytes()).unwrap();
+        parameters.signed().map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
+    #[test]
+    fn a_form_and_json_say_the_same() {
+        let expected = ["AppKey=a b", "Data={\"State\":1}", "TimeStamp=20260101120000"];
+        let form = "AppKey=a+b&TimeStamp=20260101120000&Data=%7B%22State%22%3A1%7D&Sign=x";
+        assert_eq!(got("application/x-www-form-urlencoded; charset=UTF-8", form), expected);
+        assert_eq!(got("", form), expected);
+        for data in [r#""{\"State\":1}""#, r#"{"State":1}"#] {
+            let json = format!(
+                r#" {{"Sign":"x","TimeStamp":20260101120000,"Data":{data},"AppKey":"a b","Extra":null}}"#
+            );
+            assert_eq!(got("application/json", &json), expected);
+            assert_eq!(got("text/plain", &json), expected, "it begins like JSON");
+        }
+        assert_eq!(got("", "Data=%E7%BC%BA%E8%B4%A7&AppKey=%E7%BC%BA"), ["AppKey=缺", "Data=缺货"]);
+    }
+
+    #[test]
+    fn what_is_neither_is_refused() {
+        for (content_type, body) in [
+            ("application/json", "AppKey=a"),
+            ("application/json", "[]"),
+            ("application/json", r#"{"AppKey":"a""#),
+            ("application/json", r#"{"AppKey":"a","AppKey":"b"}"#),
+            ("", "AppKey=a&AppKey=b"),
+        ] {
+            assert!(parameters(content_type, body.as_bytes()).is_none(), "{body}");
+        }
+        assert!(parameters("application/json", b"{\"AppKey\":\"\xff\"}").is_none());
+    }
+
+    #[test]
+    fn data_is_read_whether_its_values_are_numbers_or_texts() {
+        let expected = Data {
+            platform_order_no: "123456789012345678901234567890".to_owned(),
+            haier_order_no: None,
+            success: true,
+            words: String::new(),
+        };
+        let with = |rest: &str| {
+            Data::parse(&format!(r#"{{"PlatformOrderNo":123456789012345678901234567890,{rest}}}"#))
+        };
+        for rest in
+            [r#""State":1"#, r#""State":"1","ExtOrderNo":"","FailMsg":null"#, r#""State":true,"X":[1]"#]
+        {
+            assert_eq!(with(rest).as_ref(), Some(&expected), "{rest}");
+        }
+        let refused = with(r#""State":0,"FailMsg":"商品缺货","ExtOrderNo":" SO.1 ""#).unwrap();
+        assert_eq!((refused.success, refused.words.as_str()), (false, "商品缺货"));
+        assert_eq!(refused.haier_order_no.as_deref(), Some("SO.1"));
+    }
+
+    #[test]
+    fn data_without_a_number_or_a_state_is_none() {
+        for bad in [
+            "",
+            "[]",
+            r#"{"PlatformOrderNo":"A"}"#,
+            r#"{"PlatformOrderNo":"A","State":2}"#,
+            r#"{"PlatformOrderNo":" ","State":1}"#,
+            r#"{"State":1}"#,
+            r#"{"PlatformOrderNo":"A\u0000","State":1}"#,
+        ] {
+            assert_eq!(Data::parse(bad), None, "{bad}");
+        }
+    }
+}

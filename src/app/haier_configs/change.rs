@@ -1,0 +1,114 @@
+//! Changing a stored account: what the mask names changes, everything else stays, and the whole is checked anew.
+
+use std::sync::Arc;
+
+use super::{check_etag, fetch, fetch_by_id, given_secrets, place};
+use crate::{
+    app::{App, Ctx, to_its_end},
+    domain::{
+        accounts::{AccountDraft, Field, difference},
+        haier_configs::{HaierConfig, HaierConfigChange},
+        violations::Violations,
+    },
+    error::{Error, Result},
+    store::haier_configs,
+};
+
+/// How often a change that others got ahead of is made anew.
+const TRIES: usize = 5;
+
+impl App {
+    /// Changes an account; a non-empty `etag` must be its present one. `violations` are what was found wrong with the
+    /// request before.
+    ///
+    /// # Errors
+    /// Everything that would be wrong with the changed account; when there is none of this name or it was changed since it
+    /// was read, a secret is given and there is no key, or the database does not answer.
+    pub async fn haier_config_update(
+        self: &Arc<Self>,
+        ctx: &Ctx,
+        name: &str,
+        etag: &str,
+        change: HaierConfigChange,
+        mut violations: Violations,
+    ) -> Result<HaierConfig> {
+        for _ in 0..TRIES {
+            let before = fetch(&mut self.store.read().await?, name).await?;
+            check_etag(&before, etag)?;
+            let (merged, preset) = (merged(&before.draft, &change), change.preset);
+            let draft = self.haier_config_draft(merged, preset, std::mem::take(&mut violations)).await?;
+            let (app, ctx) = (Arc::clone(self), ctx.clone());
+            let stored = to_its_end(async move {
+                let stored = app.store_change(&ctx, &before, &draft).await?;
+                app.upstreams_follow().await?;
+                Ok(stored)
+            })
+            .await?;
+            if let Some(stored) = stored {
+                return Ok(stored);
+            }
+        }
+        Err(Error::EtagMismatch { what: super::WHAT, key: name.to_owned() })
+    }
+
+    /// `None`: somebody has changed it since.
+    async fn store_change(
+        &self,
+        ctx: &Ctx,
+        before: &HaierConfig,
+        draft: &AccountDraft,
+    ) -> Result<Option<HaierConfig>> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        haier_configs::lock(&mut tx).await?;
+        let present = haier_configs::find_by_id(&mut tx, before.id).await?;
+        if present.is_none_or(|present| present.version != before.version) {
+            return Ok(None);
+        }
+        let replaced: Vec<_> = given_secrets(draft).map(|(field, _)| field).collect();
+        let changes = difference::of_drafts(Some(&before.draft), Some(draft), &replaced);
+        if changes.is_empty() {
+            return Ok(Some(before.clone()));
+        }
+        haier_configs::update(&mut tx, before.id, draft, now).await?;
+        for (field, secret) in given_secrets(draft) {
+            let sealed = self.key_ring()?.seal(place(before.id, field), secret)?;
+            haier_configs::put_secret(&mut tx, before.id, field, &sealed, now).await?;
+        }
+        for secret in before.secrets.iter().filter(|secret| !draft.has(secret.field)) {
+            haier_configs::delete_secret(&mut tx, before.id, secret.field).await?;
+        }
+        self.audit(&mut tx, ctx, "account.update", &before.name, changes).await?;
+        let stored = fetch_by_id(&mut tx, before.id).await?;
+        tx.commit().await?;
+        tracing::info!(account = before.name, caller = %ctx.caller, "an account was changed");
+        Ok(Some(stored))
+    }
+}
+
+/// What is stored with the change made on it.
+fn merged(stored: &AccountDraft, change: &HaierConfigChange) -> AccountDraft {
+    let mut draft = stored.clone();
+    if change.remove_ylh {
+        draft.remove_ylh();
+    }
+    if change.preset.is_some() {
+        // The hosts of before give way; those named beside the preset are held against it.
+        for field in [Field::BaseUrl, Field::YlhBaseUrl, Field::YlhServiceSuffix] {
+            draft.set(field, "");
+        }
+        if stored.has_ylh() && !change.remove_ylh {
+            draft.add_ylh();
+        }
+    }
+    if change.draft.has_ylh() {
+        draft.add_ylh();
+    }
+    for field in &change.fields {
+        match change.draft.secret(*field) {
+            Some(secret) => draft.set(*field, secrecy::ExposeSecret::expose_secret(secret)),
+            None => draft.set(*field, change.draft.setting(*field).unwrap_or_default()),
+        }
+    }
+    draft
+}

@@ -1,0 +1,212 @@
+//! What people want of an order that is stored: cancelled, at other times, sent now; and what an operator found at Haier.
+//! Each becomes a fact, and whoever works on the order acts on it.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::{App, Ctx, order_facts::History, orders::seen_by, to_its_end};
+use crate::{
+    domain::{
+        audit::Change,
+        orders::{
+            OrderState, SoId, StoredOrder,
+            facts::{FactKind, Resolution, ResolvedOutcome},
+        },
+        reasons::Reason,
+    },
+    error::{Error, Result},
+    store::orders,
+};
+
+/// Orders that are looked at in one transaction while all of them are.
+const BATCH: i64 = 500;
+
+/// What somebody wants.
+#[derive(Debug, Clone)]
+pub enum OrderWish {
+    /// Not to have it.
+    Cancel {
+        /// Why, for Haier.
+        reason: String,
+    },
+    /// To have it at other times.
+    Reschedule {
+        /// New time of delivery.
+        distribution_time: Option<DateTime<Utc>>,
+        /// New time of installation.
+        install_time: Option<DateTime<Utc>>,
+    },
+    /// To have it sent now.
+    Retry,
+    /// To settle a doubt.
+    Resolve {
+        /// What was found at Haier.
+        outcome: ResolvedOutcome,
+        /// How.
+        evidence: String,
+        /// Haier's number, if it was found.
+        retail_order_no: Option<String>,
+    },
+}
+
+impl OrderWish {
+    const fn action(&self) -> &'static str {
+        match self {
+            Self::Cancel { .. } => "order.cancel",
+            Self::Reschedule { .. } => "order.reschedule",
+            Self::Retry => "order.retry",
+            Self::Resolve { .. } => "order.resolve",
+        }
+    }
+
+    /// What the record of changes keeps of it.
+    fn changes(&self) -> Vec<Change> {
+        let time =
+            |field: &str, time: &Option<DateTime<Utc>>| time.map(|time| Change::to(field, time.to_rfc3339()));
+        match self {
+            Self::Cancel { reason } => vec![Change::to("reason", reason)],
+            Self::Reschedule { distribution_time, install_time } => {
+                [time("distribution_time", distribution_time), time("install_time", install_time)]
+                    .into_iter()
+                    .flatten()
+                    .collect()
+            }
+            Self::Retry => Vec::new(),
+            Self::Resolve { outcome, evidence, retail_order_no } => {
+                let number = retail_order_no.as_ref().map(|number| Change::to("retail_order_no", number));
+                let said = [Change::to("outcome", outcome.as_str()), Change::to("evidence", evidence)];
+                said.into_iter().chain(number).collect()
+            }
+        }
+    }
+
+    /// The fact it is, where the order stands; nothing when it is one already.
+    fn fact(&self, history: &History, by: String) -> Result<Option<FactKind>> {
+        let standing = &history.standing;
+        let number = standing.changes + 1;
+        let refuse = |why| Err(state_error(history, why));
+        match self {
+            Self::Cancel { reason } => match standing.state {
+                OrderState::Cancelled | OrderState::Cancelling => Ok(None),
+                OrderState::OutOfStock => {
+                    refuse("it is out of stock at Haier, so that there is nothing to cancel")
+                }
+                OrderState::Refused if !standing.never_there => {
+                    refuse("Haier refused it, so that there is nothing to cancel")
+                }
+                _ => {
+                    let reason = history.order.order.redact(reason);
+                    Ok(Some(FactKind::CancelRequested { number, reason, by }))
+                }
+            },
+            Self::Reschedule { distribution_time, install_time } => match standing.state {
+                OrderState::Accepted | OrderState::InDoubt | OrderState::Pushed | OrderState::Confirmed => {
+                    let (distribution_time, install_time) = (*distribution_time, *install_time);
+                    Ok(Some(FactKind::RescheduleRequested { number, distribution_time, install_time, by }))
+                }
+                _ => refuse("only an order that Haier has, or will have, can be given other times"),
+            },
+            Self::Retry => match standing.state {
+                OrderState::Accepted | OrderState::InDoubt => {
+                    Ok(Some(FactKind::RetryRequested { round: standing.round, by }))
+                }
+                OrderState::GivenUp => Ok(Some(FactKind::RetryRequested { round: standing.round + 1, by })),
+                OrderState::Refused if standing.never_there || was_there(history) => {
+                    Ok(Some(FactKind::RetryRequested { round: standing.round + 1, by }))
+                }
+                OrderState::Refused => {
+                    refuse("Haier has it and refused it after that; push it under another so_id")
+                }
+                OrderState::Cancelled => refuse("push it under another so_id"),
+                _ => refuse("Haier has it already"),
+            },
+            Self::Resolve { .. } if standing.doubt.is_none() => {
+                refuse("it is not in doubt, so that there is nothing to resolve")
+            }
+            Self::Resolve { outcome, evidence, retail_order_no } => {
+                Ok(Some(FactKind::Resolved(Resolution {
+                    outcome: *outcome,
+                    attempts: standing.attempts,
+                    retail_order_no: retail_order_no.clone(),
+                    evidence: history.order.order.redact(evidence),
+                    by,
+                })))
+            }
+        }
+    }
+}
+
+/// Whether Haier said that it had the order before we sent it.
+fn was_there(history: &History) -> bool {
+    history.standing.last_error.as_ref().is_some_and(|error| error.reason == Reason::OrderRepeated)
+}
+
+fn state_error(history: &History, why: &'static str) -> Error {
+    let so_id = history.order.order.so_id.as_str().to_owned();
+    Error::OrderState { so_id, state: history.standing.state.as_str(), why }
+}
+
+impl App {
+    /// Does what somebody wants of an order, as far as it can be done at once; the order as it then stands.
+    ///
+    /// # Errors
+    /// When there is no such order, where it stands it cannot be done, or the database does not answer.
+    pub async fn order_wish(
+        self: &Arc<Self>,
+        ctx: &Ctx,
+        so_id: SoId,
+        wish: OrderWish,
+    ) -> Result<StoredOrder> {
+        let (app, asker) = (Arc::clone(self), ctx.clone());
+        let order = to_its_end(async move { app.order_wish_record(&asker, &so_id, &wish).await }).await?;
+        Ok(seen_by(ctx, order))
+    }
+
+    async fn order_wish_record(&self, ctx: &Ctx, so_id: &SoId, wish: &OrderWish) -> Result<StoredOrder> {
+        let mut tx = self.store.begin().await?;
+        let history = self.order_lock(&mut tx, so_id).await?;
+        let Some(fact) = wish.fact(&history, ctx.caller.name.clone())? else { return Ok(history.order) };
+        let recorded = self.order_record(&mut tx, history, vec![fact]).await?;
+        self.audit(&mut tx, ctx, wish.action(), so_id.as_str(), wish.changes()).await?;
+        tx.commit().await?;
+        self.order_announce(&recorded);
+        Ok(recorded.order)
+    }
+
+    /// After the database was restored from an older backup: puts every order in doubt that is not known to be at Haier,
+    /// since an attempt may have been made that is not on record. How many there are.
+    ///
+    /// # Errors
+    /// When the database does not answer; those that were done stay done.
+    pub async fn orders_reconcile(self: &Arc<Self>, ctx: &Ctx, validate_only: bool) -> Result<i64> {
+        let (mut after, mut count) = (0, 0);
+        loop {
+            let batch = orders::list_unsettled(&mut self.store.read().await?, after, BATCH).await?;
+            let Some((last, _)) = batch.last() else { return Ok(count) };
+            after = *last;
+            for (_, so_id) in batch {
+                let (app, ctx) = (Arc::clone(self), ctx.clone());
+                let doubted =
+                    to_its_end(async move { app.order_doubt(&ctx, &so_id, validate_only).await }).await?;
+                count += i64::from(doubted);
+            }
+        }
+    }
+
+    async fn order_doubt(&self, ctx: &Ctx, so_id: &SoId, validate_only: bool) -> Result<bool> {
+        let mut tx = self.store.begin().await?;
+        let history = self.order_lock(&mut tx, so_id).await?;
+        let fact = FactKind::Doubted { by: ctx.caller.name.clone() };
+        let doubtful =
+            history.standing.doubt.is_none() && history.with(std::slice::from_ref(&fact)).doubt.is_some();
+        if !doubtful || validate_only {
+            return Ok(doubtful);
+        }
+        let recorded = self.order_record(&mut tx, history, vec![fact]).await?;
+        self.audit(&mut tx, ctx, "order.reconcile", so_id.as_str(), Vec::new()).await?;
+        tx.commit().await?;
+        self.order_announce(&recorded);
+        Ok(true)
+    }
+}

@@ -1,0 +1,98 @@
+//! Whether what an order wants can be ordered: products of Haier's that are on sale, as far as that can be told.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::TimeDelta;
+
+use super::{App, Ctx};
+use crate::{
+    domain::{
+        orders::Order,
+        products::{Product, ProductCode},
+        violations::Violations,
+    },
+    error::{Error, Result},
+};
+
+/// What the shop's copy says counts for so long.
+const FRESH: TimeDelta = TimeDelta::hours(24);
+/// How long Haier is asked. An order is not refused because Haier is slow.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Where products come from that can be ordered.
+const SOURCE: &str = "haier";
+
+impl App {
+    /// Looks the products up in the shop's copy; those that are not there, or too old there, are asked of Haier once. A
+    /// Haier that does not answer refuses nothing.
+    ///
+    /// # Errors
+    /// Every line whose product cannot be ordered; or when the database does not answer.
+    pub(super) async fn order_products_check(self: &Arc<Self>, ctx: &Ctx, order: &Order) -> Result<()> {
+        let codes: BTreeSet<ProductCode> = order.items.iter().map(|item| item.product_code.clone()).collect();
+        let codes: Vec<ProductCode> = codes.into_iter().collect();
+        let mut stored = self.stored(&codes).await?;
+        let oldest = self.clock.now() - FRESH;
+        let fresh = |product: &Product| {
+            product.delisted_at.is_none() && product.catalogue_at.is_some_and(|at| at >= oldest)
+        };
+        let asked: Vec<ProductCode> = codes
+            .iter()
+            .filter(|code| !stored.get(code).is_some_and(|product| fresh(product)))
+            .cloned()
+            .collect();
+        let mut unknown = BTreeSet::new();
+        let ctx = Ctx { deadline: Some(soon(ctx)), ..ctx.clone() };
+        for batch in asked.chunks(self.runs.batch_size) {
+            match self.live_products(&ctx, batch.to_vec()).await {
+                Ok(answer) => {
+                    let known: BTreeSet<&ProductCode> = answer
+                        .iter()
+                        .filter_map(|record| record.as_ref().ok())
+                        .map(|record| &record.code)
+                        .collect();
+                    unknown.extend(batch.iter().filter(|code| !known.contains(code)).cloned());
+                }
+                Err(error) => tracing::debug!(%error, "products of an order could not be looked up at Haier"),
+            }
+        }
+        if !asked.is_empty() {
+            stored.extend(self.stored(&asked).await?);
+        }
+        let mut violations = Violations::default();
+        for (index, item) in order.items.iter().enumerate() {
+            let product = stored.get(&item.product_code).map(Arc::as_ref);
+            if let Some(fault) = fault(product, unknown.contains(&item.product_code)) {
+                let code = &item.product_code;
+                violations.add(format!("order.items[{index}].product_code"), format!("{code} {fault}"));
+            }
+        }
+        violations.into_result(()).map_err(Error::Invalid)
+    }
+}
+
+/// Why a product cannot be ordered.
+fn fault(product: Option<&Product>, unknown: bool) -> Option<String> {
+    if unknown {
+        return Some("is not known to Haier".to_owned());
+    }
+    let product = product?;
+    if product.source != SOURCE {
+        return Some(format!("comes from {}, not from Haier", product.source));
+    }
+    if product.is_sales {
+        return None;
+    }
+    let reason = product.no_sales_reason.as_deref().unwrap_or("Haier gives no reason");
+    Some(format!("is not on sale: {reason}"))
+}
+
+/// Well before the caller's own deadline.
+fn soon(ctx: &Ctx) -> Instant {
+    let now = Instant::now();
+    let left = ctx.deadline.map_or(PATIENCE, |deadline| deadline.saturating_duration_since(now) / 2);
+    now + left.min(PATIENCE)
+}

@@ -1,0 +1,300 @@
+//! Sending orders and their changes: claimed under a lease by any replica, with the fact "began" committed before the
+//! first byte and the answer committed after the last one. No transaction is held over the call.
+
+mod calls;
+
+use std::sync::Arc;
+
+use calls::{Call, Outcome};
+use chrono::TimeDelta;
+
+use super::{
+    App,
+    order_facts::{History, Recorded},
+};
+use crate::{
+    domain::{
+        clock::to_micros,
+        orders::{
+            Order, OrderState, Sender, Standing, Step,
+            facts::{ChangeAnswer, FactKind, PushAnswer},
+            sealing::{BODY, place},
+        },
+        pauses::PauseTarget,
+        reasons::Reason,
+    },
+    error::{Error, Result},
+    store::{
+        Tx,
+        order_pushes::{self, ClaimedOrder, Work},
+        orders,
+    },
+    upstream::{Ylh, order_body},
+};
+
+/// How long an order waits that cannot be sent for want of an account.
+const NO_ACCOUNT_WAIT: TimeDelta = TimeDelta::seconds(60);
+/// How long to wait before an answer is stored that could not be.
+const STORE_WAIT: TimeDelta = TimeDelta::seconds(1);
+
+/// A call that may be made now: its fact is stored.
+struct Begun {
+    order: Order,
+    ylh: Arc<Ylh>,
+    call: Call,
+}
+
+impl App {
+    /// Orders this replica may have in flight.
+    #[must_use]
+    pub fn orders_in_flight(&self) -> usize {
+        self.orders.settings.calls_in_flight
+    }
+
+    /// How often a worker shows a sign of life.
+    #[must_use]
+    pub fn orders_heartbeat_period(&self) -> TimeDelta {
+        self.orders.settings.heartbeat
+    }
+
+    /// Returns when an order may be due.
+    pub async fn orders_woken(&self) {
+        self.orders.wake.notified().await;
+    }
+
+    /// Takes orders with which something is to be done, at most so many. None while an operator holds them back.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn orders_claim(&self, limit: usize) -> Result<Vec<ClaimedOrder>> {
+        let paused: Vec<PauseTarget> = self.pauses_in_force().iter().map(|pause| pause.target).collect();
+        if paused.contains(&PauseTarget::OrderSystem) {
+            return Ok(Vec::new());
+        }
+        let push_is_paused = paused.contains(&PauseTarget::OrderPush);
+        let wanted: &[Work] = if push_is_paused { &[Work::Change] } else { &[Work::Push, Work::Change] };
+        let now = self.clock.now();
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut tx = self.store.begin().await?;
+        let lease = self.orders.settings.lease;
+        let claimed = order_pushes::claim(&mut tx, &self.worker, wanted, limit, now, lease).await?;
+        tx.commit().await?;
+        Ok(claimed)
+    }
+
+    /// Prolongs the leases of the orders that this replica works on.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn orders_heartbeat(&self) -> Result<()> {
+        let in_hand = self.orders.in_hand();
+        let mut tx = self.store.begin().await?;
+        let until = self.clock.now() + self.orders.settings.lease;
+        order_pushes::heartbeat(&mut tx, &self.worker, &in_hand, until).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Does what is to be done with a claimed order, once.
+    pub async fn order_work(self: Arc<Self>, claim: ClaimedOrder) {
+        let _in_hand = self.orders.take(claim.order_id);
+        let so_id = claim.so_id.as_str();
+        let begun = match self.order_begin(&claim).await {
+            Ok(Some(begun)) => begun,
+            Ok(None) => return,
+            Err(error) => {
+                // The lease runs out, and somebody looks again.
+                tracing::warn!(so_id, %error, "an order could not be worked on");
+                return;
+            }
+        };
+        let outcome = begun.call.send(&begun.ylh, &begun.order, &self.clock).await;
+        loop {
+            match self.order_end(&claim, &begun, outcome.clone()).await {
+                Ok(()) => return,
+                // What Haier answered is not thrown away because our database is away.
+                Err(error @ Error::StoreUnavailable(_)) => {
+                    tracing::warn!(so_id, %error, "what Haier answered could not be stored; trying again");
+                    self.clock.sleep_until(self.clock.now() + STORE_WAIT).await;
+                }
+                Err(error) => {
+                    tracing::error!(so_id, %error, "what Haier answered could not be stored: it is in doubt now");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Stores that a call begins, and returns it. `None`: there is none to make now.
+    async fn order_begin(self: &Arc<Self>, claim: &ClaimedOrder) -> Result<Option<Begun>> {
+        let account = self.order_account(claim).await?;
+        let mut tx = self.store.begin().await?;
+        let history = self.order_lock(&mut tx, &claim.so_id).await?;
+        let Some(lease_until) = order_pushes::find_lease(&mut tx, claim).await? else { return Ok(None) };
+        let rules = &self.orders.settings.rules;
+        let due =
+            rules.next_attempt_at(&history.standing, history.order.created_at, history.order.deadline_at);
+        let (facts, call) = if let Some(lost) = lost(&history.standing) {
+            (vec![lost], None)
+        } else if due.is_none_or(|due| due > history.now) {
+            (Vec::new(), None)
+        } else {
+            match &account {
+                Some(account) => self.order_call(&mut tx, &history, account, lease_until).await?,
+                None => (no_account(&history), None),
+            }
+        };
+        let order = history.order.order.clone();
+        let recorded = self.order_record(&mut tx, history, facts).await?;
+        if call.is_none() {
+            order_pushes::release(&mut tx, claim).await?;
+        }
+        tx.commit().await?;
+        self.order_announce_changed(&recorded);
+        Ok(call.zip(account).map(|(call, account)| Begun { order, ylh: account.ylh, call }))
+    }
+
+    /// Whoever sends an order: that of its first attempt, for ever; else the active one.
+    async fn order_account(self: &Arc<Self>, claim: &ClaimedOrder) -> Result<Option<SendingAccount>> {
+        let bound = self.order_find(&claim.so_id).await?.and_then(|order| order.sender);
+        let haier = match &bound {
+            Some(sender) => self.upstream_of(&sender.account).await?,
+            None => self.upstreams.find_active(),
+        };
+        Ok(haier.and_then(|haier| {
+            let account = haier.openplat.account();
+            let (name, seller_code) = (account.name.clone(), account.customer_code.clone());
+            Some(SendingAccount { ylh: haier.ylh.clone()?, name, seller_code })
+        }))
+    }
+
+    /// The next call, and the fact that it begins.
+    async fn order_call(
+        &self,
+        tx: &mut Tx,
+        history: &History,
+        account: &SendingAccount,
+        lease_until: chrono::DateTime<chrono::Utc>,
+    ) -> Result<(Vec<FactKind>, Option<Call>)> {
+        let (standing, order) = (&history.standing, &history.order);
+        // Read before the lock: never under another seller, whatever happened in between.
+        if order.sender.as_ref().is_some_and(|sender| sender.account != account.name) {
+            return Ok((Vec::new(), None));
+        }
+        match standing.step {
+            Step::Nothing => Ok((Vec::new(), None)),
+            Step::Push => {
+                let body = self.order_bytes(tx, history, account).await?;
+                let attempt = standing.attempts + 1;
+                let account = account.name.clone();
+                let fact = FactKind::PushBegan { attempt, round: standing.round, account };
+                Ok((vec![fact], Some(Call::Push { attempt, body, lease_until })))
+            }
+            Step::Change(number) => {
+                let attempt = standing.change_attempts + 1;
+                let call = Call::change(history, number, attempt);
+                let began = FactKind::ChangeBegan { number, attempt };
+                Ok(call.map_or((Vec::new(), None), |call| (vec![began], Some(call))))
+            }
+        }
+    }
+
+    /// The bytes that are sent: built at the first attempt, and kept with the sender.
+    async fn order_bytes(
+        &self,
+        tx: &mut Tx,
+        history: &History,
+        account: &SendingAccount,
+    ) -> Result<secrecy::SecretString> {
+        let (order, ring) = (&history.order, self.key_ring()?);
+        if let Some(body) = orders::find_body(tx, order.id).await? {
+            return Ok(ring.open(place(order.id, BODY), &body)?);
+        }
+        let given = &order.order;
+        let ylh = account.ylh.account();
+        let or = |given: &Option<String>, theirs: &str| given.clone().unwrap_or_else(|| theirs.to_owned());
+        let sender = Sender {
+            account: account.name.clone(),
+            seller_code: account.seller_code.clone(),
+            source_system: or(&given.source_system, &ylh.source_system),
+            shop_name: or(&given.shop_name, &ylh.shop_name),
+        };
+        let body =
+            order_body(given, &sender, order.created_at).map_err(|error| Error::Internal(Box::new(error)))?;
+        orders::bind(tx, order.id, &sender, &ring.seal(place(order.id, BODY), &body)?).await?;
+        Ok(body.into())
+    }
+
+    /// Stores what came of a call, whoever holds the lease by now: it is the truth.
+    async fn order_end(&self, claim: &ClaimedOrder, begun: &Begun, outcome: Outcome) -> Result<()> {
+        let mut tx = self.store.begin().await?;
+        let history = self.order_lock(&mut tx, &claim.so_id).await?;
+        let mut facts = vec![begun.call.ended(outcome)];
+        if gives_up(&history, &facts) {
+            facts.push(FactKind::GaveUp { round: history.standing.round });
+        }
+        let recorded = self.order_record(&mut tx, history, facts).await?;
+        order_pushes::release(&mut tx, claim).await?;
+        tx.commit().await?;
+        self.order_announce(&recorded);
+        Ok(())
+    }
+
+    fn order_announce_changed(&self, recorded: &Recorded) {
+        if recorded.before != recorded.after {
+            self.order_announce(recorded);
+        }
+    }
+}
+
+/// An account that can send orders.
+struct SendingAccount {
+    ylh: Arc<Ylh>,
+    name: String,
+    seller_code: String,
+}
+
+/// An attempt that its worker did not end: whoever finds it says so, and nobody knows what came of it.
+fn lost(standing: &Standing) -> Option<FactKind> {
+    let attempt = standing.tried.open_attempt?;
+    let (reason, words) =
+        (Reason::WorkerLost, "whoever sent it went away before the answer was stored".to_owned());
+    match standing.step {
+        Step::Nothing => None,
+        Step::Push => Some(FactKind::PushEnded { attempt, answer: PushAnswer::InDoubt { reason, words } }),
+        Step::Change(number) => {
+            let answer = ChangeAnswer::Failed { reason, words, again_at: None };
+            Some(FactKind::ChangeEnded { number, attempt, answer })
+        }
+    }
+}
+
+/// Nobody can send it now: kept as an attempt that left nothing, so that it is tried again later and the order says why.
+fn no_account(history: &History) -> Vec<FactKind> {
+    let standing = &history.standing;
+    let words = match &history.order.sender {
+        Some(sender) => format!("the account {} under which it was first sent is not there", sender.account),
+        None => "no account at the order system is active".to_owned(),
+    };
+    let (reason, again_at) = (Reason::NotConfigured, Some(to_micros(history.now + NO_ACCOUNT_WAIT)));
+    match standing.step {
+        Step::Nothing => Vec::new(),
+        Step::Push => {
+            let answer = PushAnswer::NotSent { reason, words, again_at };
+            vec![FactKind::PushEnded { attempt: standing.attempts + 1, answer }]
+        }
+        Step::Change(number) => {
+            let answer = ChangeAnswer::Failed { reason, words, again_at };
+            vec![FactKind::ChangeEnded { number, attempt: standing.change_attempts + 1, answer }]
+        }
+    }
+}
+
+/// Whether with these facts the order is past its deadline and provably not at Haier, and was tried once more in vain.
+fn gives_up(history: &History, facts: &[FactKind]) -> bool {
+    let not_sent = matches!(facts, [FactKind::PushEnded { answer: PushAnswer::NotSent { .. }, .. }]);
+    let after = history.with(facts);
+    not_sent
+        && history.now >= history.order.deadline_at
+        && after.state == OrderState::Accepted
+        && after.never_there
+}

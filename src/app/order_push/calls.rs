@@ -1,0 +1,188 @@
+//! One call to the order system about one order, and what its answer is as a fact.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::super::order_facts::History;
+use crate::{
+    domain::{
+        clock::{Clock, to_micros},
+        order_calls::{self, Cancellation, OrderRefusal, Rescheduling},
+        orders::{
+            Order,
+            facts::{ChangeAnswer, FactKind, PushAnswer},
+        },
+        reasons::Reason,
+    },
+    upstream::{self, Priority, Ylh},
+};
+
+/// What is to be sent.
+pub(super) enum Call {
+    Push { attempt: i64, body: SecretString, lease_until: DateTime<Utc> },
+    Cancel { number: i64, attempt: i64, cancellation: Cancellation },
+    Reschedule { number: i64, attempt: i64, times: Rescheduling },
+}
+
+/// What came of it.
+#[derive(Clone)]
+pub(super) enum Outcome {
+    Push(PushAnswer),
+    Change(ChangeAnswer),
+}
+
+/// Before bulk, and for as long as it takes: the lease is prolonged meanwhile.
+const CALL: upstream::Call<'static> = upstream::Call { priority: Priority::Live, deadline: None };
+
+impl Call {
+    /// The change of this number, if Haier can be told of it.
+    pub(super) fn change(history: &History, number: i64, attempt: i64) -> Option<Self> {
+        history.facts.iter().find_map(|fact| match &fact.kind {
+            FactKind::CancelRequested { number: of, reason, .. } if *of == number => {
+                let sender = history.order.sender.as_ref();
+                Some(Self::Cancel {
+                    number,
+                    attempt,
+                    cancellation: Cancellation {
+                        so_id: history.order.order.so_id.as_str().to_owned(),
+                        cancelled_at: fact.at,
+                        reason: reason.clone(),
+                        source_system: sender.map(|sender| sender.source_system.clone()).unwrap_or_default(),
+                    },
+                })
+            }
+            FactKind::RescheduleRequested { number: of, distribution_time, install_time, .. }
+                if *of == number =>
+            {
+                Some(Self::Reschedule {
+                    number,
+                    attempt,
+                    times: Rescheduling {
+                        retail_order_no: history.standing.retail_order_no.clone()?,
+                        distribution_time: *distribution_time,
+                        install_time: *install_time,
+                    },
+                })
+            }
+            _ => None,
+        })
+    }
+
+    /// Sends it; always ends in something to store.
+    pub(super) async fn send(&self, ylh: &Ylh, order: &Order, clock: &Arc<dyn Clock>) -> Outcome {
+        match self {
+            Self::Push { body, lease_until, .. } => {
+                Outcome::Push(push(ylh, order, body, *lease_until, clock).await)
+            }
+            Self::Cancel { cancellation, .. } => {
+                Outcome::Change(changed(ylh.cancel_order(cancellation, &CALL).await, order, clock))
+            }
+            Self::Reschedule { times, .. } => {
+                Outcome::Change(changed(ylh.reschedule_order(times, &CALL).await, order, clock))
+            }
+        }
+    }
+
+    /// The fact that it ended so.
+    pub(super) fn ended(&self, outcome: Outcome) -> FactKind {
+        match (self, outcome) {
+            (Self::Push { attempt, .. }, Outcome::Push(answer)) => {
+                FactKind::PushEnded { attempt: *attempt, answer }
+            }
+            (
+                Self::Cancel { number, attempt, .. } | Self::Reschedule { number, attempt, .. },
+                Outcome::Change(answer),
+            ) => FactKind::ChangeEnded { number: *number, attempt: *attempt, answer },
+            // Cannot be: `send` gives each its own.
+            (Self::Push { attempt, .. }, Outcome::Change(_)) => FactKind::PushEnded {
+                attempt: *attempt,
+                answer: PushAnswer::InDoubt { reason: Reason::Internal, words: String::new() },
+            },
+            (
+                Self::Cancel { number, attempt, .. } | Self::Reschedule { number, attempt, .. },
+                Outcome::Push(_),
+            ) => FactKind::ChangeEnded {
+                number: *number,
+                attempt: *attempt,
+                answer: ChangeAnswer::Failed {
+                    reason: Reason::Internal,
+                    words: String::new(),
+                    again_at: None,
+                },
+            },
+        }
+    }
+}
+
+async fn push(
+    ylh: &Ylh,
+    order: &Order,
+    body: &SecretString,
+    lease_until: DateTime<Utc>,
+    clock: &Arc<dyn Clock>,
+) -> PushAnswer {
+    // A process that was stopped and wakes must not send what another one has taken over.
+    if clock.now() >= lease_until {
+        let words = "the lease ran out before it was sent".to_owned();
+        return PushAnswer::NotSent { reason: Reason::WorkerLost, words, again_at: None };
+    }
+    let body = bytes::Bytes::copy_from_slice(body.expose_secret().as_bytes());
+    match ylh.create_order(body, &CALL).await {
+        Ok(order_calls::PushAnswer::Booked { so_id: Some(so_id), .. }) if so_id != order.so_id.as_str() => {
+            let words = format!("Haier's answer is about another order, {so_id}");
+            PushAnswer::InDoubt { reason: Reason::MalformedAnswer, words }
+        }
+        Ok(order_calls::PushAnswer::Booked { retail_order_no, .. }) => PushAnswer::Booked { retail_order_no },
+        Ok(order_calls::PushAnswer::Repeated(refusal)) => {
+            PushAnswer::Repeated { words: words(order, &refusal), retail_order_no: None }
+        }
+        Ok(order_calls::PushAnswer::Refused(refusal)) => {
+            PushAnswer::Refused { words: words(order, &refusal) }
+        }
+        Err(error) if error.is_in_doubt() => {
+            PushAnswer::InDoubt { reason: error.reason, words: order.redact(&error.detail) }
+        }
+        // Haier would say the same the next time.
+        Err(error) if error.reason == Reason::ValidationError => {
+            PushAnswer::Refused { words: order.redact(&error.detail) }
+        }
+        Err(error) => PushAnswer::NotSent {
+            reason: error.reason,
+            words: order.redact(&error.detail),
+            again_at: again_at(&error, clock),
+        },
+    }
+}
+
+fn changed(
+    answer: upstream::Result<order_calls::ChangeAnswer>,
+    order: &Order,
+    clock: &Arc<dyn Clock>,
+) -> ChangeAnswer {
+    match answer {
+        Ok(order_calls::ChangeAnswer::Accepted) => ChangeAnswer::Done,
+        Ok(order_calls::ChangeAnswer::Refused(refusal)) => {
+            ChangeAnswer::Refused { words: words(order, &refusal) }
+        }
+        Err(error) if error.reason == Reason::ValidationError && !error.is_in_doubt() => {
+            ChangeAnswer::Refused { words: order.redact(&error.detail) }
+        }
+        // Whether or not it arrived, asking again does no harm.
+        Err(error) => ChangeAnswer::Failed {
+            reason: error.reason,
+            words: order.redact(&error.detail),
+            again_at: again_at(&error, clock),
+        },
+    }
+}
+
+fn words(order: &Order, refusal: &OrderRefusal) -> String {
+    order.redact(&refusal.to_string())
+}
+
+fn again_at(error: &upstream::Error, clock: &Arc<dyn Clock>) -> Option<DateTime<Utc>> {
+    let wait = TimeDelta::from_std(error.retry_after?).ok()?;
+    Some(to_micros(clock.now() + wait))
+}

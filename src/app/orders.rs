@@ -1,0 +1,339 @@
+//! Orders: stored before anything else is done with them, read back, and followed. What is done with them is in
+//! `order_push`; how they change in `order_facts`.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::{Notify, broadcast};
+
+use super::{App, Ctx, to_its_end};
+use crate::{
+    domain::{
+        callers::Role,
+        orders::{
+            Order, OrderChange, OrderFilter, OrderState, OrderSummary, Personal, SoId, StoredOrder,
+            facts::Fact,
+            plan::PushRules,
+            sealing::{SealedOrder, place},
+        },
+        pages::{Page, PageRequest},
+    },
+    error::{Error, Result},
+    store::{
+        order_changes, order_facts,
+        order_pushes::{self, Work},
+        orders,
+    },
+};
+
+/// How often a watcher looks by itself: another replica's commits ring no bell here.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// So long before the caller's deadline a wait for the outcome ends, so that the answer is there in time.
+const HEAD_START: Duration = Duration::from_millis(100);
+/// Changes of orders that a watcher on this replica may be behind before it looks for itself.
+const BELLS: usize = 1_024;
+
+/// How orders are pushed. All of it is settings.
+#[derive(Debug, Clone)]
+pub struct OrderSettings {
+    /// When they are sent again.
+    pub rules: PushRules,
+    /// Orders a replica has in flight at most.
+    pub calls_in_flight: usize,
+    /// How long a worker that shows no sign of life keeps an order.
+    pub lease: TimeDelta,
+    /// How often a worker shows one.
+    pub heartbeat: TimeDelta,
+}
+
+/// What orders need beside the store.
+pub(super) struct Orders {
+    pub(super) settings: OrderSettings,
+    /// Rung when an order may be due.
+    pub(super) wake: Notify,
+    /// Names every order that has changed here.
+    pub(super) changed: broadcast::Sender<SoId>,
+    /// Ids of the orders that are worked on here.
+    in_hand: Mutex<BTreeSet<i64>>,
+}
+
+/// An order that is worked on here, until this is dropped.
+pub(super) struct InHand<'a> {
+    orders: &'a Orders,
+    order_id: i64,
+}
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        self.orders.lock().remove(&self.order_id);
+    }
+}
+
+impl Orders {
+    pub(super) fn new(settings: OrderSettings) -> Self {
+        let changed = broadcast::Sender::new(BELLS);
+        Self { settings, wake: Notify::new(), changed, in_hand: Mutex::default() }
+    }
+
+    /// Tells whoever follows an order, and whoever works on it if something is due, after a commit.
+    pub(super) fn announce(&self, order: &StoredOrder, now: DateTime<Utc>) {
+        if order.next_attempt_at.is_some_and(|at| at <= now) {
+            self.wake.notify_one();
+        }
+        // Nobody may be listening.
+        let _ = self.changed.send(order.order.so_id.clone());
+    }
+
+    /// Notes that an order is worked on here.
+    pub(super) fn take(&self, order_id: i64) -> InHand<'_> {
+        self.lock().insert(order_id);
+        InHand { orders: self, order_id }
+    }
+
+    /// Ids of the orders that are worked on here.
+    pub(super) fn in_hand(&self) -> Vec<i64> {
+        self.lock().iter().copied().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<i64>> {
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Orders by number.
+#[derive(Debug, Default)]
+pub struct FoundOrders {
+    /// Those that are stored, in the order asked.
+    pub orders: Vec<StoredOrder>,
+    /// Those that are not.
+    pub missing: Vec<SoId>,
+}
+
+impl App {
+    /// Stores an order, and waits so long for its outcome. The same order again is the one that is stored.
+    ///
+    /// # Errors
+    /// When its products cannot be ordered, another order of this number is stored, there is no account at the order
+    /// system or no key, or the database does not answer.
+    pub async fn order_push(
+        self: &Arc<Self>,
+        ctx: &Ctx,
+        order: Order,
+        wait: TimeDelta,
+    ) -> Result<StoredOrder> {
+        let bell = self.orders.changed.subscribe();
+        let so_id = order.so_id.clone();
+        let stored = match self.order_find(&so_id).await? {
+            Some(stored) => same(stored, &order)?,
+            None => {
+                // Asked before it is stored: an order that nobody could send is not accepted.
+                self.ylh()?;
+                self.key_ring()?;
+                self.order_products_check(ctx, &order).await?;
+                let (app, by) = (Arc::clone(self), ctx.caller.name.clone());
+                to_its_end(async move { app.order_insert(order, by).await }).await?
+            }
+        };
+        let stored = if wait > TimeDelta::zero() && !stored.summary.state.is_outcome() {
+            self.order_outcome(ctx, &so_id, wait, bell).await?
+        } else {
+            stored
+        };
+        Ok(seen_by(ctx, stored))
+    }
+
+    async fn order_insert(&self, order: Order, requested_by: String) -> Result<StoredOrder> {
+        let now = self.clock.now();
+        let id = self.ids.next(now);
+        let ring = self.key_ring()?;
+        let personal = order
+            .personal()
+            .try_map(|field, personal: &Personal| ring.seal(place(id, field), personal.expose()))?;
+        let summary = OrderSummary {
+            state: OrderState::Accepted,
+            retail_order_no: None,
+            haier_order_no: None,
+            last_error: None,
+            in_doubt: false,
+        };
+        let stored = StoredOrder {
+            id,
+            order,
+            requested_by,
+            sender: None,
+            summary,
+            deadline_at: now + self.orders.settings.rules.deadline,
+            sync_log_id: None,
+            created_at: now,
+            updated_at: now,
+            next_attempt_at: Some(now),
+        };
+        let mut tx = self.store.begin().await?;
+        if !orders::insert(&mut tx, &stored, &personal).await? {
+            // Somebody else stored it at the same instant.
+            drop(tx);
+            let other = self.order_find(&stored.order.so_id).await?;
+            return same(other.ok_or_else(|| not_found(&stored.order.so_id))?, &stored.order);
+        }
+        order_pushes::upsert(&mut tx, id, Work::Push, now).await?;
+        order_changes::append(&mut tx, &change(&stored, None, now)).await?;
+        tx.commit().await?;
+        tracing::info!(so_id = stored.order.so_id.as_str(), by = stored.requested_by, "order accepted");
+        self.orders.announce(&stored, now);
+        Ok(stored)
+    }
+
+    /// The order when its outcome is known, or as it stands when the time is up.
+    async fn order_outcome(
+        &self,
+        ctx: &Ctx,
+        so_id: &SoId,
+        wait: TimeDelta,
+        mut bell: broadcast::Receiver<SoId>,
+    ) -> Result<StoredOrder> {
+        let until = tokio::time::Instant::now() + wait.to_std().unwrap_or_default();
+        let until = ctx
+            .deadline
+            .map_or(until, |deadline| until.min(deadline.checked_sub(HEAD_START).unwrap_or(deadline).into()));
+        loop {
+            let order = self.order_find(so_id).await?.ok_or_else(|| not_found(so_id))?;
+            if order.summary.state.is_outcome() || tokio::time::Instant::now() >= until {
+                return Ok(order);
+            }
+            // At the deadline it is read once more.
+            let _ = tokio::time::timeout_at(until, self.order_rings(so_id, &mut bell)).await;
+        }
+    }
+
+    /// Returns when an order may have changed.
+    pub(super) async fn order_rings(&self, so_id: &SoId, bell: &mut broadcast::Receiver<SoId>) {
+        let rung = async {
+            // Whoever was overtaken by the bells looks for himself.
+            while bell.recv().await.is_ok_and(|changed| changed != *so_id) {}
+        };
+        tokio::select! {
+            () = self.stopping.cancelled() => {}
+            () = rung => {}
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
+    }
+
+    /// Returns when any order may have changed.
+    pub(super) async fn any_order_rings(&self, bell: &mut broadcast::Receiver<SoId>) {
+        tokio::select! {
+            () = self.stopping.cancelled() => {}
+            _ = bell.recv() => {}
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
+    }
+
+    /// One order.
+    ///
+    /// # Errors
+    /// When it does not exist, or the database does not answer.
+    pub async fn order_fetch(&self, ctx: &Ctx, so_id: &SoId) -> Result<StoredOrder> {
+        let order = self.order_find(so_id).await?.ok_or_else(|| not_found(so_id))?;
+        Ok(seen_by(ctx, order))
+    }
+
+    /// Orders by number.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn orders_get(&self, ctx: &Ctx, so_ids: Vec<SoId>) -> Result<FoundOrders> {
+        let mut conn = self.store.read().await?;
+        let stored = orders::list_by_so_id(&mut conn, &so_ids).await?;
+        drop(conn);
+        let mut by_id: HashMap<SoId, SealedOrder> =
+            stored.into_iter().map(|order| (order.so_id().clone(), order)).collect();
+        let mut found = FoundOrders::default();
+        for so_id in so_ids {
+            match by_id.remove(&so_id) {
+                Some(order) => found.orders.push(seen_by(ctx, self.order_open(order)?)),
+                None => found.missing.push(so_id),
+            }
+        }
+        Ok(found)
+    }
+
+    /// One page of the orders that match, newest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn orders_list(
+        &self,
+        ctx: &Ctx,
+        filter: &OrderFilter,
+        page: &PageRequest<i64>,
+    ) -> Result<Page<StoredOrder, i64>> {
+        let mut conn = self.store.read().await?;
+        let page = orders::list(&mut conn, filter, page).await?;
+        drop(conn);
+        let items = page.items.into_iter().map(|order| Ok(seen_by(ctx, self.order_open(order)?)));
+        Ok(Page { items: items.collect::<Result<_>>()?, next: page.next })
+    }
+
+    /// Everything that is known about an order, in the order in which it was learnt.
+    ///
+    /// # Errors
+    /// When there is no such order, or the database does not answer.
+    pub async fn order_facts_list(&self, _: &Ctx, so_id: &SoId) -> Result<Vec<Fact>> {
+        let mut conn = self.store.read().await?;
+        let order = orders::find(&mut conn, so_id).await?.ok_or_else(|| not_found(so_id))?;
+        Ok(order_facts::list(&mut conn, order.id()).await?)
+    }
+
+    pub(super) async fn order_find(&self, so_id: &SoId) -> Result<Option<StoredOrder>> {
+        let sealed = orders::find(&mut self.store.read().await?, so_id).await?;
+        sealed.map(|sealed| self.order_open(sealed)).transpose()
+    }
+
+    pub(super) fn order_open(&self, sealed: SealedOrder) -> Result<StoredOrder> {
+        use secrecy::ExposeSecret as _;
+        let ring = self.key_ring()?;
+        Ok(sealed.open(|place, sealed| {
+            ring.open(place, sealed).map(|opened| Personal::new(opened.expose_secret()))
+        })?)
+    }
+}
+
+/// The stored order, if the one given says the same.
+fn same(stored: StoredOrder, given: &Order) -> Result<StoredOrder> {
+    let fields = stored.order.differences(given, stored.sender.as_ref());
+    if fields.is_empty() { Ok(stored) } else { Err(conflict(&stored, fields)) }
+}
+
+fn conflict(stored: &StoredOrder, fields: Vec<String>) -> Error {
+    Error::OrderConflict { so_id: stored.order.so_id.as_str().to_owned(), fields }
+}
+
+pub(super) fn not_found(so_id: &SoId) -> Error {
+    Error::NotFound { what: "order", key: so_id.as_str().to_owned() }
+}
+
+/// The order as this caller may see it.
+pub(super) fn seen_by(ctx: &Ctx, order: StoredOrder) -> StoredOrder {
+    if ctx.caller.role > Role::Reader {
+        return order;
+    }
+    StoredOrder { order: order.order.masked(), ..order }
+}
+
+/// The feed's entry for an order that stands as it does.
+pub(super) fn change(order: &StoredOrder, before: Option<OrderState>, now: DateTime<Utc>) -> OrderChange {
+    OrderChange {
+        seq: 0,
+        so_id: order.order.so_id.clone(),
+        online_no: order.order.online_no.clone(),
+        before,
+        state: order.summary.state,
+        retail_order_no: order.summary.retail_order_no.clone(),
+        haier_order_no: order.summary.haier_order_no.clone(),
+        last_error: order.summary.last_error.clone(),
+        changed_at: now,
+    }
+}

@@ -1,0 +1,78 @@
+//! `config test`: whether Haier lets an account in.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+
+use super::document;
+use crate::{
+    cli::{
+        client::{AdministrationClient, OutputForm, unary},
+        console::Console,
+        failure::Failure,
+        json,
+        table::{
+            self,
+            Column::{self, Number, Text},
+        },
+    },
+    proto::{
+        HaierConfigCheck, TestHaierConfigRequest, TestHaierConfigResponse, haier_config_check::Outcome,
+        test_haier_config_request::Account,
+    },
+};
+
+const COLUMNS: [Column; 4] = [Text("system"), Text("outcome"), Number("took"), Text("detail")];
+
+/// Log in at Haier under an account, for real
+///
+/// Asks the open platform for a token, and the order system if the account has a part there; says which of them refuses, and
+/// what to check. Nothing is stored or changed. Ends with 1 when one of them does not let the account in.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  haier-integration config test                      the account in use
+  haier-integration config test shop
+  haier-integration config test --file haier.env     before it is stored")]
+pub(super) struct TestArgs {
+    /// Name of a stored account [default: the account in use]
+    #[arg(conflicts_with = "file")]
+    name: Option<String>,
+    /// Test the account of this file, in any form that `config create` reads; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+pub(super) async fn run(
+    args: TestArgs,
+    client: &mut AdministrationClient,
+    form: OutputForm,
+    console: &mut Console,
+) -> Result<u8, Failure> {
+    let account = match (args.name, args.file) {
+        (Some(name), _) => Some(Account::Name(name)),
+        (None, Some(file)) => Some(Account::HaierConfig(document::read_one(&file)?.config)),
+        (None, None) => None,
+    };
+    let answer = client.test_haier_config(unary(TestHaierConfigRequest { account })).await?.into_inner();
+    match form {
+        OutputForm::Json => console.say_json(&json::account_test(&answer))?,
+        OutputForm::Table => console.say(&shown(&answer))?,
+    }
+    Ok(u8::from(!answer.passed))
+}
+
+fn shown(answer: &TestHaierConfigResponse) -> String {
+    let verdict = if answer.passed { "Haier lets it in" } else { "Haier does not let it in" };
+    let row = |check: &HaierConfigCheck| {
+        let outcome = match check.outcome() {
+            Outcome::Passed => "passed".to_owned(),
+            Outcome::NotConfigured => "not configured".to_owned(),
+            Outcome::Failed | Outcome::Unspecified => check.reason.clone(),
+        };
+        let took = check.took.and_then(|took| Duration::try_from(took).ok());
+        let took = took.map(|took| format!("{:.2} s", took.as_secs_f64())).unwrap_or_default();
+        [check.system.clone(), outcome, took, check.detail.clone()]
+    };
+    format!("{}: {verdict}\n{}", answer.name, table::of(&COLUMNS, answer.checks.iter().map(row)))
+}

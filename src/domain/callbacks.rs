@@ -1,0 +1,158 @@
+//! Callbacks of the order system: what of one is kept, whose orders it may touch, and why one is refused.
+
+pub mod mobiles;
+pub mod parameters;
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+
+pub use parameters::Parameters;
+
+use super::orders::facts::{Callback, CallbackMethod};
+
+/// Shanghai is eight hours ahead all the year round.
+const SHANGHAI: TimeDelta = TimeDelta::hours(8);
+const TIME_STAMP: &str = "%Y%m%d%H%M%S";
+const TIME_STAMP_DIGITS: usize = 14;
+
+/// The instant of a `TimeStamp`: `yyyyMMddHHmmss`, as clocks in Shanghai show it.
+#[must_use]
+pub fn parse_time_stamp(text: &str) -> Option<DateTime<Utc>> {
+    let is_whole = text.len() == TIME_STAMP_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
+    let local = is_whole.then(|| NaiveDateTime::parse_from_str(text, TIME_STAMP).ok())??;
+    Some(local.checked_sub_signed(SHANGHAI)?.and_utc())
+}
+
+/// An instant as a `timeStamp`.
+#[must_use]
+pub fn time_stamp(instant: DateTime<Utc>) -> String {
+    (instant.naive_utc() + SHANGHAI).format(TIME_STAMP).to_string()
+}
+
+/// An account whose secret signed a callback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signer {
+    /// The account's name.
+    pub account: String,
+    /// Its customer code.
+    pub seller_code: String,
+}
+
+/// A callback that was found genuine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedCallback {
+    /// Time-ordered id.
+    pub id: i64,
+    /// When it came.
+    pub received_at: DateTime<Utc>,
+    /// The `AppKey` that it carried.
+    pub app_key: String,
+    /// Every account whose secret signed it, at least one: accounts may share a key.
+    pub signers: Vec<Signer>,
+    /// What it is about.
+    pub method: CallbackMethod,
+    /// Its `TimeStamp` as it came.
+    pub time_stamp: String,
+    /// `PlatformOrderNo`: the order's `so_id`, or its `online_no`.
+    pub platform_order_no: String,
+    /// `ExtOrderNo`: Haier's order number, if it carried one.
+    pub haier_order_no: Option<String>,
+    /// Whether `State` is 1.
+    pub success: bool,
+    /// `FailMsg` without mobile numbers; empty if it carried none.
+    pub words: String,
+    /// `Data` as it came, without mobile numbers.
+    pub data: String,
+    /// SHA-256 of what was signed: the same callback again has the same.
+    pub digest: Vec<u8>,
+}
+
+impl ReceivedCallback {
+    /// Whether it may speak of an order that was sent by this account for this seller. An account's orders are touched by
+    /// callbacks signed with that account's secret, or with another one's of the same seller: a shop that moves its account
+    /// from variables into the database keeps its orders.
+    #[must_use]
+    pub fn may_touch(&self, account: &str, seller_code: &str) -> bool {
+        self.signers.iter().any(|signer| signer.account == account || signer.seller_code == seller_code)
+    }
+}
+
+impl From<ReceivedCallback> for Callback {
+    fn from(received: ReceivedCallback) -> Self {
+        Self {
+            method: received.method,
+            time_stamp: received.time_stamp,
+            data: received.data,
+            success: received.success,
+            haier_order_no: received.haier_order_no,
+            words: received.words,
+        }
+    }
+}
+
+/// Why a callback is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Refusal {
+    /// The body is neither a form nor a JSON object of single values, or names a parameter twice.
+    Body,
+    /// No account has this `AppKey`.
+    AppKey,
+    /// The signature is not that of the account.
+    Signature,
+    /// `TimeStamp` is none, or too far from now.
+    TimeStamp,
+    /// `Method` is none that is known.
+    Method,
+    /// `Data` lacks what it needs.
+    Data,
+}
+
+impl Refusal {
+    /// The word for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::AppKey => "app_key",
+            Self::Signature => "signature",
+            Self::TimeStamp => "time_stamp",
+            Self::Method => "method",
+            Self::Data => "data",
+        }
+    }
+
+    /// What is wrong and what to look at, for whoever runs the service.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Body => "its body is neither a form nor a JSON object, or names a parameter twice",
+            Self::AppKey => "no account has its AppKey: look at callback_app_key of the accounts",
+            Self::Signature => {
+                "its signature is wrong: look at callback_secret of the account with this AppKey"
+            }
+            Self::TimeStamp => {
+                "its TimeStamp is too far from now: look at the clocks, and at callback_window"
+            }
+            Self::Method => "its Method is unknown",
+            Self::Data => "its Data is no JSON object with PlatformOrderNo and State",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{TimeZone as _, Utc};
+
+    use super::{parse_time_stamp, time_stamp};
+
+    #[test]
+    fn time_stamps_are_those_of_clocks_in_shanghai() {
+        let instant = Utc.with_ymd_and_hms(2025, 12, 31, 16, 0, 1).unwrap();
+        assert_eq!(time_stamp(instant), "20260101000001");
+        assert_eq!(parse_time_stamp("20260101000001"), Some(instant));
+        for bad in
+            ["", "2026010100000", "202601010000011", "20261301000001", "2026010100000a", "+2026010100000"]
+        {
+            assert_eq!(parse_time_stamp(bad), None, "{bad}");
+        }
+    }
+}

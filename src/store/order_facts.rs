@@ -1,0 +1,45 @@
+//! What happened to each order. Rows are added, in the transaction of what follows from them, and never touched again.
+
+mod data;
+
+use diesel::{ExpressionMethods as _, QueryDsl as _};
+use diesel_async::RunQueryDsl as _;
+
+use super::{Conn, Result, instant::At, on, schema::order_facts};
+use crate::domain::orders::facts::Fact;
+
+/// All facts of an order, in the order in which they were learnt.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(conn: &mut Conn, order_id: i64) -> Result<Vec<Fact>> {
+    let rows: Vec<(At, String, serde_json::Value)> = on!(conn, |c| order_facts::table
+        .filter(order_facts::order_id.eq(order_id))
+        .order(order_facts::seq)
+        .select((order_facts::at, order_facts::kind, order_facts::data))
+        .load(c)
+        .await)?;
+    rows.into_iter()
+        .map(|(at, kind, json)| Ok(Fact { at: at.into(), kind: data::decode(&kind, json)? }))
+        .collect()
+}
+
+/// Adds facts behind those that are stored already. Only with the order's row locked.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn append(conn: &mut Conn, order_id: i64, stored: usize, facts: &[Fact]) -> Result<()> {
+    let first = i64::try_from(stored).unwrap_or(i64::MAX - 1) + 1;
+    for (fact, seq) in facts.iter().zip(first..) {
+        let (kind, json) = data::encode(&fact.kind);
+        let row = (
+            order_facts::order_id.eq(order_id),
+            order_facts::seq.eq(seq),
+            order_facts::at.eq(At(fact.at)),
+            order_facts::kind.eq(kind),
+            order_facts::data.eq(json),
+        );
+        on!(conn, |c| diesel::insert_into(order_facts::table).values(row).execute(c).await)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! Orders with which something is to be done: when, and in whose hands. Small: a row goes when nothing is left to do.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _,
+    OptionalExtension as _, QueryDsl as _,
+};
+use diesel_async::RunQueryDsl as _;
+
+use super::{
+    Conn, Result,
+    instant::At,
+    on,
+    schema::{order_pushes, orders},
+};
+use crate::domain::orders::SoId;
+
+/// An order in this worker's hands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedOrder {
+    /// Its id.
+    pub order_id: i64,
+    /// Its number.
+    pub so_id: SoId,
+    /// Which claim of it this is.
+    pub epoch: i64,
+    /// Who claimed it.
+    pub worker: String,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// The order is to be sent.
+    Push,
+    /// A change of it is to be sent.
+    Change,
+}
+
+impl Work {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Change => "change",
+        }
+    }
+}
+
+/// Takes orders with which one of these is due and that are in nobody's hands, those that have waited longest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn claim(
+    conn: &mut Conn,
+    worker: &str,
+    wanted: &[Work],
+    limit: i64,
+    now: DateTime<Utc>,
+    lease: TimeDelta,
+) -> Result<Vec<ClaimedOrder>> {
+    let free =
+        || order_pushes::lease_until.is_null().or(order_pushes::lease_until.assume_not_null().lt(At(now)));
+    let steps = wanted.iter().map(|work| work.as_str());
+    let due = || {
+        order_pushes::table
+            .filter(order_pushes::step.eq_any(steps.clone()))
+            .filter(order_pushes::next_attempt_at.le(At(now)))
+            .filter(free())
+            .order(order_pushes::next_attempt_at)
+            .limit(limit)
+            .select((order_pushes::order_id, order_pushes::epoch))
+    };
+    let rows: Vec<(i64, i64)> = match conn {
+        Conn::Pg(conn) => due().for_update().skip_locked().load(conn).await?,
+        Conn::Lite(conn) => due().load(conn).await?,
+    };
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<i64> = rows.iter().map(|(id, _)| *id).collect();
+    on!(conn, |c| diesel::update(order_pushes::table.filter(order_pushes::order_id.eq_any(&ids)))
+        .set((
+            order_pushes::epoch.eq(order_pushes::epoch + 1),
+            order_pushes::worker.eq(worker),
+            order_pushes::lease_until.eq(At(now + lease)),
+        ))
+        .execute(c)
+        .await)?;
+    let numbers: Vec<(i64, String, i64)> = on!(conn, |c| order_pushes::table
+        .inner_join(orders::table.on(orders::id.eq(order_pushes::order_id)))
+        .filter(order_pushes::order_id.eq_any(&ids))
+        .order(order_pushes::next_attempt_at)
+        .select((order_pushes::order_id, orders::so_id, order_pushes::epoch))
+        .load(c)
+        .await)?;
+    let claimed = |(order_id, so_id, epoch)| ClaimedOrder {
+        order_id,
+        so_id: SoId::from_stored(so_id),
+        epoch,
+        worker: worker.to_owned(),
+    };
+    Ok(numbers.into_iter().map(claimed).collect())
+}
+
+/// Prolongs the leases of orders that a worker works on, where they are in its hands still.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn heartbeat(
+    conn: &mut Conn,
+    worker: &str,
+    order_ids: &[i64],
+    lease_until: DateTime<Utc>,
+) -> Result<()> {
+    let held = order_pushes::table
+        .filter(order_pushes::order_id.eq_any(order_ids))
+        .filter(order_pushes::worker.eq(worker));
+    on!(conn, |c| diesel::update(held).set(order_pushes::lease_until.eq(At(lease_until))).execute(c).await)?;
+    Ok(())
+}
+
+/// Until when the lease of a claim holds. `None`: it is in other hands, or in none.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_lease(conn: &mut Conn, claim: &ClaimedOrder) -> Result<Option<DateTime<Utc>>> {
+    let until: Option<Option<At>> = on!(conn, |c| order_pushes::table
+        .find(claim.order_id)
+        .filter(order_pushes::epoch.eq(claim.epoch))
+        .filter(order_pushes::worker.eq(&claim.worker))
+        .select(order_pushes::lease_until)
+        .first(c)
+        .await
+        .optional())?;
+    Ok(until.flatten().map(Into::into))
+}
+
+/// Sets when something is due; whoever has the order in hand keeps it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn upsert(
+    conn: &mut Conn,
+    order_id: i64,
+    work: Work,
+    next_attempt_at: DateTime<Utc>,
+) -> Result<()> {
+    let due = (order_pushes::step.eq(work.as_str()), order_pushes::next_attempt_at.eq(At(next_attempt_at)));
+    on!(conn, |c| diesel::insert_into(order_pushes::table)
+        .values((order_pushes::order_id.eq(order_id), due))
+        .on_conflict(order_pushes::order_id)
+        .do_update()
+        .set(due)
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
+/// Lets an order go out of this claim's hands, if it is in them still.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn release(conn: &mut Conn, claim: &ClaimedOrder) -> Result<()> {
+    let held = order_pushes::table
+        .find(claim.order_id)
+        .filter(order_pushes::epoch.eq(claim.epoch))
+        .filter(order_pushes::worker.eq(&claim.worker));
+    let nobody = (order_pushes::worker.eq(None::<String>), order_pushes::lease_until.eq(None::<At>));
+    on!(conn, |c| diesel::update(held).set(nobody).execute(c).await)?;
+    Ok(())
+}
+
+/// Gives up every lease: right only where no other process can hold one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn release_all(conn: &mut Conn) -> Result<()> {
+    let nobody = (order_pushes::worker.eq(None::<String>), order_pushes::lease_until.eq(None::<At>));
+    on!(conn, |c| diesel::update(order_pushes::table).set(nobody).execute(c).await)?;
+    Ok(())
+}
+
+/// Nothing is left to do.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn delete(conn: &mut Conn, order_id: i64) -> Result<()> {
+    on!(conn, |c| diesel::delete(order_pushes::table.find(order_id)).execute(c).await)?;
+    Ok(())
+}

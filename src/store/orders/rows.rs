@@ -1,0 +1,199 @@
+//! How orders and their lines look as rows.
+
+use std::collections::HashMap;
+
+use diesel::{Insertable, Queryable, Selectable};
+use serde::{Deserialize, Serialize};
+
+use super::super::{
+    Result,
+    instant::At,
+    schema::{order_items, orders},
+    sync_logs::unknown,
+};
+use crate::domain::{
+    decimal::Money,
+    orders::{
+        Failure, Order, OrderItem, OrderState, OrderSummary, Personal, Sender, SoId, StoredOrder,
+        sealing::{PersonalPart, SealedOrder},
+    },
+    products::ProductCode,
+    reasons::Reason,
+    sealed::Sealed,
+};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = orders)]
+pub(super) struct OrderRow {
+    pub(super) id: i64,
+    so_id: String,
+    online_no: String,
+    source_system: Option<String>,
+    shop_name: Option<String>,
+    consignee_name: String,
+    consignee_mobile: String,
+    province: String,
+    city: String,
+    area: String,
+    town: Option<String>,
+    detail_address: String,
+    remark: Option<String>,
+    total_amount_e4: i64,
+    distribution_time: Option<At>,
+    install_time: Option<At>,
+    government_order: bool,
+    requested_by: String,
+    account: Option<String>,
+    sender: Option<serde_json::Value>,
+    state: String,
+    retail_order_no: Option<String>,
+    haier_order_no: Option<String>,
+    error_reason: Option<String>,
+    error_words: Option<String>,
+    in_doubt: bool,
+    deadline_at: At,
+    sync_log_id: Option<i64>,
+    created_at: At,
+    updated_at: At,
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = order_items)]
+pub(super) struct ItemRow {
+    order_id: i64,
+    line: i64,
+    product_code: String,
+    retail_price_e4: i64,
+    discount_amount_e4: i64,
+    actual_price_e4: i64,
+    is_gift: bool,
+}
+
+/// What the account said at the first attempt.
+#[derive(Serialize, Deserialize)]
+struct StoredSender {
+    seller_code: String,
+    source_system: String,
+    shop_name: String,
+}
+
+pub(super) fn sender_json(sender: &Sender) -> serde_json::Value {
+    serde_json::json!(StoredSender {
+        seller_code: sender.seller_code.clone(),
+        source_system: sender.source_system.clone(),
+        shop_name: sender.shop_name.clone(),
+    })
+}
+
+pub(super) fn items(order_id: i64, order: &Order) -> impl Iterator<Item = ItemRow> {
+    order.items.iter().zip(1..).map(move |(item, line)| ItemRow {
+        order_id,
+        line,
+        product_code: item.product_code.as_str().to_owned(),
+        retail_price_e4: item.retail_price.e4,
+        discount_amount_e4: item.discount_amount.e4,
+        actual_price_e4: item.actual_price.e4,
+        is_gift: item.is_gift,
+    })
+}
+
+impl From<ItemRow> for OrderItem {
+    fn from(row: ItemRow) -> Self {
+        Self {
+            product_code: ProductCode::from_stored(row.product_code),
+            retail_price: Money { e4: row.retail_price_e4 },
+            discount_amount: Money { e4: row.discount_amount_e4 },
+            actual_price: Money { e4: row.actual_price_e4 },
+            is_gift: row.is_gift,
+        }
+    }
+}
+
+/// Orders out of rows; lines come in their order.
+pub(super) fn whole(
+    rows: Vec<OrderRow>,
+    items: Vec<ItemRow>,
+    next: Vec<(i64, At)>,
+) -> Result<Vec<SealedOrder>> {
+    let mut lines: HashMap<i64, Vec<OrderItem>> = HashMap::new();
+    for item in items {
+        lines.entry(item.order_id).or_default().push(item.into());
+    }
+    let mut next: HashMap<i64, At> = next.into_iter().collect();
+    rows.into_iter()
+        .map(|row| {
+            let (lines, next) = (lines.remove(&row.id), next.remove(&row.id));
+            row.with(lines.unwrap_or_default(), next)
+        })
+        .collect()
+}
+
+impl OrderRow {
+    fn with(self, items: Vec<OrderItem>, next_attempt_at: Option<At>) -> Result<SealedOrder> {
+        let personal = PersonalPart {
+            consignee_name: Sealed::from_stored(self.consignee_name),
+            consignee_mobile: Sealed::from_stored(self.consignee_mobile),
+            detail_address: Sealed::from_stored(self.detail_address),
+            remark: self.remark.map(Sealed::from_stored),
+        };
+        let sender =
+            self.account.zip(self.sender).map(|(account, json)| sender(account, json)).transpose()?;
+        let nothing = || Personal::new("");
+        let order = Order {
+            so_id: SoId::from_stored(self.so_id),
+            online_no: self.online_no,
+            source_system: self.source_system,
+            shop_name: self.shop_name,
+            consignee_name: nothing(),
+            consignee_mobile: nothing(),
+            province: self.province,
+            city: self.city,
+            area: self.area,
+            town: self.town,
+            detail_address: nothing(),
+            remark: None,
+            total_amount: Money { e4: self.total_amount_e4 },
+            distribution_time: self.distribution_time.map(Into::into),
+            install_time: self.install_time.map(Into::into),
+            government_order: self.government_order,
+            items,
+        };
+        let summary = OrderSummary {
+            state: state(&self.state)?,
+            retail_order_no: self.retail_order_no,
+            haier_order_no: self.haier_order_no,
+            last_error: failure(self.error_reason, self.error_words)?,
+            in_doubt: self.in_doubt,
+        };
+        let rest = StoredOrder {
+            id: self.id,
+            order,
+            requested_by: self.requested_by,
+            sender,
+            summary,
+            deadline_at: self.deadline_at.into(),
+            sync_log_id: self.sync_log_id,
+            created_at: self.created_at.into(),
+            updated_at: self.updated_at.into(),
+            next_attempt_at: next_attempt_at.map(Into::into),
+        };
+        Ok(SealedOrder::new(rest, personal))
+    }
+}
+
+pub(in crate::store) fn sender(account: String, json: serde_json::Value) -> Result<Sender> {
+    let stored: StoredSender = serde_json::from_value(json)
+        .map_err(|error: serde_json::Error| unknown("sender of an order", &error.to_string()))?;
+    let StoredSender { seller_code, source_system, shop_name } = stored;
+    Ok(Sender { account, seller_code, source_system, shop_name })
+}
+
+pub(in crate::store) fn state(word: &str) -> Result<OrderState> {
+    OrderState::parse(word).ok_or_else(|| unknown("order state", word))
+}
+
+pub(in crate::store) fn failure(reason: Option<String>, words: Option<String>) -> Result<Option<Failure>> {
+    let Some((word, words)) = reason.zip(words) else { return Ok(None) };
+    let reason = Reason::parse(&word).ok_or_else(|| unknown("reason", &word))?;
+    Ok(Some(Failure { reason, words }))
+}

@@ -1,0 +1,210 @@
+//! The open platform's calls: H1 to H5 of Haier's description.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+
+use super::{
+    Answer, Budget, Call, Listing, Result, Settings, SystemStatus, TokenShelf,
+    endpoint::Endpoint,
+    envelope::{self, Bare},
+    listing::Streamed,
+    policy::Caller,
+    site::Site,
+    transport::Whole,
+    wire::{self, logistics, stock, unusable},
+};
+use crate::domain::{
+    accounts::Account,
+    balances::Balance,
+    clock::Clock,
+    logistics::{Logistics, LogisticsQuery},
+    pauses::Pause,
+    products::{CatalogueRecord, PriceRecord, ProductCode},
+    stock::{CountyCode, StockRecord},
+};
+
+/// The open platform, under one account.
+pub struct Openplat {
+    account: Account,
+    caller: Arc<Caller>,
+}
+
+impl Openplat {
+    /// A client for an account. With a shelf, it shares its token with the account's other replicas.
+    ///
+    /// # Errors
+    /// When this machine has no usable TLS roots.
+    pub fn new(
+        account: Account,
+        settings: Settings,
+        budget: Budget,
+        shelf: Option<Arc<dyn TokenShelf>>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let caller = Caller::new(Site::open_platform(&account), settings, budget, shelf, clock)?;
+        Ok(Self { account, caller: Arc::new(caller) })
+    }
+
+    /// The account it was built from.
+    #[must_use]
+    pub const fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Obeys these pauses at once, also for calls that wait for a slot; all others let calls pass again.
+    pub fn set_pauses(&self, in_force: &[Pause]) {
+        self.caller.gate.set(in_force);
+    }
+
+    /// How its budget, breakers and token stand.
+    #[must_use]
+    pub fn status(&self) -> SystemStatus {
+        self.caller.status()
+    }
+
+    /// Authenticates, unless a valid token is at hand.
+    ///
+    /// # Errors
+    /// When Haier refuses or does not answer.
+    pub async fn authenticate(&self, call: &Call<'_>) -> Result<()> {
+        self.caller.token(call).await.map(drop)
+    }
+
+    /// Authenticates for real, once, whatever token is at hand.
+    ///
+    /// # Errors
+    /// When Haier refuses or does not answer.
+    pub async fn log_in(&self) -> Result<()> {
+        self.caller.log_in().await
+    }
+
+    /// H1 for up to 20 codes.
+    ///
+    /// # Errors
+    /// When the call fails as a whole.
+    pub async fn products(&self, codes: &[ProductCode], call: &Call<'_>) -> Result<Answer<CatalogueRecord>> {
+        let mut body = self.products_body();
+        body["productCodes"] = json!(codes.iter().map(ProductCode::as_str).collect::<Vec<_>>());
+        let reading = Whole(|answer: &[u8], asked_at| {
+            let records = envelope::records(answer, Bare::List)?;
+            Ok(records.into_iter().map(|record| wire::catalogue_record(record, asked_at)).collect())
+        });
+        self.caller.call(Endpoint::Products, &bytes(&body), call, &reading).await
+    }
+
+    /// H1 without codes: the whole purchasable catalogue, as a stream.
+    ///
+    /// # Errors
+    /// When the call fails before its first record.
+    pub async fn listing(&self, call: &Call<'_>) -> Result<Listing> {
+        let reading = Streamed(&self.caller.settings);
+        self.caller.call(Endpoint::Products, &bytes(&self.products_body()), call, &reading).await
+    }
+
+    /// H2 for up to 20 codes.
+    ///
+    /// # Errors
+    /// When the call fails as a whole.
+    pub async fn prices(&self, codes: &[ProductCode], call: &Call<'_>) -> Result<Answer<PriceRecord>> {
+        let account = self.account();
+        let body = json!({
+            "customerCode": account.customer_code,
+            "sendToCode": account.send_to_code,
+            "productCodes": codes.iter().map(ProductCode::as_str).collect::<Vec<_>>(),
+            "priceType": "PT",
+            "passWord": account.password.expose_secret(),
+        });
+        let reading = Whole(|answer: &[u8], asked_at| {
+            let records = envelope::records(answer, Bare::List)?;
+            Ok(records.into_iter().map(|record| wire::price_record(record, asked_at)).collect())
+        });
+        self.caller.call(Endpoint::Prices, &bytes(&body), call, &reading).await
+    }
+
+    /// H3 for one product in one county.
+    ///
+    /// # Errors
+    /// When the call fails, or its answer cannot be read.
+    pub async fn stock(
+        &self,
+        code: &ProductCode,
+        county: &CountyCode,
+        call: &Call<'_>,
+    ) -> Result<StockRecord> {
+        let account = self.account();
+        let body = json!({
+            "salesCode": account.customer_code,
+            "senderCode": account.send_to_code,
+            "productCode": code.as_str(),
+            "countyCode": county.as_str(),
+            "source": "JSH-B",
+            "sellerPassword": account.seller_password.expose_secret(),
+        });
+        let reading = Whole(|answer: &[u8], asked_at| {
+            let records = envelope::records(answer, Bare::Record)?;
+            let warehouses = stock::warehouses(&records).map_err(unusable)?;
+            Ok(StockRecord { code: code.clone(), county: county.clone(), warehouses, asked_at })
+        });
+        self.caller.call(Endpoint::Stock, &bytes(&body), call, &reading).await
+    }
+
+    /// H4.
+    ///
+    /// # Errors
+    /// When the call fails, or its answer cannot be read.
+    pub async fn logistics(&self, query: &LogisticsQuery, call: &Call<'_>) -> Result<Logistics> {
+        let account = self.account();
+        let mut body = json!({
+            "orderCode": query.order_code,
+            "sellerCode": account.customer_code,
+            "sellerPassword": account.seller_password.expose_secret(),
+        });
+        if let Some(record) = &query.delivery_record_code {
+            body["deliveryRecordCode"] = json!(record);
+        }
+        if let Some(member) = query.member_id {
+            body["memberId"] = json!(member);
+        }
+        let reading = Whole(|answer: &[u8], _: DateTime<Utc>| {
+            logistics::of_records(&envelope::records(answer, Bare::Record)?).map_err(unusable)
+        });
+        self.caller.call(Endpoint::Logistics, &bytes(&body), call, &reading).await
+    }
+
+    /// H5.
+    ///
+    /// # Errors
+    /// When the call fails, or its answer cannot be read.
+    pub async fn balances(&self, call: &Call<'_>) -> Result<Vec<Balance>> {
+        let account = self.account();
+        let body = json!({
+            "customerCode": account.customer_code,
+            "customerPassword": account.customer_password.expose_secret(),
+        });
+        let reading = Whole(|answer: &[u8], _: DateTime<Utc>| {
+            let records = envelope::records(answer, Bare::Record)?;
+            records.into_iter().map(wire::balance).collect::<std::result::Result<_, _>>().map_err(unusable)
+        });
+        self.caller.call(Endpoint::Balance, &bytes(&body), call, &reading).await
+    }
+
+    fn products_body(&self) -> serde_json::Value {
+        let account = self.account();
+        json!({
+            "customerCode": account.customer_code,
+            "sendToCode": account.send_to_code,
+            "supplierCode": account.supplier_code,
+            "searchType": "PTJSH",
+            "passWord": account.password.expose_secret(),
+        })
+    }
+}
+
+/// A body as it is sent.
+fn bytes(body: &Value) -> Bytes {
+    body.to_string().into()
+}

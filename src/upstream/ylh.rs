@@ -1,0 +1,192 @@
+//! The order system's calls: Y1 to Y5 of Haier's description. Those that change the world end in an answer, in a failure
+//! that left nothing behind, or in an error that is in doubt.
+
+mod answers;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::{
+    Budget, Call, Error, Result, Settings, SystemStatus, TokenShelf,
+    endpoint::Endpoint,
+    envelope::{self, Bare},
+    matrix::Executed,
+    policy::Caller,
+    site::Site,
+    transport::Whole,
+    wire::unusable,
+};
+use crate::domain::{
+    accounts::YlhAccount,
+    clock::Clock,
+    order_calls::{
+        Cancellation, ChangeAnswer, CourierNumbers, DeliveryPhoto, OrderRefusal, PushAnswer, Rescheduling,
+    },
+    pauses::Pause,
+    reasons::Reason,
+};
+
+/// The order system, under one account.
+pub struct Ylh {
+    account: YlhAccount,
+    caller: Arc<Caller>,
+}
+
+impl Ylh {
+    /// A client for an account of this name. With a shelf, it shares its token with the account's other replicas.
+    ///
+    /// # Errors
+    /// When this machine has no usable TLS roots.
+    pub fn new(
+        name: &str,
+        account: YlhAccount,
+        settings: Settings,
+        budget: Budget,
+        shelf: Option<Arc<dyn TokenShelf>>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let caller = Caller::new(Site::order_system(name, &account), settings, budget, shelf, clock)?;
+        Ok(Self { account, caller: Arc::new(caller) })
+    }
+
+    /// The account it was built from.
+    #[must_use]
+    pub const fn account(&self) -> &YlhAccount {
+        &self.account
+    }
+
+    /// Obeys these pauses at once, also for calls that wait for a slot; all others let calls pass again.
+    pub fn set_pauses(&self, in_force: &[Pause]) {
+        self.caller.gate.set(in_force);
+    }
+
+    /// How its budget, breakers and token stand.
+    #[must_use]
+    pub fn status(&self) -> SystemStatus {
+        self.caller.status()
+    }
+
+    /// Authenticates, unless a valid token is at hand.
+    ///
+    /// # Errors
+    /// When Haier refuses or does not answer.
+    pub async fn authenticate(&self, call: &Call<'_>) -> Result<()> {
+        self.caller.token(call).await.map(drop)
+    }
+
+    /// Authenticates for real, once, whatever token is at hand.
+    ///
+    /// # Errors
+    /// When Haier refuses or does not answer.
+    pub async fn log_in(&self) -> Result<()> {
+        self.caller.log_in().await
+    }
+
+    /// Y1 with exactly these bytes.
+    ///
+    /// # Errors
+    /// When Haier gave no answer about this order. Unless the error is in doubt, Haier has not booked it.
+    pub async fn create_order(&self, body: Bytes, call: &Call<'_>) -> Result<PushAnswer> {
+        let reading = Whole(|answer: &[u8], _: DateTime<Utc>| answers::booked(answer));
+        let answer = self.caller.call(Endpoint::CreateOrder, &body, call, &reading).await;
+        answer.or_else(|error| match &error.refusal {
+            // Whatever else the answer looks like, these words are a proof.
+            Some(refusal) if self.says_repeated(refusal) => Ok(PushAnswer::Repeated((**refusal).clone())),
+            _ => refusal(error).map(PushAnswer::Refused),
+        })
+    }
+
+    /// Y2.
+    ///
+    /// # Errors
+    /// When Haier gave no answer about this order. Unless the error is in doubt, Haier has not cancelled it.
+    pub async fn cancel_order(&self, cancellation: &Cancellation, call: &Call<'_>) -> Result<ChangeAnswer> {
+        let body = json!({
+            "soId": cancellation.so_id,
+            "cancelTime": cancellation.cancelled_at.timestamp_millis().to_string(),
+            "cancelReason": cancellation.reason,
+            "sourceSystem": cancellation.source_system,
+        });
+        self.change(Endpoint::CancelOrder, &body, call).await
+    }
+
+    /// Y3.
+    ///
+    /// # Errors
+    /// When Haier gave no answer about this order. Unless the error is in doubt, Haier has not changed it.
+    pub async fn reschedule_order(&self, times: &Rescheduling, call: &Call<'_>) -> Result<ChangeAnswer> {
+        let mut body = json!({ "retailOrderNo": times.retail_order_no });
+        for (field, time) in
+            [("distributionTime", times.distribution_time), ("installTime", times.install_time)]
+        {
+            if let Some(time) = time {
+                body[field] = json!(time.timestamp_millis());
+            }
+        }
+        self.change(Endpoint::RescheduleOrder, &body, call).await
+    }
+
+    /// Y4: photos of an order's delivery and installation, by Haier's number of it.
+    ///
+    /// # Errors
+    /// When the call fails, or its answer cannot be read.
+    pub async fn delivery_photos(
+        &self,
+        retail_order_no: &str,
+        call: &Call<'_>,
+    ) -> Result<Vec<DeliveryPhoto>> {
+        let body = json!({ "orderNo": retail_order_no });
+        let reading = Whole(|answer: &[u8], _: DateTime<Utc>| {
+            let records = envelope::records(answer, Bare::List)?;
+            records.into_iter().map(answers::photo).collect::<std::result::Result<_, _>>().map_err(unusable)
+        });
+        self.caller.call(Endpoint::DeliveryPhotos, &bytes(&body), call, &reading).await
+    }
+
+    /// Y5: courier numbers of up to 100 orders, by Haier's numbers of them (SO numbers).
+    ///
+    /// # Errors
+    /// When the call fails, or its answer cannot be read.
+    pub async fn courier_numbers(
+        &self,
+        order_codes: &[String],
+        call: &Call<'_>,
+    ) -> Result<Vec<CourierNumbers>> {
+        let reading = Whole(|answer: &[u8], _: DateTime<Utc>| {
+            let records = envelope::records(answer, Bare::List)?;
+            let couriers = records.into_iter().map(answers::courier_numbers);
+            couriers.collect::<std::result::Result<_, _>>().map_err(unusable)
+        });
+        self.caller.call(Endpoint::CourierNumbers, &bytes(&json!(order_codes)), call, &reading).await
+    }
+
+    async fn change(&self, endpoint: Endpoint, body: &Value, call: &Call<'_>) -> Result<ChangeAnswer> {
+        let reading = Whole(|answer: &[u8], _: DateTime<Utc>| answers::accepted(answer));
+        let answer = self.caller.call(endpoint, &bytes(body), call, &reading).await;
+        answer.or_else(|error| refusal(error).map(ChangeAnswer::Refused))
+    }
+
+    fn says_repeated(&self, refusal: &OrderRefusal) -> bool {
+        let message = refusal.message.to_lowercase();
+        let words = &self.caller.settings.repeated_words;
+        words.iter().any(|word| message.contains(&word.to_lowercase()))
+    }
+}
+
+/// Haier's answer to this very order, if it is one; else the error, which is the account's or the moment's.
+fn refusal(error: Error) -> Result<OrderRefusal> {
+    let of_this_order = error.executed == Executed::No
+        && matches!(error.reason, Reason::ValidationError | Reason::ServerError);
+    match error.refusal {
+        Some(refusal) if of_this_order => Ok(*refusal),
+        _ => Err(error),
+    }
+}
+
+/// A body as it is sent.
+fn bytes(body: &Value) -> Bytes {
+    body.to_string().into()
+}

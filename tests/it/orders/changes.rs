@@ -1,0 +1,164 @@
+//! What happens to an order after it was stored: cancelled, given other times, looked up.
+
+use haier_integration::proto::{
+    CancelOrderRequest, ListCourierNumbersRequest, ListDeliveryPhotosRequest, Order, OrderState,
+    PauseUpstreamRequest, RescheduleOrderRequest, ResumeUpstreamRequest, UpstreamTarget,
+    WatchOrderChangesRequest,
+};
+use prost_types::Timestamp;
+use serde_json::json;
+use tonic::Status;
+
+use super::{accept, administration, booked, changes_of, facts, kinds, order, push, shop, until, whole};
+use crate::support::{Plan, World, on_both_databases, refusal, violated, within};
+
+on_both_databases!(
+    what_was_never_sent_is_cancelled_without_a_call,
+    cancelling_what_is_in_doubt_waits_for_the_truth,
+    changes_are_told_in_the_order_in_which_they_were_asked_for,
+    a_refused_cancellation_only_ends_cancelling,
+    other_times_are_days,
+    photos_come_by_haiers_number,
+    the_feed_is_followed_from_a_cursor,
+);
+
+/// 2026-12-31 23:59:59 in Shanghai.
+const DAY: Timestamp = Timestamp { seconds: 1_798_732_799, nanos: 0 };
+
+async fn cancel(world: &World, so_id: &str) -> Result<Order, Status> {
+    let request = CancelOrderRequest { so_id: so_id.to_owned(), reason: "买家取消".to_owned() };
+    world.client().cancel_order(request).await.map(whole)
+}
+
+async fn reschedule(world: &World, so_id: &str, time: Timestamp) -> Result<Order, Status> {
+    let request =
+        RescheduleOrderRequest { so_id: so_id.to_owned(), distribution_time: Some(time), install_time: None };
+    world.client().reschedule_order(request).await.map(whole)
+}
+
+async fn what_was_never_sent_is_cancelled_without_a_call(plan: Plan) {
+    let (world, code) = shop(plan).await;
+    let mut operator = administration(&world).await;
+    let target = UpstreamTarget::OrderPush.into();
+    operator.pause_upstream(PauseUpstreamRequest { target, ..Default::default() }).await.unwrap();
+    accept(&world, order("SO-1", &code)).await.unwrap();
+    assert_eq!(cancel(&world, "SO-1").await.unwrap().state(), OrderState::Cancelled);
+    assert_eq!(cancel(&world, "SO-1").await.unwrap().state(), OrderState::Cancelled);
+    operator.resume_upstream(ResumeUpstreamRequest { target }).await.unwrap();
+    assert_eq!(kinds(&world, "SO-1").await, ["cancel_requested"]);
+    assert_eq!((world.haier.calls("Y1").await, world.haier.calls("Y2").await), (0, 0));
+    assert_eq!(refusal(&reschedule(&world, "SO-1", DAY).await.unwrap_err()).1, "ORDER_STATE");
+    world.finish().await;
+}
+
+async fn cancelling_what_is_in_doubt_waits_for_the_truth(plan: Plan) {
+    let (world, code) = shop(plan).await;
+    world.haier.fault(json!({ "endpoint": "Y1", "kind": "booked_then_error", "count": 1 })).await;
+    accept(&world, order("SO-1", &code)).await.unwrap();
+    until(&mut world.client(), "SO-1", OrderState::InDoubt).await;
+    assert_eq!(cancel(&world, "SO-1").await.unwrap().state(), OrderState::Cancelling);
+    assert_eq!(cancel(&world, "SO-1").await.unwrap().state(), OrderState::Cancelling);
+    let told = async { while facts(&world, "SO-1").await.last().unwrap().kind != "change_ended" {} };
+    within(told).await;
+    let expected = [
+        "push_began",
+        "push_ended",
+        "cancel_requested",
+        "push_began",
+        "push_ended",
+        "change_began",
+        "change_ended",
+    ];
+    assert_eq!(kinds(&world, "SO-1").await, expected);
+    assert_eq!(booked(&world.haier, "SO-1").await.len(), 1);
+    world.finish().await;
+}
+
+async fn changes_are_told_in_the_order_in_which_they_were_asked_for(plan: Plan) {
+    let (world, code) = shop(plan).await;
+    let mut operator = administration(&world).await;
+    let target = UpstreamTarget::OrderSystem.into();
+    push(&mut world.client(), order("SO-1", &code)).await.unwrap();
+    operator.pause_upstream(PauseUpstreamRequest { target, ..Default::default() }).await.unwrap();
+    reschedule(&world, "SO-1", DAY).await.unwrap();
+    cancel(&world, "SO-1").await.unwrap();
+    operator.resume_upstream(ResumeUpstreamRequest { target }).await.unwrap();
+    let told = async {
+        while kinds(&world, "SO-1").await.iter().filter(|kind| *kind == "change_ended").count() < 2 {}
+    };
+    within(told).await;
+    let told: Vec<(i64, String)> =
+        facts(&world, "SO-1").await.into_iter().map(|fact| (fact.change_number, fact.kind)).collect();
+    let expected = [
+        (0, "push_began"),
+        (0, "push_ended"),
+        (1, "reschedule_requested"),
+        (2, "cancel_requested"),
+        (1, "change_began"),
+        (1, "change_ended"),
+        (2, "change_began"),
+        (2, "change_ended"),
+    ];
+    assert_eq!(told, expected.map(|(number, kind)| (number, kind.to_owned())));
+    assert_eq!((world.haier.calls("Y3").await, world.haier.calls("Y2").await), (1, 1));
+    // Whether it is cancelled Haier tells by a callback.
+    assert_eq!(changes_of(&world, "SO-1").await.last(), Some(&OrderState::Cancelling));
+    world.finish().await;
+}
+
+async fn a_refused_cancellation_only_ends_cancelling(plan: Plan) {
+    let (world, code) = shop(plan).await;
+    push(&mut world.client(), order("SO-1", &code)).await.unwrap();
+    world.haier.fault(json!({ "endpoint": "Y2", "kind": "error_body", "count": 1 })).await;
+    assert_eq!(cancel(&world, "SO-1").await.unwrap().state(), OrderState::Cancelling);
+    // Refused in words, or a fault and then taken: either way the order itself stands as it stood.
+    let answered = async { while !kinds(&world, "SO-1").await.contains(&"change_ended".to_owned()) {} };
+    within(answered).await;
+    let last = changes_of(&world, "SO-1").await;
+    assert!(matches!(last.last(), Some(OrderState::Pushed | OrderState::Cancelling)), "{last:?}");
+    world.finish().await;
+}
+
+async fn other_times_are_days(plan: Plan) {
+    let (world, code) = shop(plan).await;
+    push(&mut world.client(), order("SO-1", &code)).await.unwrap();
+    let noon = Timestamp { seconds: DAY.seconds - 43_200, nanos: 0 };
+    assert_eq!(violated(&reschedule(&world, "SO-1", noon).await.unwrap_err()), ["distribution_time"]);
+    let request = RescheduleOrderRequest { so_id: "SO-1".to_owned(), ..Default::default() };
+    let refused = world.client().reschedule_order(request).await.unwrap_err();
+    assert_eq!(violated(&refused), ["distribution_time"]);
+    assert_eq!(world.haier.calls("Y3").await, 0);
+    world.finish().await;
+}
+
+async fn photos_come_by_haiers_number(plan: Plan) {
+    let (world, code) = shop(plan).await;
+    push(&mut world.client(), order("SO-1", &code)).await.unwrap();
+    let request = ListDeliveryPhotosRequest { so_id: "SO-1".to_owned() };
+    world.client().list_delivery_photos(request).await.unwrap();
+    assert_eq!(world.haier.calls("Y4").await, 1);
+    let request = ListCourierNumbersRequest { so_ids: vec!["SO-1".to_owned(), "SO-2".to_owned()] };
+    let answer = world.client().list_courier_numbers(request).await.unwrap().into_inner();
+    assert_eq!(answer.unknown_so_ids, ["SO-2", "SO-1"], "no callback has told Haier's number yet");
+    world.finish().await;
+}
+
+async fn the_feed_is_followed_from_a_cursor(plan: Plan) {
+    let (world, code) = shop(plan).await;
+    let request = WatchOrderChangesRequest { cursor: 0 };
+    let mut stream = world.client().watch_order_changes(request).await.unwrap().into_inner();
+    for number in 0..20 {
+        accept(&world, order(&format!("SO-{number}"), &code)).await.unwrap();
+    }
+    let mut seen = Vec::new();
+    within(async {
+        while seen.len() < 40 {
+            seen.extend(stream.message().await.unwrap().unwrap().changes);
+        }
+    })
+    .await;
+    let numbers: Vec<i64> = seen.iter().map(|change| change.cursor).collect();
+    assert_eq!(numbers, (1..=40).collect::<Vec<_>>());
+    drop(stream);
+    world.finish().await;
+}
