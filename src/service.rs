@@ -21,7 +21,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use sandbox_account::sandbox_account;
-use settings::{callback_settings, order_settings, run_settings, store_options};
+use settings::{callback_settings, change_settings, order_settings, run_settings, store_options};
 use upstream::Opener;
 
 use crate::{
@@ -116,7 +116,7 @@ impl Service {
             allow_private_hosts: settings.allow_private_hosts || settings.sandbox.is_some(),
         };
         let key_ring = keys::open(&settings, clock.now())?;
-        let runs = run_settings(&settings);
+        let (runs, changes) = (run_settings(&settings), change_settings(&settings));
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
         let clients = settings.tls.as_ref().and_then(|tls| tls.clients.as_ref());
         let callers = Outside {
@@ -137,6 +137,7 @@ impl Service {
             key_ring,
             account_rules,
             runs,
+            changes,
             callers,
             orders,
             callbacks,
@@ -176,6 +177,7 @@ impl Service {
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
             tokio::spawn(workers::callers::run(Arc::clone(&app))),
             tokio::spawn(workers::key_file::run(Arc::clone(&app))),
+            tokio::spawn(workers::product_feed::run(Arc::clone(&app))),
         ];
         if let Some(tls) = tls {
             let stopping = app.stopping.clone();

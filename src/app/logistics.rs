@@ -37,6 +37,7 @@ impl App {
             failures: Vec::new(),
             detail,
             bad_pictures: 0,
+            delisted: 0,
         };
         let ended_at = self.clock.now();
         let log = SyncLog {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::{
-    app::{CallbackSettings, OrderSettings, RunSettings},
+    app::{CallbackSettings, ChangeSettings, OrderSettings, RunSettings},
     config::{self, DatabaseUrl, Settings},
     domain::orders::plan::PushRules,
     store,
@@ -34,6 +34,10 @@ pub(super) fn run_settings(settings: &Settings) -> RunSettings {
         heartbeat: span(settings.sync.heartbeat),
         outage_wait: span(settings.sync.outage_wait),
     }
+}
+
+pub(super) fn change_settings(settings: &Settings) -> ChangeSettings {
+    ChangeSettings { kept: span(settings.changes.kept), patience: settings.changes.reader_patience }
 }
 
 pub(super) fn order_settings(settings: &Settings) -> OrderSettings {

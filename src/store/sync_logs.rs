@@ -56,6 +56,8 @@ pub(super) struct MessageParts {
     failures: Vec<(String, i64)>,
     detail: String,
     bad_pictures: i64,
+    #[serde(default)]
+    delisted: i64,
 }
 
 impl From<&EndMessage> for MessageParts {
@@ -68,6 +70,7 @@ impl From<&EndMessage> for MessageParts {
                 .collect(),
             detail: end.detail.clone(),
             bad_pictures: end.bad_pictures,
+            delisted: end.delisted,
         }
     }
 }
@@ -103,8 +106,12 @@ fn end_message(word: &str, row: &SyncLogRow) -> Result<EndMessage> {
     let reason = |word: &str| Reason::parse(word).ok_or_else(|| unknown("reason", word));
     let parts = row.message_parts.clone().map(serde_json::from_value::<MessageParts>).transpose();
     let parts = parts.map_err(|error| unknown("message", &error.to_string()))?;
-    let parts =
-        parts.unwrap_or(MessageParts { failures: Vec::new(), detail: String::new(), bad_pictures: 0 });
+    let parts = parts.unwrap_or(MessageParts {
+        failures: Vec::new(),
+        detail: String::new(),
+        bad_pictures: 0,
+        delisted: 0,
+    });
     let failures = parts.failures.iter().map(|(word, count)| Ok((reason(word)?, *count)));
     Ok(EndMessage {
         reason: reason(word)?,
@@ -113,6 +120,7 @@ fn end_message(word: &str, row: &SyncLogRow) -> Result<EndMessage> {
         failures: failures.collect::<Result<_>>()?,
         detail: parts.detail,
         bad_pictures: parts.bad_pictures,
+        delisted: parts.delisted,
     })
 }
 

@@ -38,6 +38,8 @@ struct RunRow {
     stage: Option<String>,
     checkpoint: Option<String>,
     bad_pictures: i64,
+    delisted: i64,
+    loading: bool,
 }
 
 /// Stores a pending run and its log.
@@ -167,6 +169,8 @@ fn claimed(row: RunRow) -> Result<ClaimedRun> {
         stage,
         after: row.checkpoint.map(ProductCode::from_stored),
         bad_pictures: row.bad_pictures,
+        delisted: row.delisted,
+        loading: row.loading,
     });
     Ok(ClaimedRun {
         log_id: row.log_id,
@@ -234,6 +238,8 @@ pub async fn checkpoint(
             sync_runs::stage.eq(at.stage.as_str()),
             sync_runs::checkpoint.eq(at.after.as_ref().map(ProductCode::as_str)),
             sync_runs::bad_pictures.eq(at.bad_pictures),
+            sync_runs::delisted.eq(at.delisted),
+            sync_runs::loading.eq(at.loading),
             committed.then_some(sync_runs::takeovers.eq(0)),
             sync_runs::lease_until.eq(At(lease_until)),
         ))
