@@ -4,6 +4,7 @@ mod administration;
 mod api_tokens;
 mod audit;
 mod balances;
+mod callbacks;
 mod callers;
 mod calls;
 mod connections;

@@ -9,6 +9,7 @@ use crate::proto::Money;
 
 mod audit;
 mod balance;
+mod callbacks;
 mod haier_configs;
 mod logistics;
 mod orders;
@@ -20,6 +21,7 @@ mod upstream;
 
 pub(super) use audit::audit_event;
 pub(super) use balance::balance;
+pub(super) use callbacks::callback;
 pub(super) use haier_configs::{account_test, activation, haier_config, key, rotation};
 pub(super) use logistics::logistics;
 pub(super) use orders::{order, order_fact};

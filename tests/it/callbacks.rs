@@ -1,5 +1,6 @@
 //! Callbacks of the order system, posted as a stranger would: what is taken, what is refused, and in which words.
 
+mod listing;
 mod matching;
 
 use chrono::{DateTime, TimeDelta, Utc};
