@@ -7,6 +7,7 @@ mod balances;
 mod callbacks;
 mod clock;
 mod errors;
+mod feeds;
 mod flights;
 mod haier_configs;
 pub mod health;
@@ -24,6 +25,7 @@ mod orders;
 pub mod page_tokens;
 mod pauses;
 mod prices;
+pub mod product_changes;
 mod products;
 mod recent;
 mod replicas;
@@ -44,6 +46,7 @@ use tokio_util::sync::CancellationToken;
 pub use api_tokens::NewToken;
 pub use callbacks::{CallbackOutcome, CallbackRounds, CallbackSettings};
 pub use clock::SystemClock;
+pub use feeds::{Batch, FeedEntry, FeedPage, FeedWatch};
 pub use haier_configs::{AccountCheck, Activation, CheckOutcome, NewHaierConfig, TestedAccount};
 pub use keys::{KeyRotation, KeyUse, RotationProgress};
 pub use order_changes::OrderWish;
@@ -61,7 +64,10 @@ pub use upstreams::{GivenAccount, OpenUpstream};
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
     auth::{Gate, Outside},
-    domain::{accounts::AccountRules, callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause},
+    domain::{
+        accounts::AccountRules, callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause,
+        product_changes::ProductChange,
+    },
     error::{Error, Result},
     keyring::KeyRing,
     store::Store,
@@ -95,6 +101,15 @@ pub struct RunSettings {
     pub outage_wait: TimeDelta,
 }
 
+/// How feeds of changes are kept and read. All of it is settings.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangeSettings {
+    /// How long entries are kept.
+    pub kept: TimeDelta,
+    /// How long a reader may take over what it was handed before it is cut.
+    pub patience: std::time::Duration,
+}
+
 /// Runs what writes in a task of its own, so that a client who hangs up cannot stop it between two steps.
 async fn to_its_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     tokio::spawn(work).await.map_err(|error| Error::Internal(Box::new(error)))?
@@ -114,6 +129,8 @@ pub struct App {
     learning: learning::Learning,
     recent: recent::Recent,
     runs: RunSettings,
+    changes: ChangeSettings,
+    product_feed: feeds::Feed<ProductChange>,
     orders: orders::Orders,
     /// Name of this process in leases.
     worker: String,
@@ -152,6 +169,8 @@ pub struct Parts {
     pub account_rules: AccountRules,
     /// How runs work.
     pub runs: RunSettings,
+    /// How feeds of changes are kept and read.
+    pub changes: ChangeSettings,
     /// What settings say of callers.
     pub callers: Outside,
     /// How orders are pushed.
@@ -178,6 +197,7 @@ impl App {
             key_ring,
             account_rules,
             runs,
+            changes,
             callers,
             orders,
             callbacks,
@@ -198,6 +218,8 @@ impl App {
             learning: learning::Learning::default(),
             recent: recent::Recent::default(),
             runs,
+            changes,
+            product_feed: feeds::Feed::default(),
             orders: orders::Orders::new(orders),
             worker: format!("{}-{process}", std::process::id()),
             replica: replicas::Replica::new(name, version),

@@ -7,9 +7,11 @@ use clap::{Parser, Subcommand};
 
 mod audit;
 mod balance;
+mod changes;
 mod client;
 mod codes;
 mod console;
+mod explain;
 mod failure;
 mod haier_configs;
 mod json;
@@ -68,6 +70,8 @@ enum Command {
     Sync(sync::SyncArgs),
     Logs(logs::LogsArgs),
     Products(products::ProductsArgs),
+    Changes(changes::ChangesArgs),
+    Explain(explain::ExplainArgs),
     Stock(stock::StockArgs),
     Balance(balance::BalanceArgs),
     Logistics(logistics::LogisticsArgs),
@@ -105,6 +109,8 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Sync(args) => block_on(&mut client, sync::run(args, console)),
         Command::Logs(args) => block_on(&mut client, logs::run(args, console)),
         Command::Products(args) => block_on(&mut client, products::run(args, console)),
+        Command::Changes(args) => block_on(&mut client, changes::run(args, console)),
+        Command::Explain(args) => block_on(&mut client, explain::run(args, console)),
         Command::Stock(args) => block_on(&mut client, stock::run(args, console)),
         Command::Balance(args) => block_on(&mut client, balance::run(args, console)),
         Command::Orders(args) => block_on(&mut client, orders::run(args, console)),

@@ -78,6 +78,8 @@ pub struct Settings {
     pub upstream: UpstreamSettings,
     /// How runs work.
     pub sync: SyncSettings,
+    /// How feeds of changes are kept and read.
+    pub changes: ChangesSettings,
     /// How orders are pushed.
     pub orders: OrderSettings,
     /// Deadline of a unary call that brings none.
@@ -153,6 +155,15 @@ pub struct SyncSettings {
     pub outage_wait: Duration,
 }
 
+/// How feeds of changes are kept and read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangesSettings {
+    /// How long entries are kept.
+    pub kept: Duration,
+    /// How long a reader may take over what it was sent before it is cut.
+    pub reader_patience: Duration,
+}
+
 /// How orders are pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderSettings {
@@ -202,6 +213,7 @@ impl Default for Settings {
             allow_private_hosts: false,
             upstream: UpstreamSettings::default(),
             sync: SyncSettings::default(),
+            changes: ChangesSettings::default(),
             orders: OrderSettings::default(),
             default_deadline: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(20),
@@ -253,6 +265,12 @@ impl Default for SyncSettings {
             heartbeat: Duration::from_secs(5),
             outage_wait: Duration::from_secs(30 * 60),
         }
+    }
+}
+
+impl Default for ChangesSettings {
+    fn default() -> Self {
+        Self { kept: Duration::from_secs(30 * 24 * 3600), reader_patience: Duration::from_secs(30) }
     }
 }
 

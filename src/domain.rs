@@ -16,6 +16,7 @@ pub mod order_calls;
 pub mod orders;
 pub mod pages;
 pub mod pauses;
+pub mod product_changes;
 pub mod products;
 pub mod reasons;
 pub mod sealed;

@@ -35,6 +35,20 @@ pub enum Error {
         /// What is in the way.
         why: &'static str,
     },
+    /// Entries of a feed are gone that a reader wants.
+    #[error("entries after this cursor are not kept any more, or never were: {remedy}: {cursor}")]
+    CursorExpired {
+        /// The feed's end as it stands.
+        cursor: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A reader of a feed took too long over what it was sent.
+    #[error("the reader took too long over what it was sent; follow again from the cursor {cursor}")]
+    SlowReader {
+        /// Everything up to here was sent.
+        cursor: String,
+    },
     /// A run over everything is under way already.
     #[error(
         "a run over the whole catalogue is under way already (sync log {sync_log_id}); watch it, or wait for its end"
@@ -198,6 +212,8 @@ impl Error {
             Self::NotFound { .. } => Reason::NotFound,
             Self::UnknownCode { .. } => Reason::UnknownCode,
             Self::NothingToRetry { .. } => Reason::NothingToRetry,
+            Self::CursorExpired { .. } => Reason::CursorExpired,
+            Self::SlowReader { .. } => Reason::SlowReader,
             Self::RunInProgress { .. } => Reason::RunInProgress,
             Self::Unauthenticated { .. } => Reason::Unauthenticated,
             Self::PermissionDenied { .. } => Reason::PermissionDenied,

@@ -17,6 +17,7 @@ mod keys;
 mod logistics;
 mod orders;
 mod prices;
+mod product_changes;
 mod products;
 mod requests;
 mod status;
@@ -150,6 +151,7 @@ type ProgressStream = Pin<Box<dyn Stream<Item = Result<proto::SyncProgress, Stat
 
 #[tonic::async_trait]
 impl HaierIntegration for Api {
+    type WatchProductChangesStream = product_changes::ChangesStream;
     type SyncProductsStream = ProgressStream;
     type WatchSyncStream = ProgressStream;
     type RetrySyncStream = ProgressStream;
@@ -196,6 +198,30 @@ impl HaierIntegration for Api {
         request: Request<proto::GetLogisticsRequest>,
     ) -> Result<Response<proto::GetLogisticsResponse>, Status> {
         self.unary(request, async |ctx, request| logistics::get(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_product_changes(
+        &self,
+        request: Request<proto::ListProductChangesRequest>,
+    ) -> Result<Response<proto::ListProductChangesResponse>, Status> {
+        self.unary(request, async |ctx, request| product_changes::list(&self.app, &ctx, request).await).await
+    }
+
+    async fn watch_product_changes(
+        &self,
+        request: Request<proto::WatchProductChangesRequest>,
+    ) -> Result<Response<Self::WatchProductChangesStream>, Status> {
+        let ctx = context::of_stream(&request);
+        let stream = product_changes::watch(&self.app, &ctx, request.get_ref()).await;
+        stream.map(Response::new).map_err(status::of)
+    }
+
+    async fn explain_product(
+        &self,
+        request: Request<proto::ExplainProductRequest>,
+    ) -> Result<Response<proto::ExplainProductResponse>, Status> {
+        self.unary(request, async |ctx, request| product_changes::explain(&self.app, &ctx, request).await)
+            .await
     }
 
     async fn sync_products(

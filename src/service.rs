@@ -5,6 +5,7 @@ mod door;
 mod keys;
 mod recorder;
 mod sandbox_account;
+mod settings;
 mod upstream;
 
 use std::{
@@ -20,19 +21,23 @@ use rustls::pki_types::CertificateDer;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use sandbox_account::sandbox_account;
+use settings::{callback_settings, change_settings, order_settings, run_settings, store_options};
 use upstream::Opener;
 
 use crate::{
-    app::{App, CallbackSettings, GivenAccount, OrderSettings, Parts, RunSettings, SystemClock},
+    app::{App, GivenAccount, Parts, SystemClock},
     auth::Outside,
-    config::{self, DatabaseUrl, Settings},
-    domain::{accounts::AccountRules, clock::Clock, orders::plan::PushRules},
+    config::{DatabaseUrl, Settings},
+    domain::{accounts::AccountRules, clock::Clock},
     grpc, http, redact,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
     tls::{self, ServerTls},
     workers,
 };
+
+/// How long connections have to let go of the database after their last answer.
+const LETTING_GO: Duration = Duration::from_millis(500);
 
 /// Runs the service until Ctrl-C or SIGTERM, and drains it.
 ///
@@ -111,7 +116,7 @@ impl Service {
             allow_private_hosts: settings.allow_private_hosts || settings.sandbox.is_some(),
         };
         let key_ring = keys::open(&settings, clock.now())?;
-        let runs = run_settings(&settings);
+        let (runs, changes) = (run_settings(&settings), change_settings(&settings));
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
         let clients = settings.tls.as_ref().and_then(|tls| tls.clients.as_ref());
         let callers = Outside {
@@ -132,6 +137,7 @@ impl Service {
             key_ring,
             account_rules,
             runs,
+            changes,
             callers,
             orders,
             callbacks,
@@ -171,6 +177,7 @@ impl Service {
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
             tokio::spawn(workers::callers::run(Arc::clone(&app))),
             tokio::spawn(workers::key_file::run(Arc::clone(&app))),
+            tokio::spawn(workers::product_feed::run(Arc::clone(&app))),
         ];
         if let Some(tls) = tls {
             let stopping = app.stopping.clone();
@@ -235,8 +242,14 @@ impl Service {
         }
         let _ = self.http_stop.send(());
         self.http.abort();
-        // Awaited, so that nothing holds the database any more when this returns; that it was cut is no news.
+        // That it was cut is no news.
         let _ = self.http.await;
+        let released = self.app.store().released();
+        drop(self.app);
+        // Calls that were answered let go of the database in tasks of the servers' own.
+        if tokio::time::timeout(LETTING_GO, released.wait()).await.is_err() {
+            tracing::debug!("a connection is still open and holds the database");
+        }
         if let Some(sandbox) = self.sandbox {
             sandbox.stop().await;
         }
@@ -293,19 +306,6 @@ async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
     Ok(store)
 }
 
-fn store_options(settings: &Settings) -> store::Options {
-    let database = match &settings.database_url {
-        DatabaseUrl::Sqlite { path } => store::Database::Sqlite { path: path.clone() },
-        DatabaseUrl::Postgres { url } => store::Database::Postgres { url: url.clone() },
-    };
-    store::Options {
-        database,
-        pool_size: settings.database_pool_size as usize,
-        wait: settings.database_wait,
-        statement_timeout: settings.statement_timeout,
-    }
-}
-
 async fn start_sandbox(settings: &Settings, callback_addr: SocketAddr) -> anyhow::Result<Option<Sandbox>> {
     let Some(options) = &settings.sandbox else { return Ok(None) };
     let mut options = options.clone();
@@ -332,11 +332,6 @@ fn host_name() -> String {
     if name.is_empty() { "replica".to_owned() } else { name.to_owned() }
 }
 
-fn callback_settings(settings: &Settings) -> CallbackSettings {
-    let config::CallbackSettings { window, parked_warning, .. } = settings.callbacks;
-    CallbackSettings { window: span(window), parked_warning: span(parked_warning) }
-}
-
 /// An address that is every one of this machine is reached as the loopback's.
 fn callback_url(addr: SocketAddr) -> String {
     let host = match addr.ip() {
@@ -345,36 +340,6 @@ fn callback_url(addr: SocketAddr) -> String {
         ip => ip,
     };
     format!("http://{}{}", SocketAddr::new(host, addr.port()), http::callbacks::PATH)
-}
-
-fn span(duration: Duration) -> TimeDelta {
-    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
-}
-
-fn order_settings(settings: &Settings) -> OrderSettings {
-    let orders = &settings.orders;
-    OrderSettings {
-        rules: PushRules {
-            schedule: orders.schedule.iter().copied().map(span).collect(),
-            doubt_wait: span(orders.doubt_wait.max(settings.upstream.request_timeout)),
-            deadline: span(orders.deadline),
-        },
-        calls_in_flight: orders.calls_in_flight,
-        lease: span(orders.lease),
-        heartbeat: span(orders.heartbeat),
-    }
-}
-
-fn run_settings(settings: &Settings) -> RunSettings {
-    RunSettings {
-        batch_size: settings.sync.batch_size,
-        calls_in_flight: settings.sync.calls_in_flight,
-        flush_rows: settings.sync.flush_rows,
-        flush_interval: settings.sync.flush_interval,
-        lease: span(settings.sync.lease),
-        heartbeat: span(settings.sync.heartbeat),
-        outage_wait: span(settings.sync.outage_wait),
-    }
 }
 
 /// SIGHUP because the terminal that the service was started from was closed; any other one means something else.

@@ -19,6 +19,7 @@ pub mod api_tokens;
 pub mod audit_events;
 pub mod callbacks;
 pub mod catalogue;
+pub mod delistings;
 pub mod haier_configs;
 pub mod order_changes;
 pub mod order_facts;
@@ -27,6 +28,8 @@ pub mod orders;
 pub mod pauses;
 pub mod poison_codes;
 pub mod prices;
+pub mod product_changes;
+pub mod product_history;
 pub mod products;
 pub mod replicas;
 pub mod sealed_values;
@@ -42,6 +45,7 @@ use std::{path::PathBuf, time::Duration};
 use chrono::{DateTime, Utc};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use secrecy::SecretString;
+use tokio::sync::watch;
 
 pub(crate) use conn::on;
 pub use conn::{Conn, Tx};
@@ -79,6 +83,18 @@ pub struct Options {
 #[derive(Clone)]
 pub struct Store {
     pools: Pools,
+    /// Goes when the last clone does.
+    open: watch::Sender<()>,
+}
+
+/// Tells when nothing holds the database any more.
+pub struct Released(watch::Receiver<()>);
+
+impl Released {
+    /// Returns when the last clone of the store is gone.
+    pub async fn wait(mut self) {
+        while self.0.changed().await.is_ok() {}
+    }
 }
 
 #[derive(Clone)]
@@ -113,7 +129,13 @@ impl Store {
                 Pools::Pg { main, urgent: postgres::urgent(url, options)? }
             }
         };
-        Ok(Self { pools })
+        Ok(Self { pools, open: watch::Sender::new(()) })
+    }
+
+    /// For whoever must know when the file may be opened again.
+    #[must_use]
+    pub fn released(&self) -> Released {
+        Released(self.open.subscribe())
     }
 
     /// A connection to read with. On SQLite it refuses to write.

@@ -45,6 +45,7 @@ pub use memory_shelf::MemoryShelf;
 pub use openplat::Openplat;
 pub use order_body::order_body;
 pub use patience::{Call, Patience, Seat};
+pub use policy::{Client, Means};
 pub use record::BadRecord;
 pub use retry::RetrySettings;
 pub use status::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
@@ -89,13 +90,16 @@ pub struct Haier {
 impl Haier {
     /// Obeys these pauses at once, also for calls that wait for a slot; all others let calls pass again.
     pub fn set_pauses(&self, in_force: &[Pause]) {
-        self.openplat.set_pauses(in_force);
-        self.ylh.iter().for_each(|ylh| ylh.set_pauses(in_force));
+        self.clients().for_each(|client| client.set_pauses(in_force));
     }
 
     /// How budget, breakers and token of each system stand.
     pub fn status(&self) -> impl Iterator<Item = SystemStatus> {
-        std::iter::once(self.openplat.status()).chain(self.ylh.iter().map(|ylh| ylh.status()))
+        self.clients().map(|client| client.status())
+    }
+
+    fn clients(&self) -> impl Iterator<Item = &Arc<Client>> {
+        std::iter::once(self.openplat.client()).chain(self.ylh.iter().map(|ylh| ylh.client()))
     }
 
     /// Whether anybody but the owner of this value uses a client.

@@ -6,5 +6,6 @@ pub mod health;
 pub mod housekeeping;
 pub mod key_file;
 pub mod order_pusher;
+pub mod product_feed;
 pub mod sync_runner;
 pub mod upstream_control;

@@ -68,7 +68,8 @@ impl App {
     /// Sees whether Haier lets us in; a change is logged once. A valid token is proof enough, so this is cheap.
     pub async fn check_upstream(&self) {
         let Ok(openplat) = self.openplat() else { return };
-        let outcome = openplat.authenticate(&Call { priority: Priority::Bulk, deadline: None }).await;
+        let outcome =
+            openplat.client().authenticate(&Call { priority: Priority::Bulk, deadline: None }).await;
         // Not asked, so nothing is known anew.
         let not_asked = [Reason::Paused, Reason::StoreUnavailable];
         if outcome.as_ref().is_err_and(|error| not_asked.contains(&error.reason)) {

@@ -7,14 +7,17 @@ use crate::{
     domain::{
         balances::Balance,
         logistics::{Logistics, LogisticsQuery},
+        product_changes::Origin,
         products::{CatalogueRecord, PriceRecord, ProductCode},
         stock::{CountyCode, StockRecord},
     },
     error::Result,
     store::{
-        self, Tx,
+        self,
         catalogue::{self, CatalogueBatch},
-        prices, stock,
+        prices,
+        product_changes::{self, Changes, Newcomers, Recorded},
+        stock,
     },
     upstream::{self, Answer, Call, Patience, Priority},
 };
@@ -22,6 +25,13 @@ use crate::{
 /// How a flight calls: before bulk, and until the last of those who wait for it stops waiting.
 fn live(patience: &Arc<Patience>) -> Call<'_> {
     Call { priority: Priority::Live, deadline: Some(patience) }
+}
+
+/// What a live call learnt.
+enum Learnt {
+    Catalogue(Vec<CatalogueRecord>),
+    Prices(Vec<PriceRecord>),
+    Stock(Vec<StockRecord>),
 }
 
 /// Live calls in the air, by what they ask for.
@@ -45,12 +55,7 @@ impl App {
             let answer = openplat.products(&asked, &live(&patience)).await?;
             let records =
                 answer.iter().flatten().filter(|record| asked.contains(&record.code)).cloned().collect();
-            app.learn(async |tx| {
-                let now = app.clock.now();
-                let batch = CatalogueBatch { records, assign_category: None, assign_brand: None, now };
-                catalogue::upsert(tx, batch).await.map(drop)
-            })
-            .await;
+            app.learn(Learnt::Catalogue(records)).await;
             Ok(answer)
         };
         Ok(self.live.products.join(ctx, codes, flight).await??)
@@ -66,7 +71,7 @@ impl App {
             let answer = openplat.prices(&asked, &live(&patience)).await?;
             let records =
                 answer.iter().flatten().filter(|record| asked.contains(&record.code)).cloned().collect();
-            app.learn(async |tx| prices::upsert(tx, records).await.map(drop)).await;
+            app.learn(Learnt::Prices(records)).await;
             Ok(answer)
         };
         Ok(self.live.prices.join(ctx, codes, flight).await??)
@@ -81,10 +86,8 @@ impl App {
         let (app, openplat, asked) = (Arc::clone(self), self.openplat()?, (code.clone(), county.clone()));
         let flight = |patience: Arc<Patience>| async move {
             let record = openplat.stock(&asked.0, &asked.1, &live(&patience)).await?;
-            let (learner, learnt) = (Arc::clone(&app), vec![record.clone()]);
-            app.learning.begin(async move {
-                learner.learn(async |tx| stock::upsert(tx, learnt).await).await;
-            });
+            let (learner, learnt) = (Arc::clone(&app), Learnt::Stock(vec![record.clone()]));
+            app.learning.begin(async move { learner.learn(learnt).await });
             Ok(record)
         };
         Ok(self.live.stock.join(ctx, (code, county), flight).await??)
@@ -104,15 +107,29 @@ impl App {
     }
 
     /// Stores what a live call learnt. The caller has its answer either way.
-    async fn learn(&self, write: impl AsyncFnOnce(&mut Tx) -> store::Result<()>) {
-        let stored = async {
-            let mut tx = self.store.begin().await?;
-            write(&mut tx).await?;
-            tx.commit().await
-        };
-        if let Err(error) = stored.await {
-            tracing::warn!(%error, "what a live call learnt could not be stored");
+    async fn learn(&self, learnt: Learnt) {
+        match self.store_learnt(learnt).await {
+            Ok(recorded) => self.tell_changes(&recorded),
+            Err(error) => tracing::warn!(%error, "what a live call learnt could not be stored"),
         }
         self.recent.outdate();
+    }
+
+    async fn store_learnt(&self, learnt: Learnt) -> store::Result<Recorded> {
+        let now = self.clock.now();
+        // Only of what is stored: a live call brings no product that was not there.
+        let mut changes = Changes::new(Origin { sync_log_id: None, at: now }, Newcomers::Tell);
+        let mut tx = self.store.begin().await?;
+        match learnt {
+            Learnt::Catalogue(records) => {
+                let batch = CatalogueBatch { records, assign_category: None, assign_brand: None, now };
+                catalogue::upsert(&mut tx, batch, &mut changes).await.map(drop)?;
+            }
+            Learnt::Prices(records) => prices::upsert(&mut tx, records, &mut changes).await.map(drop)?,
+            Learnt::Stock(records) => stock::upsert(&mut tx, records, &mut changes).await?,
+        }
+        let recorded = product_changes::record(&mut tx, changes, &[]).await?;
+        tx.commit().await?;
+        Ok(recorded)
     }
 }

@@ -37,16 +37,18 @@ impl App {
             failures: Vec::new(),
             detail,
             bad_pictures: 0,
+            delisted: 0,
         };
+        let ended_at = self.clock.now();
         let log = SyncLog {
             id: self.ids.next(asked_at),
             sync_type: SyncType::Logistics,
-            status: SyncStatus::at_end(reason, counts),
+            status: SyncStatus::Processing,
             end: None,
             counts,
             planned_count: Some(1),
             started_at: Some(asked_at),
-            completed_at: Some(self.clock.now()),
+            completed_at: None,
             created_at: asked_at,
             trigger: Trigger::Caller,
             requested_by: ctx.caller.name.clone(),
@@ -56,7 +58,8 @@ impl App {
         let app = Arc::clone(self);
         let logged = to_its_end(async move {
             let mut tx = app.store.begin().await?;
-            sync_logs::insert_ended(&mut tx, &log, &end).await?;
+            sync_logs::insert_begun(&mut tx, &log).await?;
+            sync_logs::end_begun(&mut tx, log.id, &end, ended_at).await?;
             Ok(tx.commit().await?)
         });
         if let Err(error) = logged.await {

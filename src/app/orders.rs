@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How often a watcher looks by itself: another replica's commits ring no bell here.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
 /// So long before the caller's deadline a wait for the outcome ends, so that the answer is there in time.
 const HEAD_START: Duration = Duration::from_millis(100);
 /// Changes of orders that a watcher on this replica may be behind before it looks for itself.
@@ -195,17 +195,21 @@ impl App {
         wait: TimeDelta,
         mut bell: broadcast::Receiver<SoId>,
     ) -> Result<StoredOrder> {
-        let until = tokio::time::Instant::now() + wait.to_std().unwrap_or_default();
-        let until = ctx
-            .deadline
-            .map_or(until, |deadline| until.min(deadline.checked_sub(HEAD_START).unwrap_or(deadline).into()));
+        let patience = ctx.deadline.map_or(wait, |deadline| {
+            let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(HEAD_START);
+            wait.min(TimeDelta::from_std(left).unwrap_or(wait))
+        });
+        let until = self.clock.now() + patience;
         loop {
             let order = self.order_find(so_id).await?.ok_or_else(|| not_found(so_id))?;
-            if order.summary.state.is_outcome() || tokio::time::Instant::now() >= until {
+            if order.summary.state.is_outcome() || self.clock.now() >= until {
                 return Ok(order);
             }
-            // At the deadline it is read once more.
-            let _ = tokio::time::timeout_at(until, self.order_rings(so_id, &mut bell)).await;
+            // When the time is up it is read once more.
+            tokio::select! {
+                () = self.order_rings(so_id, &mut bell) => {}
+                () = self.clock.sleep_until(until) => {}
+            }
         }
     }
 
@@ -218,7 +222,7 @@ impl App {
         tokio::select! {
             () = self.stopping.cancelled() => {}
             () = rung => {}
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            () = self.clock.sleep_until(self.clock.now() + LOOK_AGAIN) => {}
         }
     }
 
@@ -227,7 +231,7 @@ impl App {
         tokio::select! {
             () = self.stopping.cancelled() => {}
             _ = bell.recv() => {}
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            () = self.clock.sleep_until(self.clock.now() + LOOK_AGAIN) => {}
         }
     }
 

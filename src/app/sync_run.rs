@@ -27,7 +27,7 @@ use crate::{
     store::{
         self, Tx,
         poison_codes::{self, PoisonCode},
-        sync_failures, sync_logs, sync_runs,
+        product_changes, sync_failures, sync_logs, sync_runs,
     },
     upstream::{self, Haier, Openplat},
 };
@@ -208,9 +208,14 @@ impl App {
             failures: sync_failures::count_by_reason(&mut tx, run.log_id).await?,
             detail,
             bad_pictures: run.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.bad_pictures),
+            delisted: run.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.delisted),
         };
-        sync_runs::finish(&mut tx, run, &end, self.clock.now()).await?;
+        let now = self.clock.now();
+        sync_runs::finish(&mut tx, run, &end, now).await?;
+        let loading = run.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.loading);
+        let recorded = product_changes::record_end(&mut tx, run.log_id, loading, now).await?;
         tx.commit().await?;
+        self.tell_changes(&recorded);
         tell_end(run.log_id, &end);
         self.announce_commit();
         Ok(())
@@ -234,19 +239,19 @@ impl App {
 
 /// Says how a run ended, once, where operators look.
 fn tell_end(id: i64, end: &EndMessage) {
-    let EndMessage { reason, success, failed, ref detail, .. } = *end;
+    let EndMessage { reason, success, failed, delisted, ref detail, .. } = *end;
     let status = SyncStatus::at_end(reason, Counts { total: success + failed, success, failed });
     metrics::counter!("haier_sync_runs_total", "end_reason" => reason.as_str(), "status" => status.as_str())
         .increment(1);
     match status {
         SyncStatus::Success => {
-            tracing::info!(sync_log_id = id, success, failed, %reason, "sync run ended");
+            tracing::info!(sync_log_id = id, success, failed, delisted, %reason, "sync run ended");
         }
         SyncStatus::Partial => {
-            tracing::warn!(sync_log_id = id, success, failed, %reason, detail, "sync run ended in part");
+            tracing::warn!(sync_log_id = id, success, failed, delisted, %reason, detail, "sync run ended in part");
         }
         _ => {
-            tracing::error!(sync_log_id = id, success, failed, %reason, detail, "sync run failed");
+            tracing::error!(sync_log_id = id, success, failed, delisted, %reason, detail, "sync run failed");
         }
     }
 }

@@ -39,6 +39,7 @@ macro_rules! rules {
 pub const RULES: &[Rule] = rules! {
     "haier.integration.v1.HaierIntegration" {
         READER: GetProducts ListProducts;
+        READER: ListProductChanges WatchProductChanges ExplainProduct;
         READER: GetPrices CheckStock GetBalance GetLogistics;
         OPERATOR: SyncProducts WatchSync RetrySync CancelSync;
         OPERATOR: ListSyncLogs GetSyncLog ListSyncFailures;

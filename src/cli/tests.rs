@@ -43,6 +43,8 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["products"], client.to_owned()),
         (&["products", "list"], "--brand --category --is-sales --query --limit --page-token".to_owned()),
         (&["products", "show"], "--max-staleness".to_owned()),
+        (&["changes"], format!("{client}--after --follow --limit")),
+        (&["explain"], client.to_owned()),
         (&["stock"], format!("{client}--county-code")),
         (&["balance"], client.to_owned()),
         (&["logistics"], format!("{client}--delivery-record-code --member-id")),

@@ -5,8 +5,8 @@ use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    CallbackSettings, DatabaseUrl, ENV_PREFIX, Error, KeySource, OrderSettings, Problem, Setting, Settings,
-    Sources, SyncSettings, UpstreamSettings, account_from_env,
+    CallbackSettings, ChangesSettings, DatabaseUrl, ENV_PREFIX, Error, KeySource, OrderSettings, Problem,
+    Setting, Settings, Sources, SyncSettings, UpstreamSettings, account_from_env,
     layers::{Layers, Origin},
     parse,
     table::{SETTINGS, nearest},
@@ -95,6 +95,7 @@ impl Reader {
             allow_private_hosts: self.read("allow_private_hosts", standard.allow_private_hosts, parse::flag),
             upstream: self.upstream(&standard.upstream),
             sync: self.sync(&standard.sync),
+            changes: self.changes(&standard.changes),
             orders: self.orders(&standard.orders),
             default_deadline: self.time(
                 "default_deadline",
@@ -116,6 +117,17 @@ impl Reader {
             self.refuse("callback_addr", "must differ from grpc_addr and http_addr");
         }
         settings
+    }
+
+    fn changes(&mut self, standard: &ChangesSettings) -> ChangesSettings {
+        ChangesSettings {
+            kept: self.time("changes.kept", standard.kept, HOUR..=DAY * 3650),
+            reader_patience: self.time(
+                "changes.reader_patience",
+                standard.reader_patience,
+                MILLIS_100..=MINUTES_10,
+            ),
+        }
     }
 
     fn log_level(&mut self) -> String {

@@ -67,6 +67,8 @@ pub const SETTINGS: &[Setting] = settings![
     "sync.lease" "SYNC_LEASE" "15s" "Silence after which another replica takes a run over, 100ms to 10m"
     "sync.heartbeat" "SYNC_HEARTBEAT" "5s" "Time between two signs of life of a run, less than half of `sync.lease`"
     "sync.outage_wait" "SYNC_OUTAGE_WAIT" "30m" "How long a run waits while Haier is down, 10ms to 1day; then it ends `UPSTREAM_DOWN`"
+    "changes.kept" "CHANGES_KEPT" "30days" "How long entries of the feed of changes are kept, 1h to 3650days"
+    "changes.reader_patience" "CHANGES_READER_PATIENCE" "30s" "How long a reader of the feed may take over what it was sent before it is cut, 100ms to 10m"
     "orders.calls_in_flight" "ORDERS_CALLS_IN_FLIGHT" "32" "Orders a replica has in flight to Haier, 1 to 256"
     "orders.schedule" "ORDERS_SCHEDULE" "5s,1m,5m,30m,2h" "Waits after the first failed try of an order, the second, and so on, 1 to 20 of them, each 10ms to 1day; the last one repeats"
     "orders.doubt_wait" "ORDERS_DOUBT_WAIT" "30s" "How long an attempt whose outcome is unknown may still arrive; the order is not sent again before, 10ms to 1h and never less than `upstream.request_timeout`"

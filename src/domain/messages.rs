@@ -36,6 +36,8 @@ pub struct EndMessage {
     pub detail: String,
     /// Picture addresses left out because they are none.
     pub bad_pictures: i64,
+    /// Products found gone from the listing.
+    pub delisted: i64,
 }
 
 impl EndMessage {
@@ -64,6 +66,12 @@ impl EndMessage {
             let _ = match language {
                 Language::Chinese => write!(text, "（{}）", kinds.join(comma)),
                 Language::English => write!(text, " ({})", kinds.join(comma)),
+            };
+        }
+        if self.delisted > 0 {
+            let _ = match language {
+                Language::Chinese => write!(text, "；{} 个商品已下架", self.delisted),
+                Language::English => write!(text, "; {} delisted", self.delisted),
             };
         }
         if self.bad_pictures > 0 {
@@ -100,14 +108,15 @@ mod tests {
             failures: vec![(Reason::RequestTimeout, 2)],
             detail: "no answer within 30 s".into(),
             bad_pictures: 1,
+            delisted: 3,
         };
         assert_eq!(
             end.render(Language::Chinese),
-            "COMPLETED 已完成：成功 7，失败 2（REQUEST_TIMEOUT 请求超时 2）；忽略了 1 个无效图片地址；no answer within 30 s"
+            "COMPLETED 已完成：成功 7，失败 2（REQUEST_TIMEOUT 请求超时 2）；3 个商品已下架；忽略了 1 个无效图片地址；no answer within 30 s"
         );
         assert_eq!(
             end.render(Language::English),
-            "COMPLETED completed: 7 succeeded, 2 failed (REQUEST_TIMEOUT request timed out 2); \
+            "COMPLETED completed: 7 succeeded, 2 failed (REQUEST_TIMEOUT request timed out 2); 3 delisted; \
              1 bad picture addresses left out; no answer within 30 s"
         );
     }

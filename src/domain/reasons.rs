@@ -76,6 +76,10 @@ reasons! {
     NotFound = "NOT_FOUND", "未找到", "not found";
     /// Nothing to repeat: the run is still open, or none of its codes failed.
     NothingToRetry = "NOTHING_TO_RETRY", "无可重试项", "nothing to retry";
+    /// Entries of a feed after the reader's cursor are not kept any more.
+    CursorExpired = "CURSOR_EXPIRED", "游标已过期", "cursor expired";
+    /// A reader of a feed took too long over what it was sent.
+    SlowReader = "SLOW_READER", "读取过慢", "slow reader";
     /// A run over everything is under way already.
     RunInProgress = "RUN_IN_PROGRESS", "同步正在进行", "run in progress";
     /// No token, or none that opens.

@@ -63,6 +63,10 @@ pub struct Checkpoint {
     pub after: Option<ProductCode>,
     /// Picture addresses left out so far.
     pub bad_pictures: i64,
+    /// Products found gone from the listing so far.
+    pub delisted: i64,
+    /// Whether it fills a store that was empty when it began.
+    pub loading: bool,
 }
 
 /// A run as one worker holds it: only while `epoch` is the stored one may it write.

@@ -63,7 +63,7 @@ pub(super) async fn list(
     })
 }
 
-fn encode(product: &Product) -> proto::Product {
+pub(super) fn encode(product: &Product) -> proto::Product {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let stock = product.stock.as_ref();
     let warehouse =

@@ -35,6 +35,14 @@ pub(super) fn of(error: Error) -> Status {
             metadata.insert("needed_role".to_owned(), needed.as_str().to_owned());
             (Code::PermissionDenied, None)
         }
+        Error::CursorExpired { cursor, .. } => {
+            metadata.insert("cursor".to_owned(), cursor.clone());
+            (Code::OutOfRange, None)
+        }
+        Error::SlowReader { cursor } => {
+            metadata.insert("cursor".to_owned(), cursor.clone());
+            (Code::ResourceExhausted, None)
+        }
         Error::OrderConflict { fields, .. } => {
             metadata.insert("fields".to_owned(), fields.join(","));
             (Code::AlreadyExists, None)

@@ -13,14 +13,13 @@ use crate::{
     config::Settings,
     domain::{
         accounts::{Account, YlhAccount},
-        clock::Clock,
         slots::Rules,
     },
     redact, sandbox,
     store::Store,
     upstream::{
-        self, BreakerSettings, Budget, Haier, MemoryLedger, MemoryShelf, Openplat, RetrySettings, SlotLedger,
-        TokenShelf, Ylh,
+        self, BreakerSettings, Budget, Haier, Means, MemoryLedger, MemoryShelf, Openplat, RetrySettings,
+        SlotLedger, TokenShelf, Ylh,
     },
 };
 
@@ -76,14 +75,16 @@ impl Opener {
         Self { settings, order_settings, store, process, clock, shared: Mutex::default() }
     }
 
-    fn shared(&self, account_key: &str, rate: u32) -> (Budget, Arc<dyn TokenShelf>) {
+    fn means(&self, account_key: &str, settings: &upstream::Settings) -> Means {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Shared { budget: self.budget(account_key, rate), shelf: Arc::default() };
+        let new = || Shared { budget: self.budget(account_key, settings.rate), shelf: Arc::default() };
         let Shared { budget, shelf } = shared.entry(account_key.to_owned()).or_insert_with(new).clone();
-        if self.store.is_exclusive() {
-            return (budget, shelf);
-        }
-        (budget, Arc::new(StoredTokens::new(self.store.clone(), account_key.to_owned(), self.process)))
+        let shelf: Arc<dyn TokenShelf> = if self.store.is_exclusive() {
+            shelf
+        } else {
+            Arc::new(StoredTokens::new(self.store.clone(), account_key.to_owned(), self.process))
+        };
+        Means { settings: settings.clone(), budget, shelf, clock: self.clock.clone() }
     }
 
     /// What the replicas of this account may send together. An SQLite file has one process, which counts by itself.
@@ -102,9 +103,8 @@ impl Opener {
 
     fn open_ylh(&self, name: &str, account: YlhAccount) -> upstream::Result<Ylh> {
         warn_of_plain_http(name, &account);
-        let settings = self.order_settings.clone();
-        let (budget, shelf) = self.shared(&upstream::ylh_account_key(&account), settings.rate);
-        Ylh::new(name, account, settings, budget, Some(shelf), self.clock.clone())
+        let means = self.means(&upstream::ylh_account_key(&account), &self.order_settings);
+        Ylh::new(name, account, means)
     }
 }
 
@@ -112,10 +112,8 @@ impl OpenUpstream for Opener {
     fn open(&self, account: Account) -> upstream::Result<Haier> {
         redact::learn(account.secrets().filter(|secret| secret.expose_secret() != sandbox::PASSWORD));
         let ylh = account.ylh.clone().map(|ylh| self.open_ylh(&account.name, ylh)).transpose()?;
-        let settings = self.settings.clone();
-        let (budget, shelf) = self.shared(&upstream::account_key(&account), settings.rate);
-        let clock: Arc<dyn Clock> = self.clock.clone();
-        let openplat = Openplat::new(account, settings, budget, Some(shelf), clock)?;
+        let means = self.means(&upstream::account_key(&account), &self.settings);
+        let openplat = Openplat::new(account, means)?;
         Ok(Haier { openplat: Arc::new(openplat), ylh: ylh.map(Arc::new) })
     }
 }

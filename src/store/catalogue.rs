@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use super::{
     Conn, Result,
     content::{self, ContentHash},
+    product_changes::Changes,
 };
 use crate::domain::products::{CatalogueRecord, ProductCode};
 
@@ -38,21 +39,22 @@ pub struct Written {
     pub unchanged: usize,
 }
 
-/// Stores the records of some answers.
+/// Stores the records of some answers, and notes in `changes` what is other than before.
 ///
 /// # Errors
 /// When the database does not answer or refuses a value.
-pub async fn upsert(conn: &mut Conn, mut batch: CatalogueBatch) -> Result<Written> {
+pub async fn upsert(conn: &mut Conn, mut batch: CatalogueBatch, changes: &mut Changes) -> Result<Written> {
     if batch.records.is_empty() {
         return Ok(Written::default());
     }
     content::in_order(&mut batch.records);
-    match conn {
-        Conn::Pg(conn) => postgres::upsert(conn, &batch).await,
-        Conn::Lite(conn) => {
-            conn.spawn_blocking(move |conn| sqlite::upsert(conn, &batch)).await.map_err(Into::into)
-        }
-    }
+    let run = changes.run();
+    let (written, difference) = match conn {
+        Conn::Pg(conn) => postgres::upsert(conn, &batch, run).await?,
+        Conn::Lite(conn) => conn.spawn_blocking(move |conn| sqlite::upsert(conn, &batch, run)).await?,
+    };
+    changes.take(difference);
+    Ok(written)
 }
 
 impl CatalogueBatch {

@@ -9,24 +9,31 @@ use super::{
     Conn, Result,
     catalogue::Written,
     content::{self, ContentHash},
+    product_changes::Changes,
 };
 use crate::domain::products::{PriceRecord, ProductCode};
 
-/// Stores the price records of some answers. Codes that are not stored are passed over.
+/// Stores the price records of some answers, and notes in `changes` what is other than before. Codes that are not stored
+/// are passed over.
 ///
 /// # Errors
 /// When the database does not answer or refuses a value.
-pub async fn upsert(conn: &mut Conn, mut records: Vec<PriceRecord>) -> Result<Written> {
+pub async fn upsert(
+    conn: &mut Conn,
+    mut records: Vec<PriceRecord>,
+    changes: &mut Changes,
+) -> Result<Written> {
     if records.is_empty() {
         return Ok(Written::default());
     }
     content::in_order(&mut records);
-    match conn {
-        Conn::Pg(conn) => postgres::upsert(conn, &records).await,
-        Conn::Lite(conn) => {
-            conn.spawn_blocking(move |conn| sqlite::upsert(conn, &records)).await.map_err(Into::into)
-        }
-    }
+    let run = changes.run();
+    let (written, difference) = match conn {
+        Conn::Pg(conn) => postgres::upsert(conn, &records, run).await?,
+        Conn::Lite(conn) => conn.spawn_blocking(move |conn| sqlite::upsert(conn, &records, run)).await?,
+    };
+    changes.take(difference);
+    Ok(written)
 }
 
 impl content::Record for PriceRecord {

@@ -183,13 +183,13 @@ pub async fn list(
     Ok(Page::cut(items, page.size, |product| product.code.as_str().to_owned()))
 }
 
-/// How many stored products a run over these is about.
+/// How many stored products a run over these is about; delisted ones are not.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn count(conn: &mut Conn, category: Option<&str>, brand: Option<&str>) -> Result<i64> {
     let count = on!(conn, |c| {
-        let mut query = products::table.count().into_boxed();
+        let mut query = products::table.filter(products::delisted_at.is_null()).count().into_boxed();
         if let Some(category) = category {
             query = query.filter(products::category.eq(category));
         }
@@ -201,7 +201,7 @@ pub async fn count(conn: &mut Conn, category: Option<&str>, brand: Option<&str>)
     Ok(count)
 }
 
-/// Codes of stored products after one, in their order.
+/// Codes of stored products after one, in their order; delisted ones are left out.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -213,7 +213,8 @@ pub async fn list_codes(
     limit: i64,
 ) -> Result<Vec<ProductCode>> {
     let codes: Vec<String> = on!(conn, |c| {
-        let mut query = products::table.select(products::product_code).into_boxed();
+        let listed = products::table.filter(products::delisted_at.is_null());
+        let mut query = listed.select(products::product_code).into_boxed();
         if let Some(category) = category {
             query = query.filter(products::category.eq(category));
         }

@@ -22,6 +22,7 @@ diesel::table! {
         created_at -> Instant,
         updated_at -> Instant,
         delisted_at -> Nullable<Instant>,
+        created_by -> Nullable<BigInt>,
     }
 }
 
@@ -129,6 +130,8 @@ diesel::table! {
         stage -> Nullable<Text>,
         checkpoint -> Nullable<Text>,
         bad_pictures -> BigInt,
+        delisted -> BigInt,
+        loading -> Bool,
         takeovers -> BigInt,
     }
 }
@@ -382,8 +385,57 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    product_feed_head (id) {
+        id -> BigInt,
+        seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Json, Nullable, Text};
+    use super::super::instant::Instant;
+
+    product_changes (seq) {
+        seq -> BigInt,
+        kind -> Text,
+        product_code -> Nullable<Text>,
+        changes -> Json,
+        products -> BigInt,
+        sync_log_id -> Nullable<BigInt>,
+        changed_at -> Instant,
+    }
+}
+
+diesel::table! {
+    new_products (product_id) {
+        product_id -> BigInt,
+        sync_log_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use super::super::instant::Instant;
+
+    product_history (product_id, field) {
+        product_id -> BigInt,
+        field -> Text,
+        value -> Nullable<Text>,
+        before -> Nullable<Text>,
+        since -> Instant,
+        sync_log_id -> Nullable<BigInt>,
+    }
+}
+
 diesel::joinable!(product_sync -> products (product_id));
-diesel::allow_tables_to_appear_in_same_query!(products, product_sync, product_prices, stock_levels);
+diesel::allow_tables_to_appear_in_same_query!(
+    products,
+    product_sync,
+    product_prices,
+    stock_levels,
+    new_products
+);
 diesel::allow_tables_to_appear_in_same_query!(orders, order_pushes, callbacks);
 
 diesel::define_sql_function! {

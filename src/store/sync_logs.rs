@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    BoolExpressionMethods as _, EscapeExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _,
-    QueryDsl as _, Queryable, Selectable, SelectableHelper as _, TextExpressionMethods as _,
+    AsChangeset, BoolExpressionMethods as _, EscapeExpressionMethods as _, ExpressionMethods as _,
+    OptionalExtension as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
+    TextExpressionMethods as _,
 };
 use diesel_async::RunQueryDsl as _;
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,8 @@ pub(super) struct MessageParts {
     failures: Vec<(String, i64)>,
     detail: String,
     bad_pictures: i64,
+    #[serde(default)]
+    delisted: i64,
 }
 
 impl From<&EndMessage> for MessageParts {
@@ -67,6 +70,7 @@ impl From<&EndMessage> for MessageParts {
                 .collect(),
             detail: end.detail.clone(),
             bad_pictures: end.bad_pictures,
+            delisted: end.delisted,
         }
     }
 }
@@ -102,8 +106,12 @@ fn end_message(word: &str, row: &SyncLogRow) -> Result<EndMessage> {
     let reason = |word: &str| Reason::parse(word).ok_or_else(|| unknown("reason", word));
     let parts = row.message_parts.clone().map(serde_json::from_value::<MessageParts>).transpose();
     let parts = parts.map_err(|error| unknown("message", &error.to_string()))?;
-    let parts =
-        parts.unwrap_or(MessageParts { failures: Vec::new(), detail: String::new(), bad_pictures: 0 });
+    let parts = parts.unwrap_or(MessageParts {
+        failures: Vec::new(),
+        detail: String::new(),
+        bad_pictures: 0,
+        delisted: 0,
+    });
     let failures = parts.failures.iter().map(|(word, count)| Ok((reason(word)?, *count)));
     Ok(EndMessage {
         reason: reason(word)?,
@@ -112,40 +120,8 @@ fn end_message(word: &str, row: &SyncLogRow) -> Result<EndMessage> {
         failures: failures.collect::<Result<_>>()?,
         detail: parts.detail,
         bad_pictures: parts.bad_pictures,
+        delisted: parts.delisted,
     })
-}
-
-/// The same, with words that may be stored.
-pub(super) fn redacted(end: &EndMessage) -> EndMessage {
-    EndMessage { detail: redact(&end.detail).into_owned(), ..end.clone() }
-}
-
-/// Stores the log of a piece of work that is over already.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn insert_ended(conn: &mut Conn, log: &SyncLog, end: &EndMessage) -> Result<()> {
-    let end = &redacted(end);
-    let row = (
-        sync_logs::id.eq(log.id),
-        sync_logs::sync_type.eq(log.sync_type.as_str()),
-        sync_logs::status.eq(log.status.as_str()),
-        sync_logs::end_reason.eq(end.reason.as_str()),
-        sync_logs::message.eq(end.render(Language::Chinese)),
-        sync_logs::message_parts.eq(serde_json::json!(MessageParts::from(end))),
-        sync_logs::total_count.eq(log.counts.total),
-        sync_logs::success_count.eq(log.counts.success),
-        sync_logs::failed_count.eq(log.counts.failed),
-        sync_logs::planned_count.eq(log.planned_count),
-        sync_logs::trigger.eq(log.trigger.as_str()),
-        sync_logs::requested_by.eq(&log.requested_by),
-        sync_logs::account.eq(&log.account),
-        sync_logs::created_at.eq(At(log.created_at)),
-        sync_logs::started_at.eq(log.started_at.map(At)),
-        sync_logs::completed_at.eq(log.completed_at.map(At)),
-    );
-    on!(conn, |c| diesel::insert_into(sync_logs::table).values(row).execute(c).await)?;
-    Ok(())
 }
 
 /// Stores the log of a piece of work that has begun and that no run works on.
@@ -176,21 +152,39 @@ pub async fn insert_begun(conn: &mut Conn, log: &SyncLog) -> Result<()> {
 /// When the database does not answer.
 pub async fn end_begun(conn: &mut Conn, id: i64, end: &EndMessage, now: DateTime<Utc>) -> Result<()> {
     let open = sync_logs::table.find(id).filter(sync_logs::status.eq(SyncStatus::Processing.as_str()));
-    let counts = Counts { total: end.success + end.failed, success: end.success, failed: end.failed };
-    on!(conn, |c| diesel::update(open)
-        .set((
-            sync_logs::status.eq(SyncStatus::at_end(end.reason, counts).as_str()),
-            sync_logs::end_reason.eq(end.reason.as_str()),
-            sync_logs::message.eq(end.render(Language::Chinese)),
-            sync_logs::message_parts.eq(serde_json::json!(MessageParts::from(end))),
-            sync_logs::total_count.eq(counts.total),
-            sync_logs::success_count.eq(counts.success),
-            sync_logs::failed_count.eq(counts.failed),
-            sync_logs::completed_at.eq(At(now)),
-        ))
-        .execute(c)
-        .await)?;
+    on!(conn, |c| diesel::update(open).set(Ended::new(end, now)).execute(c).await)?;
     Ok(())
+}
+
+/// What a log says from its end on.
+#[derive(AsChangeset)]
+#[diesel(table_name = sync_logs)]
+pub(super) struct Ended {
+    status: &'static str,
+    end_reason: &'static str,
+    message: String,
+    message_parts: serde_json::Value,
+    total_count: i64,
+    success_count: i64,
+    failed_count: i64,
+    completed_at: At,
+}
+
+impl Ended {
+    pub(super) fn new(end: &EndMessage, now: DateTime<Utc>) -> Self {
+        let end = &EndMessage { detail: redact(&end.detail).into_owned(), ..end.clone() };
+        let counts = Counts { total: end.success + end.failed, success: end.success, failed: end.failed };
+        Self {
+            status: SyncStatus::at_end(end.reason, counts).as_str(),
+            end_reason: end.reason.as_str(),
+            message: end.render(Language::Chinese),
+            message_parts: serde_json::json!(MessageParts::from(end)),
+            total_count: counts.total,
+            success_count: counts.success,
+            failed_count: counts.failed,
+            completed_at: At(now),
+        }
+    }
 }
 
 /// One log, if it exists.

@@ -15,11 +15,11 @@ use super::{
     instant::At,
     on,
     schema::{sync_logs, sync_runs},
-    sync_logs::{MessageParts, redacted, unknown},
+    sync_logs::{Ended, unknown},
     sync_requests,
 };
 use crate::domain::{
-    messages::{EndMessage, Language},
+    messages::EndMessage,
     products::ProductCode,
     sync_logs::{Counts, Stage, SyncStatus, SyncType},
     sync_runs::{Checkpoint, ClaimedRun, NewRun},
@@ -38,6 +38,8 @@ struct RunRow {
     stage: Option<String>,
     checkpoint: Option<String>,
     bad_pictures: i64,
+    delisted: i64,
+    loading: bool,
 }
 
 /// Stores a pending run and its log.
@@ -167,6 +169,8 @@ fn claimed(row: RunRow) -> Result<ClaimedRun> {
         stage,
         after: row.checkpoint.map(ProductCode::from_stored),
         bad_pictures: row.bad_pictures,
+        delisted: row.delisted,
+        loading: row.loading,
     });
     Ok(ClaimedRun {
         log_id: row.log_id,
@@ -234,6 +238,8 @@ pub async fn checkpoint(
             sync_runs::stage.eq(at.stage.as_str()),
             sync_runs::checkpoint.eq(at.after.as_ref().map(ProductCode::as_str)),
             sync_runs::bad_pictures.eq(at.bad_pictures),
+            sync_runs::delisted.eq(at.delisted),
+            sync_runs::loading.eq(at.loading),
             committed.then_some(sync_runs::takeovers.eq(0)),
             sync_runs::lease_until.eq(At(lease_until)),
         ))
@@ -269,21 +275,8 @@ pub async fn record_counts(
 /// [`Error::LeaseLost`] when the run has another holder.
 pub async fn finish(conn: &mut Conn, run: &ClaimedRun, end: &EndMessage, now: DateTime<Utc>) -> Result<()> {
     held(on!(conn, |c| diesel::delete(holding(run)).execute(c).await)?)?;
-    let end = &redacted(end);
-    let counts = Counts { total: end.success + end.failed, success: end.success, failed: end.failed };
-    on!(conn, |c| diesel::update(sync_logs::table.find(run.log_id))
-        .set((
-            sync_logs::status.eq(SyncStatus::at_end(end.reason, counts).as_str()),
-            sync_logs::end_reason.eq(end.reason.as_str()),
-            sync_logs::message.eq(end.render(Language::Chinese)),
-            sync_logs::message_parts.eq(serde_json::json!(MessageParts::from(end))),
-            sync_logs::total_count.eq(counts.total),
-            sync_logs::success_count.eq(counts.success),
-            sync_logs::failed_count.eq(counts.failed),
-            sync_logs::completed_at.eq(At(now)),
-        ))
-        .execute(c)
-        .await)?;
+    let log = sync_logs::table.find(run.log_id);
+    on!(conn, |c| diesel::update(log).set(Ended::new(end, now)).execute(c).await)?;
     Ok(())
 }
 

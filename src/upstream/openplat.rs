@@ -8,11 +8,11 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Budget, Call, Listing, Result, Settings, SystemStatus, TokenShelf,
+    Answer, Call, Listing, Result,
     endpoint::Endpoint,
     envelope::{self, Bare},
     listing::Streamed,
-    policy::Caller,
+    policy::{Client, Means},
     site::Site,
     transport::Whole,
     wire::{self, logistics, stock, unusable},
@@ -20,9 +20,7 @@ use super::{
 use crate::domain::{
     accounts::Account,
     balances::Balance,
-    clock::Clock,
     logistics::{Logistics, LogisticsQuery},
-    pauses::Pause,
     products::{CatalogueRecord, PriceRecord, ProductCode},
     stock::{CountyCode, StockRecord},
 };
@@ -30,23 +28,17 @@ use crate::domain::{
 /// The open platform, under one account.
 pub struct Openplat {
     account: Account,
-    caller: Arc<Caller>,
+    client: Arc<Client>,
 }
 
 impl Openplat {
-    /// A client for an account. With a shelf, it shares its token with the account's other replicas.
+    /// A client for an account.
     ///
     /// # Errors
     /// When this machine has no usable TLS roots.
-    pub fn new(
-        account: Account,
-        settings: Settings,
-        budget: Budget,
-        shelf: Option<Arc<dyn TokenShelf>>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self> {
-        let caller = Caller::new(Site::open_platform(&account), settings, budget, shelf, clock)?;
-        Ok(Self { account, caller: Arc::new(caller) })
+    pub fn new(account: Account, means: Means) -> Result<Self> {
+        let client = Client::new(Site::open_platform(&account), means)?;
+        Ok(Self { account, client: Arc::new(client) })
     }
 
     /// The account it was built from.
@@ -55,31 +47,10 @@ impl Openplat {
         &self.account
     }
 
-    /// Obeys these pauses at once, also for calls that wait for a slot; all others let calls pass again.
-    pub fn set_pauses(&self, in_force: &[Pause]) {
-        self.caller.gate.set(in_force);
-    }
-
-    /// How its budget, breakers and token stand.
+    /// What all its calls go through.
     #[must_use]
-    pub fn status(&self) -> SystemStatus {
-        self.caller.status()
-    }
-
-    /// Authenticates, unless a valid token is at hand.
-    ///
-    /// # Errors
-    /// When Haier refuses or does not answer.
-    pub async fn authenticate(&self, call: &Call<'_>) -> Result<()> {
-        self.caller.token(call).await.map(drop)
-    }
-
-    /// Authenticates for real, once, whatever token is at hand.
-    ///
-    /// # Errors
-    /// When Haier refuses or does not answer.
-    pub async fn log_in(&self) -> Result<()> {
-        self.caller.log_in().await
+    pub fn client(&self) -> &Arc<Client> {
+        &self.client
     }
 
     /// H1 for up to 20 codes.
@@ -93,7 +64,7 @@ impl Openplat {
             let records = envelope::records(answer, Bare::List)?;
             Ok(records.into_iter().map(|record| wire::catalogue_record(record, asked_at)).collect())
         });
-        self.caller.call(Endpoint::Products, &bytes(&body), call, &reading).await
+        self.client.call(Endpoint::Products, &bytes(&body), call, &reading).await
     }
 
     /// H1 without codes: the whole purchasable catalogue, as a stream.
@@ -101,8 +72,8 @@ impl Openplat {
     /// # Errors
     /// When the call fails before its first record.
     pub async fn listing(&self, call: &Call<'_>) -> Result<Listing> {
-        let reading = Streamed(&self.caller.settings);
-        self.caller.call(Endpoint::Products, &bytes(&self.products_body()), call, &reading).await
+        let reading = Streamed(&self.client.settings);
+        self.client.call(Endpoint::Products, &bytes(&self.products_body()), call, &reading).await
     }
 
     /// H2 for up to 20 codes.
@@ -122,7 +93,7 @@ impl Openplat {
             let records = envelope::records(answer, Bare::List)?;
             Ok(records.into_iter().map(|record| wire::price_record(record, asked_at)).collect())
         });
-        self.caller.call(Endpoint::Prices, &bytes(&body), call, &reading).await
+        self.client.call(Endpoint::Prices, &bytes(&body), call, &reading).await
     }
 
     /// H3 for one product in one county.
@@ -149,7 +120,7 @@ impl Openplat {
             let warehouses = stock::warehouses(&records).map_err(unusable)?;
             Ok(StockRecord { code: code.clone(), county: county.clone(), warehouses, asked_at })
         });
-        self.caller.call(Endpoint::Stock, &bytes(&body), call, &reading).await
+        self.client.call(Endpoint::Stock, &bytes(&body), call, &reading).await
     }
 
     /// H4.
@@ -172,7 +143,7 @@ impl Openplat {
         let reading = Whole(|answer: &[u8], _: DateTime<Utc>| {
             logistics::of_records(&envelope::records(answer, Bare::Record)?).map_err(unusable)
         });
-        self.caller.call(Endpoint::Logistics, &bytes(&body), call, &reading).await
+        self.client.call(Endpoint::Logistics, &bytes(&body), call, &reading).await
     }
 
     /// H5.
@@ -189,7 +160,7 @@ impl Openplat {
             let records = envelope::records(answer, Bare::Record)?;
             records.into_iter().map(wire::balance).collect::<std::result::Result<_, _>>().map_err(unusable)
         });
-        self.caller.call(Endpoint::Balance, &bytes(&body), call, &reading).await
+        self.client.call(Endpoint::Balance, &bytes(&body), call, &reading).await
     }
 
     fn products_body(&self) -> serde_json::Value {

@@ -37,7 +37,7 @@ use super::{
     traffic::Traffic,
     transport::{self, Reading, Sending},
 };
-use crate::domain::{clock::Clock, reasons::Reason};
+use crate::domain::{clock::Clock, pauses::Pause, reasons::Reason};
 
 /// How long a run waits before it asks anew for what the database must grant.
 const STORE_WAIT: Duration = Duration::from_secs(1);
@@ -45,8 +45,20 @@ const STORE_WAIT: Duration = Duration::from_secs(1);
 /// Times that a call takes another replica's token for a refused one.
 const MOST_RENEWALS: u32 = 3;
 
-/// Makes calls to one system under one account.
-pub(super) struct Caller {
+/// What a client works with besides its account.
+pub struct Means {
+    /// Time limits and sizes.
+    pub settings: Settings,
+    /// The calls that may be sent.
+    pub budget: Budget,
+    /// Where it shares its token with the account's other replicas.
+    pub shelf: Arc<dyn TokenShelf>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Makes calls to one system under one account; [`super::Openplat`] and [`super::Ylh`] know which.
+pub struct Client {
     pub(super) site: Site,
     pub(super) settings: Settings,
     pub(super) clock: Arc<dyn Clock>,
@@ -64,14 +76,10 @@ pub(super) struct Caller {
     pub(super) share: Option<(Arc<dyn TokenShelf>, Seal)>,
 }
 
-impl Caller {
-    pub(super) fn new(
-        site: Site,
-        settings: Settings,
-        budget: Budget,
-        shelf: Option<Arc<dyn TokenShelf>>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self> {
+impl Client {
+    /// Fails when this machine has no usable TLS roots.
+    pub(super) fn new(site: Site, means: Means) -> Result<Self> {
+        let Means { settings, budget, shelf, clock } = means;
         let breaker = |endpoint| Breaker::new(endpoint, settings.breaker.clone(), Arc::clone(&clock));
         Ok(Self {
             http: transport::client(&settings)?,
@@ -82,7 +90,7 @@ impl Caller {
             backoff: Backoff::new(settings.retry.clone()),
             breakers: site.system.endpoints().map(breaker),
             traffic: Traffic::new(),
-            share: shelf.zip(Seal::new(&site.key, site.login.client_secret())),
+            share: Seal::new(&site.key, site.login.client_secret()).map(|seal| (shelf, seal)),
             site,
             settings,
             budget,
@@ -234,8 +242,14 @@ impl Caller {
         }
     }
 
-    /// How all of this stands.
-    pub(super) fn status(&self) -> SystemStatus {
+    /// Obeys these pauses at once, also for calls that wait for a slot; all others let calls pass again.
+    pub fn set_pauses(&self, in_force: &[Pause]) {
+        self.gate.set(in_force);
+    }
+
+    /// How its budget, breakers and token stand.
+    #[must_use]
+    pub fn status(&self) -> SystemStatus {
         let (last_second, last_minute) = self.traffic.lately();
         SystemStatus {
             system: self.site.system.name().to_owned(),

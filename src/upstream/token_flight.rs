@@ -8,7 +8,7 @@ use super::{
     envelope,
     error::{Error, Result},
     patience::Call,
-    policy::Caller,
+    policy::Client,
     token::{self, Source, Token},
     token_share::{Lease, is_usable},
     transport::Whole,
@@ -24,22 +24,22 @@ const LEASE_SLACK: Duration = Duration::from_secs(2);
 /// Everybody waits for a token, so it goes before bulk.
 const FLIGHT: Call<'_> = Call { priority: Priority::Live, deadline: None };
 
-impl Caller {
+impl Client {
     /// A valid token.
     pub(super) async fn token(self: &Arc<Self>, call: &Call<'_>) -> Result<Arc<Token>> {
         let start = || {
-            let caller = Arc::clone(self);
+            let client = Arc::clone(self);
             let landed = tokio::spawn(async move {
-                let fetched = caller.fetch_token().await;
-                caller.tokens.land(fetched, caller.clock.now())
+                let fetched = client.fetch_token().await;
+                client.tokens.land(fetched, client.clock.now())
             });
-            let caller = Arc::clone(self);
+            let client = Arc::clone(self);
             async move {
                 let panicked = |_| Error::new(Reason::Internal, "the token call panicked");
                 landed
                     .await
                     .map_err(panicked)
-                    .unwrap_or_else(|error| caller.tokens.land(Err(error), caller.clock.now()))
+                    .unwrap_or_else(|error| client.tokens.land(Err(error), client.clock.now()))
             }
             .boxed()
         };
@@ -54,9 +54,20 @@ impl Caller {
         }
     }
 
+    /// Authenticates, unless a valid token is at hand.
+    ///
+    /// # Errors
+    /// When Haier refuses or does not answer.
+    pub async fn authenticate(self: &Arc<Self>, call: &Call<'_>) -> Result<()> {
+        self.token(call).await.map(drop)
+    }
+
     /// Logs in for real, whatever token is at hand: once, and without waiting for anybody. Where Haier lets only the newest
     /// token live, the other holders of the account find the new one on the shelf.
-    pub(super) async fn log_in(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// When Haier refuses or does not answer.
+    pub async fn log_in(&self) -> Result<()> {
         if let Some((shelf, _)) = &self.share {
             // Somebody else who is fetching one now brings his; a shelf that cannot be reached takes none.
             let _ = shelf.lease(self.settings.token_timeout + LEASE_SLACK).await;

@@ -10,46 +10,37 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{
-    Budget, Call, Error, Result, Settings, SystemStatus, TokenShelf,
+    Call, Error, Result,
     endpoint::Endpoint,
     envelope::{self, Bare},
     matrix::Executed,
-    policy::Caller,
+    policy::{Client, Means},
     site::Site,
     transport::Whole,
     wire::unusable,
 };
 use crate::domain::{
     accounts::YlhAccount,
-    clock::Clock,
     order_calls::{
         Cancellation, ChangeAnswer, CourierNumbers, DeliveryPhoto, OrderRefusal, PushAnswer, Rescheduling,
     },
-    pauses::Pause,
     reasons::Reason,
 };
 
 /// The order system, under one account.
 pub struct Ylh {
     account: YlhAccount,
-    caller: Arc<Caller>,
+    client: Arc<Client>,
 }
 
 impl Ylh {
-    /// A client for an account of this name. With a shelf, it shares its token with the account's other replicas.
+    /// A client for an account of this name.
     ///
     /// # Errors
     /// When this machine has no usable TLS roots.
-    pub fn new(
-        name: &str,
-        account: YlhAccount,
-        settings: Settings,
-        budget: Budget,
-        shelf: Option<Arc<dyn TokenShelf>>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self> {
-        let caller = Caller::new(Site::order_system(name, &account), settings, budget, shelf, clock)?;
-        Ok(Self { account, caller: Arc::new(caller) })
+    pub fn new(name: &str, account: YlhAccount, means: Means) -> Result<Self> {
+        let client = Client::new(Site::order_system(name, &account), means)?;
+        Ok(Self { account, client: Arc::new(client) })
     }
 
     /// The account it was built from.
@@ -58,31 +49,10 @@ impl Ylh {
         &self.account
     }
 
-    /// Obeys these pauses at once, also for calls that wait for a slot; all others let calls pass again.
-    pub fn set_pauses(&self, in_force: &[Pause]) {
-        self.caller.gate.set(in_force);
-    }
-
-    /// How its budget, breakers and token stand.
+    /// What all its calls go through.
     #[must_use]
-    pub fn status(&self) -> SystemStatus {
-        self.caller.status()
-    }
-
-    /// Authenticates, unless a valid token is at hand.
-    ///
-    /// # Errors
-    /// When Haier refuses or does not answer.
-    pub async fn authenticate(&self, call: &Call<'_>) -> Result<()> {
-        self.caller.token(call).await.map(drop)
-    }
-
-    /// Authenticates for real, once, whatever token is at hand.
-    ///
-    /// # Errors
-    /// When Haier refuses or does not answer.
-    pub async fn log_in(&self) -> Result<()> {
-        self.caller.log_in().await
+    pub fn client(&self) -> &Arc<Client> {
+        &self.client
     }
 
     /// Y1 with exactly these bytes.
@@ -91,7 +61,7 @@ impl Ylh {
     /// When Haier gave no answer about this order. Unless the error is in doubt, Haier has not booked it.
     pub async fn create_order(&self, body: Bytes, call: &Call<'_>) -> Result<PushAnswer> {
         let reading = Whole(|answer: &[u8], _: DateTime<Utc>| answers::booked(answer));
-        let answer = self.caller.call(Endpoint::CreateOrder, &body, call, &reading).await;
+        let answer = self.client.call(Endpoint::CreateOrder, &body, call, &reading).await;
         answer.or_else(|error| match &error.refusal {
             // Whatever else the answer looks like, these words are a proof.
             Some(refusal) if self.says_repeated(refusal) => Ok(PushAnswer::Repeated((**refusal).clone())),
@@ -143,7 +113,7 @@ impl Ylh {
             let records = envelope::records(answer, Bare::List)?;
             records.into_iter().map(answers::photo).collect::<std::result::Result<_, _>>().map_err(unusable)
         });
-        self.caller.call(Endpoint::DeliveryPhotos, &bytes(&body), call, &reading).await
+        self.client.call(Endpoint::DeliveryPhotos, &bytes(&body), call, &reading).await
     }
 
     /// Y5: courier numbers of up to 100 orders, by Haier's numbers of them (SO numbers).
@@ -160,18 +130,18 @@ impl Ylh {
             let couriers = records.into_iter().map(answers::courier_numbers);
             couriers.collect::<std::result::Result<_, _>>().map_err(unusable)
         });
-        self.caller.call(Endpoint::CourierNumbers, &bytes(&json!(order_codes)), call, &reading).await
+        self.client.call(Endpoint::CourierNumbers, &bytes(&json!(order_codes)), call, &reading).await
     }
 
     async fn change(&self, endpoint: Endpoint, body: &Value, call: &Call<'_>) -> Result<ChangeAnswer> {
         let reading = Whole(|answer: &[u8], _: DateTime<Utc>| answers::accepted(answer));
-        let answer = self.caller.call(endpoint, &bytes(body), call, &reading).await;
+        let answer = self.client.call(endpoint, &bytes(body), call, &reading).await;
         answer.or_else(|error| refusal(error).map(ChangeAnswer::Refused))
     }
 
     fn says_repeated(&self, refusal: &OrderRefusal) -> bool {
         let message = refusal.message.to_lowercase();
-        let words = &self.caller.settings.repeated_words;
+        let words = &self.client.settings.repeated_words;
         words.iter().any(|word| message.contains(&word.to_lowercase()))
     }
 }

@@ -1,4 +1,4 @@
-//! Small chores: partitions for the months ahead, and the clock set to the database's.
+//! Small chores: partitions for the months ahead, old entries of the feed, and the clock set to the database's.
 
 use std::{
     sync::Arc,
@@ -10,12 +10,16 @@ use chrono::TimeDelta;
 use crate::app::{App, SystemClock};
 
 const CLOCK_PERIOD: TimeDelta = TimeDelta::minutes(1);
+/// Entries of the feed are kept for days, so that an hour more does not matter.
+const TRIM_PERIOD: TimeDelta = TimeDelta::hours(1);
 /// Partitions are made two months ahead, so once a day is often enough.
 const PARTITION_PERIOD: TimeDelta = TimeDelta::days(1);
 
-/// Sets the clock every minute and looks after the partitions every day, until the process goes down.
+/// Sets the clock every minute, removes old entries every hour and looks after the partitions every day, until the
+/// process goes down.
 pub async fn run(app: Arc<App>, clock: Arc<SystemClock>) {
     let mut next_partitions = app.clock().now();
+    let mut next_trim = next_partitions;
     loop {
         set_clock(&app, &clock).await;
         let now = app.clock().now();
@@ -25,6 +29,15 @@ pub async fn run(app: Arc<App>, clock: Arc<SystemClock>) {
                 Err(error) => {
                     tracing::warn!(%error, "next month's partitions could not be made; trying again")
                 }
+            }
+        }
+        if now >= next_trim {
+            match app.product_changes_trim().await {
+                Ok(removed) => {
+                    next_trim = now + TRIM_PERIOD;
+                    tracing::debug!(removed, "old entries of the feed are removed");
+                }
+                Err(error) => tracing::warn!(%error, "old entries of the feed stay; trying again"),
             }
         }
         app.record_pool();

@@ -1,5 +1,8 @@
 //! Upstream accounts: their rules, masks and etags, and that at most one is active.
 
+mod activation;
+mod rules;
+
 use futures_util::future::join_all;
 use haier_integration::{
     config::Settings,
@@ -17,15 +20,8 @@ use crate::support::{CANARY, Plan, World, account, on_both_databases, refusal, v
 
 on_both_databases!(
     an_account_is_stored_and_its_secrets_never_return,
-    everything_wrong_with_an_account_is_told_at_once,
-    the_part_at_the_order_system_is_whole_or_absent,
-    a_preset_fills_the_hosts,
-    hosts_that_lead_inside_are_refused,
     a_mask_changes_what_it_names_and_keeps_the_rest,
     a_change_of_what_was_changed_meanwhile_is_refused,
-    of_many_activated_at_once_one_is_active,
-    activating_says_what_it_changes,
-    the_active_account_is_not_deleted,
     accounts_are_found_by_filter_and_page,
     without_a_key_accounts_are_refused_and_the_rest_works,
     every_change_of_an_account_is_recorded_and_masked,
@@ -122,137 +118,6 @@ async fn an_account_is_stored_and_its_secrets_never_return(plan: Plan) {
     world.finish().await;
 }
 
-async fn everything_wrong_with_an_account_is_told_at_once(plan: Plan) {
-    let world = plan.keyed().start().await;
-    let mut client = administration(&world).await;
-    let nothing = create(&mut client, HaierConfig::default()).await.unwrap_err();
-    let of = |fields: &[&str]| {
-        let mut fields: Vec<_> = fields.iter().map(|field| format!("haier_config.{field}")).collect();
-        fields.sort();
-        fields
-    };
-    let required =
-        ["name", "base_url", "client_id", "client_secret", "customer_code", "password", "seller_password"];
-    assert_eq!(violated(&nothing), of(&required));
-    let bad = HaierConfig {
-        name: "environment".to_owned(),
-        client_id: "x".repeat(201),
-        base_url: "http://openplat.example.com".to_owned(),
-        token_url: format!("https://user:{CANARY}@openplat.example.com"),
-        authorization_scheme: "basic".to_owned(),
-        preset: "prod".to_owned(),
-        ylh: Some(YlhConfig { service_suffix: "dev".to_owned(), ..account("x").ylh.unwrap() }),
-        ..account("x")
-    };
-    let refused = create(&mut client, bad.clone()).await.unwrap_err();
-    assert_eq!(
-        violated(&refused),
-        of(&[
-            "name",
-            "client_id",
-            "base_url",
-            "token_url",
-            "authorization_scheme",
-            "preset",
-            "ylh.service_suffix"
-        ])
-    );
-    assert!(!format!("{refused:?}").contains(CANARY), "{refused:?}");
-    for (name, why) in [(" x", "blanks"), ("x".repeat(65).as_str(), "64")] {
-        let refused = create(&mut client, account(name)).await.unwrap_err();
-        assert_eq!(violated(&refused), of(&["name"]));
-        assert!(refused.message().contains(why), "{refused}");
-    }
-    let request = CreateHaierConfigRequest { haier_config: Some(account("fine")), validate_only: true };
-    client.create_haier_config(request).await.unwrap();
-    assert_eq!(world.database.number("SELECT count(*) FROM haier_configs").await, 0);
-    world.finish().await;
-}
-
-async fn the_part_at_the_order_system_is_whole_or_absent(plan: Plan) {
-    let world = plan.keyed().start().await;
-    let mut client = administration(&world).await;
-    let half = HaierConfig { ylh: Some(YlhConfig::default()), ..account("half") };
-    let fields = violated(&create(&mut client, half).await.unwrap_err());
-    assert_eq!(fields.len(), 9, "{fields:?}");
-    assert!(fields.iter().all(|field| field.starts_with("haier_config.ylh.")), "{fields:?}");
-    let without = create(&mut client, HaierConfig { ylh: None, ..account("without") }).await.unwrap();
-    assert!(without.ylh.is_none() && without.secrets.len() == 4, "{without:?}");
-
-    // It comes and goes as a whole, with its secrets.
-    let with = update(&mut client, account("without"), &["ylh"]).await.unwrap();
-    assert_eq!((with.ylh.as_ref().unwrap().shop_name.as_str(), secrets_set(&with).len()), ("旗舰店", 6));
-    let again = HaierConfig { ylh: None, ..account("without") };
-    let gone = update(&mut client, again, &["ylh"]).await.unwrap();
-    assert!(gone.ylh.is_none() && secrets_set(&gone).len() == 3, "{gone:?}");
-    assert_eq!(world.database.number("SELECT count(*) FROM haier_config_secrets").await, 3);
-    world.finish().await;
-}
-
-async fn a_preset_fills_the_hosts(plan: Plan) {
-    let world = plan.keyed().start().await;
-    let mut client = administration(&world).await;
-    let of = |preset: &str| {
-        let ylh = YlhConfig { base_url: String::new(), ..account("x").ylh.unwrap() };
-        HaierConfig { base_url: String::new(), preset: preset.to_owned(), ylh: Some(ylh), ..account(preset) }
-    };
-    let hosts = |config: &HaierConfig| {
-        let ylh = config.ylh.clone().unwrap();
-        [config.base_url.clone(), ylh.base_url, ylh.service_suffix]
-    };
-    let staging = ["https://openplat-bj-aliyun-stage.haier.net", "http://pre.yilihuo.com", "-pre"];
-    let production = ["https://openplat-bj-aliyun.haier.net", "http://www.yilihuo.com", ""];
-    for (preset, expected) in [
-        ("test", ["https://openplat-test.haier.net", "http://dev.ylhtest.com", "-dev"]),
-        ("staging", staging),
-        ("production", production),
-    ] {
-        let made = create(&mut client, of(preset)).await.unwrap();
-        assert_eq!(hosts(&made), expected, "{preset}");
-        assert_eq!(made.preset, "");
-    }
-    // Moving over changes all of them, and what contradicts is told.
-    let request =
-        HaierConfig { name: "staging".to_owned(), preset: "production".to_owned(), ..Default::default() };
-    let moved = update(&mut client, request.clone(), &["preset"]).await.unwrap();
-    assert_eq!(hosts(&moved), production);
-    let both = HaierConfig { base_url: "https://other.example.com".to_owned(), ..request };
-    let refused = update(&mut client, both, &["preset", "base_url"]).await.unwrap_err();
-    assert_eq!(violated(&refused), ["haier_config.base_url"]);
-    world.finish().await;
-}
-
-async fn hosts_that_lead_inside_are_refused(plan: Plan) {
-    let world = plan.keyed().settings(|settings| settings.allow_private_hosts = false).start().await;
-    let mut client = administration(&world).await;
-    for inside in [
-        "https://10.0.0.1",
-        "https://127.0.0.1:18080",
-        "https://localhost",
-        "https://[::1]",
-        "https://0x7f.1",
-    ] {
-        let ylh = YlhConfig { base_url: inside.replace("https", "http"), ..account("x").ylh.unwrap() };
-        let config = HaierConfig { base_url: inside.to_owned(), ylh: Some(ylh), ..account("x") };
-        let refused = create(&mut client, config).await.unwrap_err();
-        assert_eq!(violated(&refused), ["haier_config.base_url", "haier_config.ylh.base_url"], "{inside}");
-        assert!(refused.message().contains("--allow-private-hosts"), "{refused}");
-    }
-    let outside = HaierConfig { base_url: "https://8.8.8.8".to_owned(), ylh: None, ..account("outside") };
-    create(&mut client, outside.clone()).await.unwrap();
-    let moved = HaierConfig { base_url: "https://192.168.1.1".to_owned(), ..outside };
-    let refused = update(&mut client, moved, &["base_url"]).await.unwrap_err();
-    assert_eq!(violated(&refused), ["haier_config.base_url"]);
-    // What was stored while it was allowed is held against the rule again when it is to be used.
-    let inside = "'{\"base_url\":\"https://192.168.1.1\",\"client_id\":\"i\",\"customer_code\":\"c\"}'";
-    world.database.execute(&format!("UPDATE haier_configs SET settings = {inside}")).await.unwrap();
-    assert_eq!(
-        violated(&activate(&mut client, "outside", false).await.unwrap_err()),
-        ["haier_config.base_url"]
-    );
-    world.finish().await;
-}
-
 async fn a_mask_changes_what_it_names_and_keeps_the_rest(plan: Plan) {
     let world = plan.keyed().start().await;
     let mut client = administration(&world).await;
@@ -344,82 +209,6 @@ async fn a_change_of_what_was_changed_meanwhile_is_refused(plan: Plan) {
     delete(&mut client, "a", &present).await.unwrap();
     assert_eq!(world.database.number("SELECT count(*) FROM haier_config_secrets").await, 0);
     world.finish().await;
-}
-
-async fn of_many_activated_at_once_one_is_active(plan: Plan) {
-    let world = plan.keyed().start().await;
-    let mut client = administration(&world).await;
-    let names = ["a", "b", "c", "d"];
-    for name in names {
-        create(&mut client, account(name)).await.unwrap();
-    }
-    let switched = (0..16).map(|n| {
-        let mut client = client.clone();
-        async move { activate(&mut client, names[n % names.len()], false).await }
-    });
-    for answer in join_all(switched).await {
-        answer.unwrap();
-    }
-    let active = ListHaierConfigsRequest { active: Some(true), ..Default::default() };
-    let active = client.list_haier_configs(active).await.unwrap().into_inner().haier_configs;
-    let [active] = active.as_slice() else { panic!("{active:?}") };
-    assert_eq!(world.database.number("SELECT count(*) FROM haier_configs WHERE active").await, 1);
-    // Nobody gets past the database.
-    world.database.execute("UPDATE haier_configs SET active = true").await.unwrap_err();
-    assert!(!deactivate(&mut client, &active.name).await.active);
-    assert!(!deactivate(&mut client, &active.name).await.active, "twice is harmless");
-    world.finish_leaving_open().await;
-}
-
-async fn activating_says_what_it_changes(plan: Plan) {
-    let world = plan.keyed().start().await;
-    let mut client = administration(&world).await;
-    create(&mut client, account("a")).await.unwrap();
-    let ylh = YlhConfig { shop_name: "专卖店".to_owned(), ..account("a").ylh.unwrap() };
-    let other =
-        HaierConfig { name: "b".to_owned(), password: format!("{CANARY}-x"), ylh: Some(ylh), ..account("a") };
-    create(&mut client, other).await.unwrap();
-    let first = activate(&mut client, "a", true).await.unwrap();
-    assert_eq!(first.previous, "environment");
-    let fields: Vec<_> = first.changes.iter().map(|change| change.field.as_str()).collect();
-    assert!(fields.contains(&"base_url") && fields.contains(&"ylh.shop_name"), "{fields:?}");
-    assert_eq!(world.database.number("SELECT count(*) FROM haier_configs WHERE active").await, 0);
-
-    activate(&mut client, "a", false).await.unwrap();
-    let second = activate(&mut client, "b", true).await.unwrap();
-    assert_eq!(second.previous, "a");
-    let shown: Vec<_> = second
-        .changes
-        .iter()
-        .map(|change| (change.field.as_str(), change.before.as_str(), change.after.as_str()))
-        .collect();
-    assert_eq!(
-        shown,
-        [
-            ("password", "(set)", "(set anew)"),
-            ("customer_password", "(set)", "(set anew)"),
-            ("ylh.shop_name", "旗舰店", "专卖店"),
-        ]
-    );
-    let switched = activate(&mut client, "b", false).await.unwrap();
-    assert!(switched.haier_config.unwrap().active && switched.previous == "a");
-    assert!(!get(&mut client, "a").await.unwrap().active);
-    assert_eq!(activate(&mut client, "b", false).await.unwrap().changes, [], "it is the one already");
-    deactivate(&mut client, "b").await;
-    world.finish_leaving_open().await;
-}
-
-async fn the_active_account_is_not_deleted(plan: Plan) {
-    let world = plan.keyed().start().await;
-    let mut client = administration(&world).await;
-    create(&mut client, account("a")).await.unwrap();
-    activate(&mut client, "a", false).await.unwrap();
-    let refused = delete(&mut client, "a", "").await.unwrap_err();
-    assert_eq!(refusal(&refused), (Code::FailedPrecondition, "ACCOUNT_ACTIVE".to_owned()));
-    deactivate(&mut client, "a").await;
-    delete(&mut client, "a", "").await.unwrap();
-    assert_eq!(refusal(&delete(&mut client, "a", "").await.unwrap_err()).1, "NOT_FOUND");
-    world.finish_leaving_open().await;
 }
 
 async fn accounts_are_found_by_filter_and_page(plan: Plan) {

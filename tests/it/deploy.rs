@@ -1,10 +1,10 @@
 //! What `deploy/` says about the program is true of the program: variables, flags, ports, probes, times. Nobody else
 //! notices a manifest that has fallen behind before it is rolled out.
 
-use std::{cell::RefCell, collections::BTreeSet, process::Command, time::Duration};
+use std::{collections::BTreeSet, process::Command, time::Duration};
 
 use haier_integration::{
-    config::{self, SETTINGS, Settings, Sources, account_from_env},
+    config::{self, SETTINGS, Settings},
     service::Service,
 };
 use serde_json::Value;
@@ -14,69 +14,16 @@ use tonic_health::pb::{
 };
 
 mod manifests;
+mod variables;
 
 use manifests::{
-    Variables, compose_variables, container, env_file, instructions, list, literal_variables, number, object,
-    objects, root, secret_variables, text, word, words, yaml,
+    compose_variables, container, env_file, instructions, list, literal_variables, number, object, objects,
+    root, secret_variables, text, word, words, yaml,
 };
+use variables::{account_variables, image_variables, replica_settings, required_variables, settings};
 
 /// What Haier allows in a second.
 const HAIERS_RATE: u64 = 100;
-
-/// Every variable of the account, by asking the reader for what it looks up.
-fn account_variables() -> BTreeSet<String> {
-    let asked = RefCell::new(BTreeSet::new());
-    let account = account_from_env(
-        |name| {
-            asked.borrow_mut().insert(name.to_owned());
-            None
-        },
-        false,
-    );
-    assert!(account.unwrap().is_none());
-    asked.into_inner()
-}
-
-/// Those that must be there once any is.
-fn required_variables() -> BTreeSet<String> {
-    let only_one = |name: &str| (name == "HAIER_SUPPLIER_CODE").then(|| "1001".to_owned());
-    account_from_env(only_one, false).unwrap_err().into_iter().map(|problem| problem.name).collect()
-}
-
-fn image_variables() -> Variables {
-    let pairs = instructions("ENV").join(" ");
-    pairs
-        .split(' ')
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(a, b)| (a.to_owned(), b.to_owned()))
-        .collect()
-}
-
-/// Settings as the service reads them from these variables, with some account and the database that is committed.
-fn settings(variables: &Variables) -> Settings {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("database-url");
-    std::fs::write(&file, text("compose.database-url")).unwrap();
-    let mut environment = variables.clone();
-    let token = directory.path().join("admin-token");
-    std::fs::write(&token, "0123456789abcdef".repeat(4)).unwrap();
-    for (name, file) in [("DATABASE_URL_FILE", file), ("ADMIN_TOKEN_FILE", token)] {
-        if let Some(path) = environment.get_mut(&format!("HAIER_INTEGRATION_{name}")) {
-            *path = file.to_str().unwrap().to_owned();
-        }
-    }
-    for name in required_variables() {
-        environment.insert(name, "https://openplat.example.com".to_owned());
-    }
-    config::read(&Sources { environment, ..Sources::default() }).unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// Settings of the replicas on Kubernetes.
-fn replica_settings() -> Settings {
-    let mut variables = env_file("kustomize/base/settings.env");
-    variables.extend(literal_variables(container(&object("Deployment"))));
-    settings(&variables)
-}
 
 fn understands(arguments: &[String]) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_haier-integration"));

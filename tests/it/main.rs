@@ -17,6 +17,7 @@ mod chaos;
 #[cfg(target_os = "linux")]
 mod chaos_processes;
 mod configs;
+mod delisting;
 mod deploy;
 mod faults;
 #[cfg(target_os = "linux")]
@@ -30,6 +31,7 @@ mod outages;
 mod policy;
 #[cfg(target_os = "linux")]
 mod processes;
+mod product_changes;
 mod requests;
 mod retry_cancel;
 mod runs;

@@ -18,8 +18,8 @@ use haier_integration::{
     },
     sandbox::{CUSTOMER_CODES, Options},
     upstream::{
-        BreakerSettings, Budget, Call, Error, MemoryLedger, MemoryShelf, Patience, Priority, RetrySettings,
-        Settings, Ylh,
+        BreakerSettings, Budget, Call, Error, Means, MemoryLedger, MemoryShelf, Patience, Priority,
+        RetrySettings, Settings, Ylh,
     },
 };
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ impl Orders {
         change(&mut settings, &mut account);
         let shelf = Arc::new(MemoryShelf::default());
         let clock = Arc::new(SystemClock::new());
-        let ylh = Ylh::new("environment", account, settings, budget, Some(shelf), clock).unwrap();
+        let ylh = Ylh::new("environment", account, Means { settings, budget, shelf, clock }).unwrap();
         Self { haier, ylh, code }
     }
 
@@ -305,13 +305,13 @@ async fn a_pause_of_new_orders_lets_cancellations_pass_and_one_of_the_system_not
             since: SystemClock::new().now(),
         }]
     };
-    orders.ylh.set_pauses(&pause(PauseTarget::OrderPush));
+    orders.ylh.client().set_pauses(&pause(PauseTarget::OrderPush));
     let error = orders.push("S-2").await.unwrap_err();
     assert!(error.reason.as_str() == "PAUSED" && !error.is_in_doubt(), "{error}");
     assert_eq!(orders.cancel("S-1").await.unwrap(), ChangeAnswer::Accepted);
-    orders.ylh.set_pauses(&pause(PauseTarget::OrderSystem));
+    orders.ylh.client().set_pauses(&pause(PauseTarget::OrderSystem));
     assert_eq!(orders.cancel("S-1").await.unwrap_err().reason.as_str(), "PAUSED");
-    orders.ylh.set_pauses(&pause(PauseTarget::OpenPlatform));
+    orders.ylh.client().set_pauses(&pause(PauseTarget::OpenPlatform));
     orders.number("S-2").await;
 }
 

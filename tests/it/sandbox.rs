@@ -14,6 +14,7 @@ mod faults;
 mod openplat;
 mod orders;
 mod presets;
+mod ylh;
 
 const H1: &str = "/yilihuo/jsh-service-goods-mall-search/api/product-info/procurable-products-out/check-procurable-products";
 const H2: &str =

@@ -8,6 +8,7 @@ use haier_integration::{
         decimal::Money,
         messages::EndMessage,
         pages::PageRequest,
+        product_changes::Origin,
         products::{CatalogueRecord, PriceRecord, Product, ProductCode},
         reasons::Reason,
         sync_logs::{Stage, SyncType, Trigger},
@@ -16,7 +17,9 @@ use haier_integration::{
     store::{
         Error, Store, audit_events,
         catalogue::{self, CatalogueBatch},
-        migrations, prices, products,
+        migrations, prices,
+        product_changes::{Changes, Newcomers},
+        products,
         sync_failures::{self, NewFailure},
         sync_runs,
     },
@@ -137,6 +140,10 @@ fn priced(e4: i64, seconds: i64) -> PriceRecord {
     }
 }
 
+fn changes() -> Changes {
+    Changes::new(Origin { sync_log_id: None, at: at(0) }, Newcomers::Tell)
+}
+
 async fn open(plan: &Plan) -> Store {
     let store = plan.database.store().await.unwrap();
     migrations::run(&store).await.unwrap();
@@ -146,14 +153,14 @@ async fn open(plan: &Plan) -> Store {
 async fn write(store: &Store, records: Vec<CatalogueRecord>) -> catalogue::Written {
     let mut tx = store.begin().await.unwrap();
     let batch = CatalogueBatch { records, assign_category: None, assign_brand: None, now: at(99) };
-    let written = catalogue::upsert(&mut tx, batch).await.unwrap();
+    let written = catalogue::upsert(&mut tx, batch, &mut changes()).await.unwrap();
     tx.commit().await.unwrap();
     written
 }
 
 async fn write_price(store: &Store, record: PriceRecord) {
     let mut tx = store.begin().await.unwrap();
-    prices::upsert(&mut tx, vec![record]).await.unwrap();
+    prices::upsert(&mut tx, vec![record], &mut changes()).await.unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -209,7 +216,8 @@ async fn a_worker_that_lost_its_lease_writes_nothing(plan: Plan) {
     let new = claim(&store, "new", at(16)).await.unwrap();
     assert_eq!((old.epoch, new.epoch), (1, 2));
 
-    let checkpoint = Checkpoint { stage: Stage::Prices, after: None, bad_pictures: 0 };
+    let checkpoint =
+        Checkpoint { stage: Stage::Prices, after: None, bad_pictures: 0, delisted: 0, loading: false };
     let end = EndMessage {
         reason: Reason::Completed,
         success: 0,
@@ -217,6 +225,7 @@ async fn a_worker_that_lost_its_lease_writes_nothing(plan: Plan) {
         failures: Vec::new(),
         detail: String::new(),
         bad_pictures: 0,
+        delisted: 0,
     };
     // As the writer does it, but with the rows first: they must go with the refused checkpoint.
     let mut tx = store.begin().await.unwrap();
@@ -226,7 +235,7 @@ async fn a_worker_that_lost_its_lease_writes_nothing(plan: Plan) {
         assign_brand: None,
         now: at(1),
     };
-    catalogue::upsert(&mut tx, batch).await.unwrap();
+    catalogue::upsert(&mut tx, batch, &mut changes()).await.unwrap();
     let refused = sync_runs::checkpoint(&mut tx, &old, &checkpoint, true, at(60)).await;
     assert!(matches!(refused, Err(Error::LeaseLost)), "{refused:?}");
     drop(tx);

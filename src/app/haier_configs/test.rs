@@ -63,10 +63,10 @@ impl App {
         let name = account.name.clone();
         // A client of its own: what breakers and refusals of the one in use remember is not asked for here.
         let haier = self.upstreams.open_apart(account)?;
-        let openplat = async { check(PauseTarget::OpenPlatform, haier.openplat.log_in()).await };
+        let openplat = async { check(PauseTarget::OpenPlatform, haier.openplat.client().log_in()).await };
         let ylh = async {
             match &haier.ylh {
-                Some(ylh) => check(PauseTarget::OrderSystem, ylh.log_in()).await,
+                Some(ylh) => check(PauseTarget::OrderSystem, ylh.client().log_in()).await,
                 None => AccountCheck {
                     system: PauseTarget::OrderSystem,
                     took: Duration::ZERO,

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
+
 use super::{
     End, Fetcher,
     writer::{Found, Step},
@@ -14,7 +16,10 @@ use crate::{
         sync_runs::Checkpoint,
     },
     error::Error,
-    store::sync_failures::{self, NewFailure},
+    store::{
+        delistings::WholeListing,
+        sync_failures::{self, NewFailure},
+    },
     upstream::{BadRecord, ListingEvent},
 };
 
@@ -38,6 +43,12 @@ impl Decided {
 struct Listed {
     /// Records of any kind.
     records: usize,
+    /// When the listing was asked for, once a record says so.
+    asked_at: Option<DateTime<Utc>>,
+    /// Codes of records that cannot be read.
+    unreadable: HashSet<ProductCode>,
+    /// Records that do not even say their code.
+    nameless: usize,
     /// Hashes of the codes met: a million codes themselves would be most of a run's memory.
     seen: HashSet<u128>,
     /// Codes of which more than the listing is asked for.
@@ -67,15 +78,38 @@ impl Fetcher<'_> {
             let detail = "Haier's catalogue holds nothing; check the customer code".to_owned();
             return Ok(End::Ended { reason: Reason::EmptyListing, detail });
         }
-        if !self.wants_more() {
+        let left_alone = self.delist(&mut listed).await?;
+        let end = if self.wants_more() {
+            listed.left.sort_unstable();
+            let codes = std::mem::take(&mut listed.left);
+            drop(listed);
+            self.hand_over(Step::Left(codes.len())).await?;
+            self.rest_of(&codes).await
+        } else {
             self.hand_over(Step::Left(0)).await?;
-            return Ok(End::completed());
+            End::completed()
+        };
+        Ok(match (end, left_alone) {
+            (End::Ended { reason: reason @ Reason::Completed, .. }, Some(detail)) => {
+                End::Ended { reason, detail }
+            }
+            (end, _) => end,
+        })
+    }
+
+    /// Marks what the listing does not hold, if it was one of everything; says why where it cannot.
+    async fn delist(&self, listed: &mut Listed) -> Result<Option<String>, End> {
+        // Without a record that can be read there is nothing to tell an account without a catalogue from a fault.
+        let (true, Some(asked_at)) = (self.run.request.is_over_everything(), listed.asked_at) else {
+            return Ok(None);
+        };
+        if listed.nameless > 0 {
+            let nameless = listed.nameless;
+            return Ok(Some(format!("nothing is delisted: {nameless} records of the listing carry no code")));
         }
-        listed.left.sort_unstable();
-        let codes = std::mem::take(&mut listed.left);
-        drop(listed);
-        self.hand_over(Step::Left(codes.len())).await?;
-        Ok(self.rest_of(&codes).await)
+        let unreadable = std::mem::take(&mut listed.unreadable);
+        self.hand_over(Step::Delist(WholeListing { asked_at, unreadable })).await?;
+        Ok(None)
     }
 
     async fn decided(&self, checkpoint: Checkpoint) -> Result<Decided, End> {
@@ -113,6 +147,11 @@ impl Fetcher<'_> {
         found: &mut Found,
     ) {
         listed.records += 1;
+        match &record {
+            Ok(record) => listed.asked_at = listed.asked_at.or(Some(record.asked_at)),
+            Err(BadRecord { code: Some(code), .. }) => drop(listed.unreadable.insert(code.clone())),
+            Err(BadRecord { code: None, .. }) => listed.nameless += 1,
+        }
         let record = match record {
             Ok(record) if !self.selects(&record) => return,
             Ok(record) => record,

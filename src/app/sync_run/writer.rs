@@ -3,11 +3,13 @@
 
 use std::{sync::Arc, time::Instant};
 
+use chrono::{DateTime, Utc};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::super::App;
 use crate::{
     domain::{
+        product_changes::Origin,
         products::{CatalogueRecord, PriceRecord, ProductCode},
         stock::StockRecord,
         sync_logs::{Counts, Stage},
@@ -16,8 +18,11 @@ use crate::{
     error::Result,
     store::{
         catalogue::{self, CatalogueBatch},
+        delistings::{self, WholeListing},
         poison_codes::{self, PoisonCode},
-        prices, stock,
+        prices,
+        product_changes::{self, Changes, Newcomers},
+        products, stock,
         sync_failures::{self, NewFailure},
         sync_runs,
     },
@@ -25,6 +30,8 @@ use crate::{
 
 /// Steps of 20 to 50 rows that wait while the writer commits: enough for its next transaction.
 const STEPS_AHEAD: usize = 128;
+/// Products that one transaction marks as gone at most.
+const DELISTED_AT_ONCE: i64 = 2_000;
 
 /// What the fetching side found out.
 #[derive(Debug)]
@@ -35,6 +42,8 @@ pub(super) enum Step {
     Left(usize),
     /// The run moves on to another stage.
     Enter(Stage),
+    /// The whole listing is handed over; what it does not hold is gone.
+    Delist(WholeListing),
     /// Something to store.
     Store(Found),
 }
@@ -83,6 +92,10 @@ pub(super) struct Writer {
     checkpoint: Checkpoint,
     found: Found,
     start_over: bool,
+    /// Whether products may be stored and not told yet.
+    holding: bool,
+    /// Whether it is known if the store was empty.
+    looked: bool,
     /// Since when something waits to be written.
     dirty_since: Option<Instant>,
 }
@@ -96,8 +109,10 @@ impl Writer {
         planned: Option<i64>,
     ) -> (mpsc::Sender<Step>, JoinHandle<Result<Checkpoint>>) {
         let (sender, steps) = mpsc::channel(STEPS_AHEAD);
-        let fresh = Checkpoint { stage: Stage::Listing, after: None, bad_pictures: 0 };
+        let fresh =
+            Checkpoint { stage: Stage::Listing, after: None, bad_pictures: 0, delisted: 0, loading: false };
         let checkpoint = run.checkpoint.clone().unwrap_or(fresh);
+        let resumed = run.checkpoint.is_some();
         let writer = Self {
             app,
             run,
@@ -106,6 +121,8 @@ impl Writer {
             checkpoint,
             found: Found::default(),
             start_over: false,
+            holding: resumed,
+            looked: false,
             dirty_since: None,
         };
         (sender, tokio::spawn(writer.work(steps)))
@@ -143,7 +160,10 @@ impl Writer {
                 self.start_over = true;
                 self.counts = Counts::default();
                 self.planned = None;
-                self.checkpoint = Checkpoint { stage: Stage::Listing, after: None, bad_pictures: 0 };
+                // What a worker before has marked as gone stays counted, and what it has filled was empty.
+                let Checkpoint { delisted, loading, .. } = self.checkpoint;
+                self.checkpoint =
+                    Checkpoint { stage: Stage::Listing, after: None, bad_pictures: 0, delisted, loading };
             }
             Step::Left(left) => {
                 self.flush().await?;
@@ -152,9 +172,47 @@ impl Writer {
                 self.dirty_since = Some(Instant::now());
             }
             Step::Enter(stage) => self.checkpoint.stage = stage,
+            Step::Delist(listing) => {
+                self.flush().await?;
+                self.delist(&listing).await?;
+            }
             Step::Store(found) => self.found.absorb(found),
         }
         Ok(())
+    }
+
+    /// Marks what is gone, page by page, each in a transaction of its own.
+    async fn delist(&mut self, listing: &WholeListing) -> Result<()> {
+        let mut after = Some(0);
+        while let Some(from) = after {
+            let mut tx = self.app.store.begin().await?;
+            // Without the lease nothing may be written; with it, the count is written last.
+            sync_runs::checkpoint(&mut tx, &self.run, &self.checkpoint, true, self.app.lease_end()).await?;
+            let mut changes = self.changes(self.app.clock.now());
+            let page = delistings::mark(&mut tx, listing, from, DELISTED_AT_ONCE, &mut changes).await?;
+            self.checkpoint.delisted += i64::try_from(page.delisted).unwrap_or(i64::MAX);
+            sync_runs::checkpoint(&mut tx, &self.run, &self.checkpoint, true, self.app.lease_end()).await?;
+            let recorded = product_changes::record(&mut tx, changes, &[]).await?;
+            tx.commit().await?;
+            self.app.tell_changes(&recorded);
+            self.app.announce_commit();
+            after = page.next;
+        }
+        Ok(())
+    }
+
+    /// What a transaction changes, at first nothing.
+    fn changes(&self, at: DateTime<Utc>) -> Changes {
+        let request = &self.run.request;
+        let newcomers = if self.checkpoint.loading {
+            Newcomers::Silent
+        } else if request.codes.is_empty() && (request.prices || request.stock.is_some()) {
+            // From a listing: prices and stock come later.
+            Newcomers::Hold
+        } else {
+            Newcomers::Tell
+        };
+        Changes::new(Origin { sync_log_id: Some(self.run.log_id), at }, newcomers)
     }
 
     /// Commits what has gathered. On an error nothing of it happened, and nothing more will.
@@ -167,7 +225,10 @@ impl Writer {
         self.counts.success += found.success;
         let now = self.app.clock.now();
         let mut tx = self.app.store.begin().await?;
-        // First of all checkpoint and lease, in one statement: without the lease nothing may be written.
+        if !found.catalogue.is_empty() && !std::mem::replace(&mut self.looked, true) {
+            self.checkpoint.loading |= products::is_empty(&mut tx).await?;
+        }
+        // First of all that is written, checkpoint and lease, in one statement: without the lease nothing may be written.
         let lease_end = self.app.lease_end();
         sync_runs::checkpoint(&mut tx, &self.run, &self.checkpoint, committed, lease_end).await?;
         if std::mem::take(&mut self.start_over) {
@@ -185,9 +246,14 @@ impl Writer {
             assign_brand: request.assign_brand.clone(),
             now,
         };
-        catalogue::upsert(&mut tx, batch).await?;
-        prices::upsert(&mut tx, found.prices).await?;
-        stock::upsert(&mut tx, found.stock).await?;
+        let mut changes = self.changes(now);
+        let decided =
+            if self.holding { decided(&found.prices, &found.stock, &found.failures) } else { Vec::new() };
+        catalogue::upsert(&mut tx, batch, &mut changes).await?;
+        // Stock before prices: it locks the rows that the catalogue does, and all writers lock in one order.
+        stock::upsert(&mut tx, found.stock, &mut changes).await?;
+        prices::upsert(&mut tx, found.prices, &mut changes).await?;
+        self.holding |= changes.has_newcomers();
         poison_codes::insert(&mut tx, &found.poison).await?;
         poison_codes::delete(&mut tx, &found.cured).await?;
         if !found.failures.is_empty() {
@@ -198,7 +264,9 @@ impl Writer {
         // Codes first heard of, unless the plan says it all.
         self.counts.total = self.planned.unwrap_or(self.counts.total + found.known);
         sync_runs::record_counts(&mut tx, &self.run, self.counts, self.planned).await?;
+        let recorded = product_changes::record(&mut tx, changes, &decided).await?;
         tx.commit().await?;
+        self.app.tell_changes(&recorded);
         for (kind, rows) in rows {
             metrics::counter!("haier_sync_rows_total", "kind" => kind).increment(rows as u64);
         }
@@ -206,4 +274,11 @@ impl Writer {
         self.app.announce_commit();
         Ok(())
     }
+}
+
+/// Codes with which the run is done by these answers, well or badly.
+fn decided(prices: &[PriceRecord], stock: &[StockRecord], failures: &[NewFailure]) -> Vec<ProductCode> {
+    let well = prices.iter().map(|record| &record.code).chain(stock.iter().map(|record| &record.code));
+    let badly = failures.iter().map(|failure| ProductCode::from_stored(failure.product_code.clone()));
+    well.cloned().chain(badly).collect()
 }

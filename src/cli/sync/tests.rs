@@ -86,6 +86,8 @@ fn failure(code: &str) -> SyncFailure {
 
 #[tonic::async_trait]
 impl HaierIntegration for Fake {
+    type WatchProductChangesStream =
+        std::pin::Pin<Box<dyn Stream<Item = Result<proto::WatchProductChangesResponse, Status>> + Send>>;
     type SyncProductsStream = Progresses;
     type WatchSyncStream = Progresses;
     type RetrySyncStream = Progresses;
@@ -110,6 +112,27 @@ impl HaierIntegration for Fake {
         &self,
         _: Request<proto::GetLogisticsRequest>,
     ) -> Result<Response<proto::GetLogisticsResponse>, Status> {
+        Err(Status::unimplemented("not asked for by `sync`"))
+    }
+
+    async fn list_product_changes(
+        &self,
+        _: Request<proto::ListProductChangesRequest>,
+    ) -> Result<Response<proto::ListProductChangesResponse>, Status> {
+        Err(Status::unimplemented("not asked for by `sync`"))
+    }
+
+    async fn watch_product_changes(
+        &self,
+        _: Request<proto::WatchProductChangesRequest>,
+    ) -> Result<Response<Self::WatchProductChangesStream>, Status> {
+        Err(Status::unimplemented("not asked for by `sync`"))
+    }
+
+    async fn explain_product(
+        &self,
+        _: Request<proto::ExplainProductRequest>,
+    ) -> Result<Response<proto::ExplainProductResponse>, Status> {
         Err(Status::unimplemented("not asked for by `sync`"))
     }
 

@@ -13,6 +13,7 @@ use crate::{
         Result,
         content::{self, Known, Record as _, StoredByCode},
         instant::{At, Instant},
+        product_changes::{Difference, contents::postgres as contents},
     },
 };
 
@@ -24,11 +25,19 @@ struct Inserted {
     product_code: String,
 }
 
-pub(super) async fn upsert(conn: &mut AsyncPgConnection, batch: &CatalogueBatch) -> Result<Written> {
+pub(super) async fn upsert(
+    conn: &mut AsyncPgConnection,
+    batch: &CatalogueBatch,
+    run: Option<i64>,
+) -> Result<(Written, Difference)> {
     let CatalogueBatch { records, .. } = batch;
     let stored = lock(conn, records.iter()).await?;
     let mut decision = content::decide(records, &stored, batch.assigns());
-    let inserted = if decision.new.is_empty() { 0 } else { insert(conn, batch, &decision.new).await? };
+    let mut difference = Difference::default();
+    if !decision.new.is_empty() {
+        difference.inserted = insert(conn, batch, &decision.new, run).await?;
+    }
+    let inserted = difference.inserted.len();
     if inserted < decision.new.len() {
         // Another writer inserted some of them meanwhile: they are stored now, so look again and compare.
         let stored = lock(conn, decision.new.iter().copied()).await?;
@@ -37,13 +46,17 @@ pub(super) async fn upsert(conn: &mut AsyncPgConnection, batch: &CatalogueBatch)
         decision.same.extend(late.same);
     }
     if !decision.changed.is_empty() {
+        let ids: Vec<i64> = decision.changed.iter().map(|known| known.id).collect();
+        // Locked by now, so that nothing comes between what is read before and after.
+        difference.before = contents::catalogue(conn, &ids).await?;
         update(conn, batch, &decision.changed).await?;
+        difference.after = contents::catalogue(conn, &ids).await?;
     }
     if !decision.changed.is_empty() || !decision.same.is_empty() {
         touch(conn, decision.changed.iter().chain(&decision.same)).await?;
     }
     let updated = decision.changed.len();
-    Ok(Written { inserted, updated, unchanged: records.len() - inserted - updated })
+    Ok((Written { inserted, updated, unchanged: records.len() - inserted - updated }, difference))
 }
 
 /// Reads what is stored of these codes and locks it, in the order of the codes.
@@ -62,19 +75,20 @@ async fn lock(
     Ok(content::by_code(rows))
 }
 
-/// Inserts rows that were not there a moment ago, each with its side row; returns how many really were not.
+/// Inserts rows that were not there a moment ago, each with its side row; returns the keys of those that really were not.
 async fn insert(
     conn: &mut AsyncPgConnection,
     batch: &CatalogueBatch,
     new: &[&CatalogueRecord],
-) -> Result<usize> {
+    run: Option<i64>,
+) -> Result<Vec<i64>> {
     let columns = Columns::of(new);
     let inserted: Vec<Inserted> = diesel::sql_query(
         "INSERT INTO products (product_code, product_model, name, product_group, category, category_assigned, \
              brand, brand_assigned, product_image_url, product_page_urls, is_sales, no_sales_reason, \
-             created_at, updated_at) \
+             created_at, updated_at, created_by) \
          SELECT code, model, name, grp, coalesce($10, grp), $10 IS NOT NULL, coalesce($11, brand), \
-             $11 IS NOT NULL, image, coalesce(pages, '[]')::json, coalesce(is_sales, true), reason, $12, $12 \
+             $11 IS NOT NULL, image, coalesce(pages, '[]')::json, coalesce(is_sales, true), reason, $12, $12, $13 \
          FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) \
              AS u(code, model, name, grp, brand, image, pages, is_sales, reason) \
          ON CONFLICT (product_code) DO NOTHING RETURNING id, product_code",
@@ -91,6 +105,7 @@ async fn insert(
     .bind::<Nullable<Text>, _>(batch.assign_category.as_deref())
     .bind::<Nullable<Text>, _>(batch.assign_brand.as_deref())
     .bind::<Instant, _>(At(batch.now))
+    .bind::<Nullable<BigInt>, _>(run)
     .load(conn)
     .await?;
     // In the order of the records but for the gaps that other writers' rows leave.
@@ -108,7 +123,7 @@ async fn insert(
     .bind::<Array<Instant>, _>(instants)
     .execute(conn)
     .await?;
-    Ok(inserted.len())
+    Ok(inserted.into_iter().map(|row| row.id).collect())
 }
 
 async fn update(
@@ -130,7 +145,7 @@ async fn update(
              product_image_url = coalesce(u.image, p.product_image_url), \
              product_page_urls = coalesce(u.pages::json, p.product_page_urls), \
              is_sales = coalesce(u.is_sales, p.is_sales), \
-             no_sales_reason = coalesce(u.reason, p.no_sales_reason), updated_at = $12 \
+             no_sales_reason = coalesce(u.reason, p.no_sales_reason), delisted_at = NULL, updated_at = $12 \
          FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) \
              AS u(id, model, name, grp, brand, image, pages, is_sales, reason) \
          WHERE p.id = u.id",

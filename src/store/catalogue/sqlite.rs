@@ -2,8 +2,8 @@
 //! statement of diesel's that writes is parsed anew.
 
 use diesel::{
-    RunQueryDsl as _, SqliteConnection,
-    sql_types::{Nullable, Text},
+    QueryableByName, RunQueryDsl as _, SqliteConnection,
+    sql_types::{BigInt, Nullable, Text},
 };
 use serde_json::{Value, json};
 
@@ -13,28 +13,43 @@ use crate::{
     store::{
         content::{self, Record as _, StoredByCode},
         instant::{At, Instant},
+        product_changes::{Difference, contents::sqlite as contents},
     },
 };
 
-pub(super) fn upsert(conn: &mut SqliteConnection, batch: &CatalogueBatch) -> diesel::QueryResult<Written> {
+#[derive(QueryableByName)]
+struct Inserted {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+}
+
+pub(super) fn upsert(
+    conn: &mut SqliteConnection,
+    batch: &CatalogueBatch,
+    run: Option<i64>,
+) -> diesel::QueryResult<(Written, Difference)> {
     let decision = content::decide(&batch.records, &find(conn, &batch.records)?, batch.assigns());
+    let mut difference = Difference::default();
     let (inserted, updated) = (decision.new.len(), decision.changed.len());
     if inserted > 0 {
         let rows = decision.new.iter().map(|record| {
             with_content(json!(record.code.as_str()), record, &[json!(record.content_hash()), at(record)])
         });
-        insert(conn, batch, &Value::from_iter(rows).to_string())?;
+        difference.inserted = insert(conn, batch, &Value::from_iter(rows).to_string(), run)?;
     }
     if updated > 0 {
+        let ids: Vec<i64> = decision.changed.iter().map(|known| known.id).collect();
         let rows = decision.changed.iter().map(|known| with_content(json!(known.id), known.record, &[]));
+        difference.before = contents::catalogue(conn, &ids)?;
         update(conn, batch, &Value::from_iter(rows).to_string())?;
+        difference.after = contents::catalogue(conn, &ids)?;
     }
     if updated > 0 || !decision.same.is_empty() {
         let known = decision.changed.iter().chain(&decision.same);
         let rows = known.map(|known| json!([known.id, known.hash, at(known.record)]));
         touch(conn, &Value::from_iter(rows).to_string())?;
     }
-    Ok(Written { inserted, updated, unchanged: batch.records.len() - inserted - updated })
+    Ok((Written { inserted, updated, unchanged: batch.records.len() - inserted - updated }, difference))
 }
 
 fn at(record: &CatalogueRecord) -> Value {
@@ -71,21 +86,28 @@ fn find(conn: &mut SqliteConnection, records: &[CatalogueRecord]) -> diesel::Que
     Ok(content::by_code(rows))
 }
 
-fn insert(conn: &mut SqliteConnection, batch: &CatalogueBatch, rows: &str) -> diesel::QueryResult<()> {
-    diesel::sql_query(
+/// Inserts rows, each with its side row; returns their keys.
+fn insert(
+    conn: &mut SqliteConnection,
+    batch: &CatalogueBatch,
+    rows: &str,
+    run: Option<i64>,
+) -> diesel::QueryResult<Vec<i64>> {
+    let inserted: Vec<Inserted> = diesel::sql_query(
         "INSERT INTO products (product_code, product_model, name, product_group, category, category_assigned, \
              brand, brand_assigned, product_image_url, product_page_urls, is_sales, no_sales_reason, \
-             created_at, updated_at) \
+             created_at, updated_at, created_by) \
          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, coalesce(?2, value ->> 3), ?2 IS NOT NULL, \
              coalesce(?3, value ->> 4), ?3 IS NOT NULL, value ->> 5, coalesce(value ->> 6, '[]'), \
-             coalesce(value ->> 7, 1), value ->> 8, ?4, ?4 \
-         FROM json_each(?1)",
+             coalesce(value ->> 7, 1), value ->> 8, ?4, ?4, ?5 \
+         FROM json_each(?1) RETURNING id",
     )
     .bind::<Text, _>(rows)
     .bind::<Nullable<Text>, _>(batch.assign_category.as_deref())
     .bind::<Nullable<Text>, _>(batch.assign_brand.as_deref())
     .bind::<Instant, _>(At(batch.now))
-    .execute(conn)?;
+    .bind::<Nullable<BigInt>, _>(run)
+    .load(conn)?;
     diesel::sql_query(
         "INSERT INTO product_sync (product_id, catalogue_hash, catalogue_at) \
          SELECT p.id, j.value ->> 9, j.value ->> 10 FROM json_each(?1) AS j \
@@ -93,7 +115,7 @@ fn insert(conn: &mut SqliteConnection, batch: &CatalogueBatch, rows: &str) -> di
     )
     .bind::<Text, _>(rows)
     .execute(conn)?;
-    Ok(())
+    Ok(inserted.into_iter().map(|row| row.id).collect())
 }
 
 fn update(conn: &mut SqliteConnection, batch: &CatalogueBatch, rows: &str) -> diesel::QueryResult<()> {
@@ -110,7 +132,8 @@ fn update(conn: &mut SqliteConnection, batch: &CatalogueBatch, rows: &str) -> di
              product_image_url = coalesce(j.value ->> 5, products.product_image_url), \
              product_page_urls = coalesce(j.value ->> 6, products.product_page_urls), \
              is_sales = coalesce(j.value ->> 7, products.is_sales), \
-             no_sales_reason = coalesce(j.value ->> 8, products.no_sales_reason), updated_at = ?4 \
+             no_sales_reason = coalesce(j.value ->> 8, products.no_sales_reason), delisted_at = NULL, \
+             updated_at = ?4 \
          FROM json_each(?1) AS j WHERE products.id = j.value ->> 0",
     )
     .bind::<Text, _>(rows)

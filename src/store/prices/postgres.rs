@@ -1,6 +1,9 @@
 //! Price records on PostgreSQL: whole batches by UNNEST.
 
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
+use diesel::{
+    QueryableByName,
+    sql_types::{Array, BigInt, Bool, Nullable, Text},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 
 use super::Written;
@@ -10,13 +13,33 @@ use crate::{
         Result,
         content::{self, Known, Record as _, StoredByCode},
         instant::{At, Instant},
+        product_changes::{Difference, contents::postgres as contents},
     },
 };
 
-pub(super) async fn upsert(conn: &mut AsyncPgConnection, records: &[PriceRecord]) -> Result<Written> {
+#[derive(QueryableByName)]
+struct Inserted {
+    #[diesel(sql_type = BigInt)]
+    product_id: i64,
+}
+
+pub(super) async fn upsert(
+    conn: &mut AsyncPgConnection,
+    records: &[PriceRecord],
+    run: Option<i64>,
+) -> Result<(Written, Difference)> {
     let stored = lock(conn, records.iter()).await?;
     let mut decision = content::decide(records, &stored, false);
-    let inserted = if decision.new.is_empty() { 0 } else { insert(conn, &decision.new).await? };
+    let mut difference = Difference::default();
+    let first = if decision.new.is_empty() { Vec::new() } else { insert(conn, &decision.new).await? };
+    if !first.is_empty() {
+        // The first prices of a product that this run has stored are told together with it.
+        difference.after = match run {
+            Some(run) => contents::first_prices(conn, &first, run).await?,
+            None => contents::prices(conn, &first).await?,
+        };
+    }
+    let inserted = first.len();
     if inserted < decision.new.len() {
         // Codes that are no products, or another writer was first: its rows are stored now, so look again and compare.
         let stored = lock(conn, decision.new.iter().copied()).await?;
@@ -25,13 +48,16 @@ pub(super) async fn upsert(conn: &mut AsyncPgConnection, records: &[PriceRecord]
         decision.same.extend(late.same);
     }
     if !decision.changed.is_empty() {
+        let ids: Vec<i64> = decision.changed.iter().map(|known| known.id).collect();
+        difference.before = contents::prices(conn, &ids).await?;
         update(conn, &decision.changed).await?;
+        difference.after.extend(contents::prices(conn, &ids).await?);
     }
     if !decision.same.is_empty() {
         touch(conn, &decision.same).await?;
     }
     let updated = decision.changed.len();
-    Ok(Written { inserted, updated, unchanged: records.len() - inserted - updated })
+    Ok((Written { inserted, updated, unchanged: records.len() - inserted - updated }, difference))
 }
 
 /// Reads what is stored of these prices and locks it, in the order of the codes.
@@ -50,16 +76,17 @@ async fn lock(
     Ok(content::by_code(rows))
 }
 
-/// Inserts prices that were not there a moment ago; returns how many really were not.
-async fn insert(conn: &mut AsyncPgConnection, new: &[&PriceRecord]) -> Result<usize> {
+/// Inserts prices that were not there a moment ago; returns the keys of those that really were not.
+async fn insert(conn: &mut AsyncPgConnection, new: &[&PriceRecord]) -> Result<Vec<i64>> {
     let columns = Columns::of(new);
-    let inserted = diesel::sql_query(
+    let inserted: Vec<Inserted> = diesel::sql_query(
         "INSERT INTO product_prices (product_id, price_at, price_hash, supply_price_e4, invoice_price_e4, \
              market_price_e4, rebate_money_e4, stock_rebate, rebate_policy) \
          SELECT p.id, u.at, u.hash, u.supply, u.invoice, u.market, u.money, u.rebate, u.policy \
          FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) \
              AS u(code, at, hash, supply, invoice, market, money, rebate, policy) \
-         JOIN products p ON p.product_code = u.code ON CONFLICT (product_id) DO NOTHING",
+         JOIN products p ON p.product_code = u.code ON CONFLICT (product_id) DO NOTHING \
+         RETURNING product_id",
     )
     .bind::<Array<Text>, _>(new.iter().map(|record| record.code.as_str()).collect::<Vec<_>>())
     .bind::<Array<Instant>, _>(new.iter().map(|record| At(record.asked_at)).collect::<Vec<_>>())
@@ -70,9 +97,9 @@ async fn insert(conn: &mut AsyncPgConnection, new: &[&PriceRecord]) -> Result<us
     .bind::<Array<Nullable<BigInt>>, _>(columns.money)
     .bind::<Array<Nullable<Text>>, _>(columns.rebates)
     .bind::<Array<Nullable<Text>>, _>(columns.policies)
-    .execute(conn)
+    .load(conn)
     .await?;
-    Ok(inserted)
+    Ok(inserted.into_iter().map(|row| row.product_id).collect())
 }
 
 async fn update(conn: &mut AsyncPgConnection, changed: &[Known<'_, PriceRecord>]) -> Result<()> {

@@ -1,6 +1,9 @@
 //! Price records on SQLite: whole batches as one JSON array, as in the catalogue.
 
-use diesel::{RunQueryDsl as _, SqliteConnection, sql_types::Text};
+use diesel::{
+    QueryableByName, RunQueryDsl as _, SqliteConnection,
+    sql_types::{BigInt, Text},
+};
 use serde_json::{Value, json};
 
 use super::Written;
@@ -9,29 +12,50 @@ use crate::{
     store::{
         content::{self, Known, Record as _, StoredByCode},
         instant::At,
+        product_changes::{Difference, contents::sqlite as contents},
     },
 };
 
-pub(super) fn upsert(conn: &mut SqliteConnection, records: &[PriceRecord]) -> diesel::QueryResult<Written> {
+#[derive(QueryableByName)]
+struct Inserted {
+    #[diesel(sql_type = BigInt)]
+    product_id: i64,
+}
+
+pub(super) fn upsert(
+    conn: &mut SqliteConnection,
+    records: &[PriceRecord],
+    run: Option<i64>,
+) -> diesel::QueryResult<(Written, Difference)> {
     let decision = content::decide(records, &find(conn, records)?, false);
+    let mut difference = Difference::default();
     let mut inserted = 0;
     if !decision.new.is_empty() {
         let rows = decision
             .new
             .iter()
             .map(|record| with_content(&json!(record.code.as_str()), record, record.content_hash()));
-        inserted = insert(conn, &Value::from_iter(rows).to_string())?;
+        let first = insert(conn, &Value::from_iter(rows).to_string())?;
+        inserted = first.len();
+        // The first prices of a product that this run has stored are told together with it.
+        difference.after = match run {
+            Some(run) => contents::first_prices(conn, &first, run)?,
+            None => contents::prices(conn, &first)?,
+        };
     }
     if !decision.changed.is_empty() {
         let rows =
             decision.changed.iter().map(|known| with_content(&json!(known.id), known.record, known.hash));
+        let ids: Vec<i64> = decision.changed.iter().map(|known| known.id).collect();
+        difference.before = contents::prices(conn, &ids)?;
         update(conn, &Value::from_iter(rows).to_string())?;
+        difference.after.extend(contents::prices(conn, &ids)?);
     }
     if !decision.same.is_empty() {
         touch(conn, &decision.same)?;
     }
     let updated = decision.changed.len();
-    Ok(Written { inserted, updated, unchanged: records.len() - inserted - updated })
+    Ok((Written { inserted, updated, unchanged: records.len() - inserted - updated }, difference))
 }
 
 /// A row of a statement's input: its key, and the record's content.
@@ -62,17 +86,18 @@ fn find(conn: &mut SqliteConnection, records: &[PriceRecord]) -> diesel::QueryRe
     Ok(content::by_code(rows))
 }
 
-/// Inserts the prices of those codes that are products; returns how many are.
-fn insert(conn: &mut SqliteConnection, rows: &str) -> diesel::QueryResult<usize> {
-    diesel::sql_query(
+/// Inserts the prices of those codes that are products; returns the keys of these.
+fn insert(conn: &mut SqliteConnection, rows: &str) -> diesel::QueryResult<Vec<i64>> {
+    let inserted: Vec<Inserted> = diesel::sql_query(
         "INSERT INTO product_prices (product_id, price_at, price_hash, supply_price_e4, invoice_price_e4, \
              market_price_e4, rebate_money_e4, stock_rebate, rebate_policy) \
          SELECT p.id, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, \
              j.value ->> 7, j.value ->> 8 \
-         FROM json_each(?) AS j JOIN products p ON p.product_code = j.value ->> 0",
+         FROM json_each(?) AS j JOIN products p ON p.product_code = j.value ->> 0 RETURNING product_id",
     )
     .bind::<Text, _>(rows)
-    .execute(conn)
+    .load(conn)?;
+    Ok(inserted.into_iter().map(|row| row.product_id).collect())
 }
 
 fn update(conn: &mut SqliteConnection, rows: &str) -> diesel::QueryResult<()> {

@@ -8,7 +8,7 @@ use haier_integration::sandbox::CallbackOrderKey;
 use md5::{Digest as _, Md5};
 use tokio::sync::watch;
 
-use super::orders::{END_OF_DAY, Y1, Y2, Ylh, refused};
+use super::ylh::{END_OF_DAY, Y1, Y2, Ylh, refused};
 use super::*;
 use crate::support::within;
 

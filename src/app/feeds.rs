@@ -1,0 +1,307 @@
+//! Feeds of changes: read once on each replica, and handed from there to everybody who follows. Entries are numbered
+//! without gaps in the order of their commits, so a number says all about where a reader stands.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, PoisonError, RwLock},
+    time::Instant,
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::TimeDelta;
+use tokio::sync::{Notify, watch};
+
+use super::App;
+use crate::{
+    error::{Error, Result},
+    store::{self, Conn, Store},
+};
+
+/// How often a replica looks for the commits of the others, which ring no bell here.
+const LOOK: TimeDelta = TimeDelta::milliseconds(400);
+/// A reader hears something at least this often.
+const HEARTBEAT: TimeDelta = TimeDelta::seconds(15);
+/// Entries read, and handed on, at a time.
+const BATCH: i64 = 500;
+/// Entries kept in memory for those who follow; who is further behind reads from the database.
+const KEPT: usize = 10_000;
+
+/// An entry of some feed, and where it is stored.
+pub trait FeedEntry: Sized + Send + Sync + 'static {
+    /// Name of the feed, which its cursors carry.
+    const FEED: &'static str;
+    /// What a reader does whose entries are gone.
+    const REMEDY: &'static str;
+
+    /// Its number.
+    fn number(&self) -> i64;
+
+    /// Entries after a number, in their order.
+    fn list(conn: &mut Conn, after: i64, limit: i64)
+    -> impl Future<Output = store::Result<Vec<Self>>> + Send;
+
+    /// The number of the last entry.
+    fn head(conn: &mut Conn) -> impl Future<Output = store::Result<i64>> + Send;
+}
+
+/// One feed as this replica has read it.
+pub(super) struct Feed<T> {
+    recent: RwLock<Recent<T>>,
+    /// The number of the last entry in `recent`; who follows waits on it.
+    last: watch::Sender<i64>,
+    /// Rung by a commit of this replica, and by a reader where there was none.
+    wake: Notify,
+}
+
+/// The last entries, without a gap.
+struct Recent<T> {
+    /// The number before the first one.
+    before: i64,
+    batches: VecDeque<Arc<Vec<T>>>,
+}
+
+/// Some entries in their order, shared by all who follow.
+#[derive(Debug)]
+pub struct Batch<T> {
+    shared: Arc<Vec<T>>,
+    skip: usize,
+    /// Where a reader goes on from.
+    pub cursor: String,
+}
+
+impl<T> Batch<T> {
+    /// The entries; none: a sign of life.
+    #[must_use]
+    pub fn entries(&self) -> &[T] {
+        self.shared.get(self.skip..).unwrap_or_default()
+    }
+}
+
+/// A page of a feed.
+#[derive(Debug)]
+pub struct FeedPage<T> {
+    /// Entries in their order.
+    pub entries: Vec<T>,
+    /// Where a reader goes on from.
+    pub cursor: String,
+    /// Whether there are more already.
+    pub has_more: bool,
+}
+
+impl<T> Default for Feed<T> {
+    fn default() -> Self {
+        let recent = Recent { before: 0, batches: VecDeque::new() };
+        Self { recent: RwLock::new(recent), last: watch::Sender::new(0), wake: Notify::new() }
+    }
+}
+
+impl<T: FeedEntry> Feed<T> {
+    /// Says that this replica has committed entries.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Reads what is new as long as there is somebody to hear it, until the process goes down.
+    pub(super) async fn run(&self, app: &App) {
+        // Whether what is kept goes on where it was left, which it does only while it is looked at.
+        let (mut goes_on, mut database_down) = (false, false);
+        while !app.stopping.is_cancelled() {
+            let followed = self.last.receiver_count() > 0;
+            goes_on &= followed;
+            if followed {
+                match self.read(&app.store, goes_on).await {
+                    Ok(()) => (goes_on, database_down) = (true, false),
+                    Err(error) => {
+                        if !std::mem::replace(&mut database_down, true) {
+                            tracing::warn!(%error, feed = T::FEED, "the feed cannot be read; trying again");
+                        }
+                    }
+                }
+            }
+            tokio::select! {
+                () = app.stopping.cancelled() => {}
+                () = self.wake.notified() => {}
+                () = app.clock.sleep_until(app.clock.now() + LOOK), if followed => {}
+            }
+        }
+    }
+
+    async fn read(&self, store: &Store, goes_on: bool) -> store::Result<()> {
+        if !goes_on {
+            // Nobody wants what was committed while nobody followed: who does reads it from the database.
+            let head = T::head(&mut store.read().await?).await?;
+            self.begin_at(head);
+        }
+        loop {
+            let last = *self.last.borrow();
+            let entries = T::list(&mut store.read().await?, last, BATCH).await?;
+            let full = i64::try_from(entries.len()).is_ok_and(|read| read == BATCH);
+            let Some((first, new_last)) = entries.first().zip(entries.last()) else { return Ok(()) };
+            let new_last = new_last.number();
+            if first.number() != last + 1 {
+                // Some went unread, of age: what follows them must not look as if it followed what is kept here.
+                self.begin_at(new_last);
+                continue;
+            }
+            self.recent.write().unwrap_or_else(PoisonError::into_inner).push(entries);
+            self.last.send_replace(new_last);
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Forgets what is kept, and begins anew after a number.
+    fn begin_at(&self, number: i64) {
+        let empty = Recent { before: number, batches: VecDeque::new() };
+        *self.recent.write().unwrap_or_else(PoisonError::into_inner) = empty;
+        self.last.send_replace(number);
+    }
+
+    /// What comes after a number, if it is kept. `None`: nothing is, ask the database.
+    fn after(&self, number: i64) -> Option<Batch<T>> {
+        let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+        if number < recent.before {
+            return None;
+        }
+        let at =
+            recent.batches.partition_point(|batch| batch.last().is_some_and(|last| last.number() <= number));
+        let shared = Arc::clone(recent.batches.get(at)?);
+        let skip = shared.partition_point(|entry| entry.number() <= number);
+        let last = shared.last()?.number();
+        Some(Batch { shared, skip, cursor: encode::<T>(last) })
+    }
+
+    fn keeps(&self, number: i64) -> bool {
+        number >= self.recent.read().unwrap_or_else(PoisonError::into_inner).before
+    }
+}
+
+impl<T: FeedEntry> Recent<T> {
+    fn push(&mut self, entries: Vec<T>) {
+        self.batches.push_back(Arc::new(entries));
+        let kept = |batches: &VecDeque<Arc<Vec<T>>>| batches.iter().map(|batch| batch.len()).sum::<usize>();
+        while self.batches.len() > 1 && kept(&self.batches) > KEPT {
+            let gone = self.batches.pop_front();
+            self.before = gone.and_then(|batch| batch.last().map(FeedEntry::number)).unwrap_or(self.before);
+        }
+    }
+}
+
+/// A reader that follows a feed.
+pub struct FeedWatch<T> {
+    app: Arc<App>,
+    feed: fn(&App) -> &Feed<T>,
+    last: watch::Receiver<i64>,
+    number: i64,
+    begun: bool,
+    /// Whether there is more in the database than what is kept in memory may follow on.
+    behind: bool,
+    /// When the last batch was handed over. What comes back late was not taken.
+    handed: Option<Instant>,
+}
+
+impl<T: FeedEntry> FeedWatch<T> {
+    /// The next entries, or none as a sign of life; at first one at once, so that the reader knows its cursor.
+    ///
+    /// # Errors
+    /// When the entries to go on with are gone, the reader took too long over the batch before, the database does not
+    /// answer, or this process goes down.
+    pub async fn next(&mut self) -> Result<Batch<T>> {
+        if self.handed.take().is_some_and(|handed| handed.elapsed() > self.app.changes.patience) {
+            return Err(Error::SlowReader { cursor: encode::<T>(self.number) });
+        }
+        let batch = self.wait().await?;
+        self.number = batch.entries().last().map_or(self.number, FeedEntry::number);
+        self.handed = Some(Instant::now());
+        Ok(batch)
+    }
+
+    async fn wait(&mut self) -> Result<Batch<T>> {
+        let feed = (self.feed)(&self.app);
+        let silent_until = self.app.clock.now() + HEARTBEAT;
+        loop {
+            self.last.mark_unchanged();
+            if let Some(batch) = feed.after(self.number) {
+                self.begun = true;
+                return Ok(batch);
+            }
+            if self.behind || !feed.keeps(self.number) {
+                let page = page::<T>(&self.app.store, Some(self.number), BATCH).await?;
+                self.behind = page.has_more;
+                if !page.entries.is_empty() {
+                    self.begun = true;
+                    return Ok(Batch { shared: Arc::new(page.entries), skip: 0, cursor: page.cursor });
+                }
+            }
+            if !std::mem::replace(&mut self.begun, true) || self.app.clock.now() >= silent_until {
+                return Ok(Batch { shared: Arc::default(), skip: 0, cursor: encode::<T>(self.number) });
+            }
+            tokio::select! {
+                () = self.app.stopping.cancelled() => return Err(Error::ShuttingDown),
+                _ = self.last.changed() => {}
+                () = self.app.clock.sleep_until(silent_until) => {}
+            }
+        }
+    }
+}
+
+/// Begins to follow a feed: after a number, else from now on.
+pub(super) async fn follow<T: FeedEntry>(
+    app: &Arc<App>,
+    feed: fn(&App) -> &Feed<T>,
+    after: Option<i64>,
+) -> Result<FeedWatch<T>> {
+    // Before the head is read, so that no entry falls between the two.
+    let last = feed(app).last.subscribe();
+    feed(app).wake();
+    let number = match after {
+        Some(number) => {
+            // Says at once if the entries to go on with are gone.
+            page::<T>(&app.store, Some(number), 1).await?;
+            number
+        }
+        None => T::head(&mut app.store.read().await?).await?,
+    };
+    Ok(FeedWatch {
+        app: Arc::clone(app),
+        feed,
+        last,
+        number,
+        begun: false,
+        behind: after.is_some(),
+        handed: None,
+    })
+}
+
+/// A page after a number, else from the oldest entry that is kept.
+pub(super) async fn page<T: FeedEntry>(store: &Store, after: Option<i64>, size: i64) -> Result<FeedPage<T>> {
+    let mut conn = store.read().await?;
+    // The head first: what it counts is there to be read, unless it is gone.
+    let head = T::head(&mut conn).await?;
+    let mut entries = T::list(&mut conn, after.unwrap_or(0), size + 1).await?;
+    if let Some(after) = after {
+        let next = entries.first().map(FeedEntry::number);
+        let gone = next.map_or(after < head, |next| next != after + 1);
+        if gone || after > head.max(entries.last().map_or(0, FeedEntry::number)) {
+            return Err(Error::CursorExpired { cursor: encode::<T>(head), remedy: T::REMEDY });
+        }
+    }
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let has_more = entries.len() > size;
+    entries.truncate(size);
+    let last = entries.last().map_or(after.unwrap_or(head), FeedEntry::number);
+    Ok(FeedPage { entries, cursor: encode::<T>(last), has_more })
+}
+
+/// The cursor after an entry. No secret, no authority.
+pub(super) fn encode<T: FeedEntry>(number: i64) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{}:{number}", T::FEED))
+}
+
+/// The number of a cursor of this very feed.
+pub(super) fn decode<T: FeedEntry>(cursor: &str) -> Option<i64> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+    let number: i64 = text.strip_prefix(T::FEED)?.strip_prefix(':')?.parse().ok()?;
+    (number >= 0).then_some(number)
+}

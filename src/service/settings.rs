@@ -1,0 +1,64 @@
+//! What each room takes from the settings.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use crate::{
+    app::{CallbackSettings, ChangeSettings, OrderSettings, RunSettings},
+    config::{self, DatabaseUrl, Settings},
+    domain::orders::plan::PushRules,
+    store,
+};
+
+pub(super) fn store_options(settings: &Settings) -> store::Options {
+    let database = match &settings.database_url {
+        DatabaseUrl::Sqlite { path } => store::Database::Sqlite { path: path.clone() },
+        DatabaseUrl::Postgres { url } => store::Database::Postgres { url: url.clone() },
+    };
+    store::Options {
+        database,
+        pool_size: settings.database_pool_size as usize,
+        wait: settings.database_wait,
+        statement_timeout: settings.statement_timeout,
+    }
+}
+
+pub(super) fn run_settings(settings: &Settings) -> RunSettings {
+    RunSettings {
+        batch_size: settings.sync.batch_size,
+        calls_in_flight: settings.sync.calls_in_flight,
+        flush_rows: settings.sync.flush_rows,
+        flush_interval: settings.sync.flush_interval,
+        lease: span(settings.sync.lease),
+        heartbeat: span(settings.sync.heartbeat),
+        outage_wait: span(settings.sync.outage_wait),
+    }
+}
+
+pub(super) fn change_settings(settings: &Settings) -> ChangeSettings {
+    ChangeSettings { kept: span(settings.changes.kept), patience: settings.changes.reader_patience }
+}
+
+pub(super) fn order_settings(settings: &Settings) -> OrderSettings {
+    let orders = &settings.orders;
+    OrderSettings {
+        rules: PushRules {
+            schedule: orders.schedule.iter().copied().map(span).collect(),
+            doubt_wait: span(orders.doubt_wait.max(settings.upstream.request_timeout)),
+            deadline: span(orders.deadline),
+        },
+        calls_in_flight: orders.calls_in_flight,
+        lease: span(orders.lease),
+        heartbeat: span(orders.heartbeat),
+    }
+}
+
+pub(super) fn callback_settings(settings: &Settings) -> CallbackSettings {
+    let config::CallbackSettings { window, parked_warning, .. } = settings.callbacks;
+    CallbackSettings { window: span(window), parked_warning: span(parked_warning) }
+}
+
+fn span(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
