@@ -1,4 +1,4 @@
-//! Reads the feed of products for those who follow it here.
+//! Reads the feeds of products and of orders for those who follow them here.
 
 use std::sync::Arc;
 
@@ -6,5 +6,5 @@ use crate::app::App;
 
 /// Reads until the process goes down.
 pub async fn run(app: Arc<App>) {
-    app.product_feed_run().await;
+    tokio::join!(app.product_feed_run(), app.order_feed_run());
 }
