@@ -177,7 +177,7 @@ impl Service {
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
             tokio::spawn(workers::callers::run(Arc::clone(&app))),
             tokio::spawn(workers::key_file::run(Arc::clone(&app))),
-            tokio::spawn(workers::product_feed::run(Arc::clone(&app))),
+            tokio::spawn(workers::feeds::run(Arc::clone(&app))),
         ];
         if let Some(tls) = tls {
             let stopping = app.stopping.clone();

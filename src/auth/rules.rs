@@ -52,6 +52,8 @@ pub const RULES: &[Rule] = rules! {
         READER: GetUpstreamStatus;
         OPERATOR: PauseUpstream ResumeUpstream;
         OPERATOR: ResolveOrder ReconcileOrders;
+        // A reader is shown Haier's words masked.
+        READER: ListCallbacks;
         ADMIN: CreateApiToken ListApiTokens RevokeApiToken;
         ADMIN: ListAuditEvents;
         ADMIN: CreateHaierConfig GetHaierConfig ListHaierConfigs UpdateHaierConfig DeleteHaierConfig;

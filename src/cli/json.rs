@@ -9,6 +9,7 @@ use crate::proto::Money;
 
 mod audit;
 mod balance;
+mod callbacks;
 mod changes;
 mod haier_configs;
 mod logistics;
@@ -21,6 +22,7 @@ mod upstream;
 
 pub(super) use audit::audit_event;
 pub(super) use balance::balance;
+pub(super) use callbacks::callback;
 pub(super) use changes::{explained, product_change};
 pub(super) use haier_configs::{account_test, activation, haier_config, key, rotation};
 pub(super) use logistics::logistics;

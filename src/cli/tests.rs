@@ -65,6 +65,7 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["orders", "reschedule"], "--distribution-time --install-time".to_owned()),
         (&["orders", "resolve"], "--evidence --retail-order-no".to_owned()),
         (&["orders", "reconcile"], "--dry-run".to_owned()),
+        (&["orders", "callbacks"], "--state --after --before --limit --page-token".to_owned()),
         (&["keys"], String::new()),
         (&["keys", "generate"], String::new()),
         (&["keys", "add"], "--primary".to_owned()),

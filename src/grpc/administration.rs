@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{Api, api_tokens, audit, context, haier_configs, keys, orders, status, upstream};
+use super::{Api, api_tokens, audit, callbacks, context, haier_configs, keys, orders, status, upstream};
 use crate::proto::{self, haier_administration_server::HaierAdministration};
 
 #[tonic::async_trait]
@@ -70,6 +70,13 @@ impl HaierAdministration for Api {
         request: Request<proto::ReconcileOrdersRequest>,
     ) -> Result<Response<proto::ReconcileOrdersResponse>, Status> {
         self.unary(request, async |ctx, request| orders::reconcile(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_callbacks(
+        &self,
+        request: Request<proto::ListCallbacksRequest>,
+    ) -> Result<Response<proto::ListCallbacksResponse>, Status> {
+        self.unary(request, async |ctx, request| callbacks::list(&self.app, &ctx, request).await).await
     }
 
     async fn create_haier_config(
