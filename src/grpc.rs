@@ -19,6 +19,7 @@ mod prices;
 mod product_changes;
 mod products;
 mod requests;
+mod schedules;
 mod status;
 mod stock;
 mod sync_logs;

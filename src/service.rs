@@ -24,7 +24,8 @@ use upstream::Opener;
 
 use crate::{
     app::{
-        App, CallbackSettings, ChangeSettings, GivenAccount, OrderSettings, Parts, RunSettings, SystemClock,
+        App, CallbackSettings, ChangeSettings, GivenAccount, OrderSettings, Parts, RunSettings,
+        ScheduleSettings, SystemClock,
     },
     auth::Outside,
     config::{self, DatabaseUrl, Settings},
@@ -90,10 +91,27 @@ impl Service {
     /// # Errors
     /// When a port is taken, the database cannot be used, or the like.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
+        let clock = Arc::new(SystemClock::new());
+        Self::start_by(settings, clock.clone(), Some(clock)).await
+    }
+
+    /// The same by another clock, such as one that is turned by hand.
+    ///
+    /// # Errors
+    /// As [`Service::start`].
+    pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        Self::start_by(settings, clock, None).await
+    }
+
+    /// `system` is the clock where the database may set it.
+    async fn start_by(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        system: Option<Arc<SystemClock>>,
+    ) -> anyhow::Result<Self> {
         grpc::check_rules()?;
         // Before all that counts, so that no gauge is set before there is one.
         let metrics = recorder::install()?;
-        let clock = Arc::new(SystemClock::new());
         redact::learn(&settings.database_url.password());
         let (tls, roots) = certificates(&settings, &*clock)?;
         let grpc_listener = listen(settings.grpc_addr, "gRPC", "--grpc-addr").await?;
@@ -114,6 +132,7 @@ impl Service {
         };
         let key_ring = keys::open(&settings, clock.now())?;
         let (runs, changes) = (run_settings(&settings), change_settings(&settings));
+        let schedules = schedule_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
         let clients = settings.tls.as_ref().and_then(|tls| tls.clients.as_ref());
         let callers = Outside {
@@ -134,6 +153,7 @@ impl Service {
             key_ring,
             account_rules,
             runs,
+            schedules,
             changes,
             callers,
             orders,
@@ -142,7 +162,9 @@ impl Service {
             host,
             version,
         });
-        workers::housekeeping::set_clock(&app, &clock).await;
+        if let Some(system) = &system {
+            workers::housekeeping::set_clock(&app, system).await;
+        }
         app.store().ensure_partitions(clock.now()).await?;
         app.check_database(settings.database_wait).await;
         app.api_tokens_refresh().await?;
@@ -151,6 +173,7 @@ impl Service {
         // Before anything is sent: a pause outlives a restart.
         app.pauses_refresh().await?;
         app.sync_first_start().await?;
+        app.schedules_prepare().await?;
 
         let (grpc_addr, http_addr) = (grpc_listener.local_addr()?, http_listener.local_addr()?);
         let (http_stop, http_stopped) = oneshot::channel::<()>();
@@ -170,12 +193,15 @@ impl Service {
             tokio::spawn(workers::order_pusher::run(Arc::clone(&app))),
             tokio::spawn(workers::callbacks::run(Arc::clone(&app))),
             tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
-            tokio::spawn(workers::housekeeping::run(Arc::clone(&app), Arc::clone(&clock))),
+            tokio::spawn(workers::housekeeping::run(Arc::clone(&app), system)),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
             tokio::spawn(workers::callers::run(Arc::clone(&app))),
             tokio::spawn(workers::key_file::run(Arc::clone(&app))),
             tokio::spawn(workers::product_feed::run(Arc::clone(&app))),
         ];
+        if settings.schedules.enabled {
+            workers.push(tokio::spawn(workers::scheduler::run(Arc::clone(&app))));
+        }
         if let Some(tls) = tls {
             let stopping = app.stopping.clone();
             workers.push(tokio::spawn(async move { tls.follow(clock, stopping).await }));
@@ -338,6 +364,17 @@ fn host_name() -> String {
 
 fn change_settings(settings: &Settings) -> ChangeSettings {
     ChangeSettings { kept: span(settings.changes.kept), patience: settings.changes.reader_patience }
+}
+
+fn schedule_settings(settings: &Settings) -> ScheduleSettings {
+    let config::ScheduleSettings { zone, budget_percent, low_stock, selling_for, .. } = settings.schedules;
+    let rate = f64::from(settings.upstream_rate) * f64::from(budget_percent) / 100.0;
+    ScheduleSettings {
+        zone,
+        calls_per_second: (settings.upstream_rate > 0).then_some(rate),
+        low_stock,
+        selling_for: span(selling_for),
+    }
 }
 
 fn callback_settings(settings: &Settings) -> CallbackSettings {

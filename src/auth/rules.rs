@@ -51,6 +51,7 @@ pub const RULES: &[Rule] = rules! {
     "haier.integration.v1.HaierAdministration" {
         READER: GetUpstreamStatus;
         OPERATOR: PauseUpstream ResumeUpstream;
+        OPERATOR: ListSchedules UpdateSchedule RunScheduleNow SetProductAttention;
         OPERATOR: ResolveOrder ReconcileOrders;
         ADMIN: CreateApiToken ListApiTokens RevokeApiToken;
         ADMIN: ListAuditEvents;

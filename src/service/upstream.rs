@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    app::{OpenUpstream, StoredLedger, StoredTokens, SystemClock},
+    app::{OpenUpstream, StoredLedger, StoredTokens},
     config::Settings,
     domain::{
         accounts::{Account, YlhAccount},
@@ -31,7 +31,7 @@ pub(super) struct Opener {
     order_settings: upstream::Settings,
     store: Store,
     process: u16,
-    clock: Arc<SystemClock>,
+    clock: Arc<dyn Clock>,
     shared: Mutex<HashMap<String, Shared>>,
 }
 
@@ -50,7 +50,7 @@ impl Opener {
         roots: Option<Vec<CertificateDer<'static>>>,
         store: Store,
         process: u16,
-        clock: Arc<SystemClock>,
+        clock: Arc<dyn Clock>,
     ) -> Self {
         let order_rate = settings.order_rate;
         let settings = upstream::Settings {
@@ -114,8 +114,7 @@ impl OpenUpstream for Opener {
         let ylh = account.ylh.clone().map(|ylh| self.open_ylh(&account.name, ylh)).transpose()?;
         let settings = self.settings.clone();
         let (budget, shelf) = self.shared(&upstream::account_key(&account), settings.rate);
-        let clock: Arc<dyn Clock> = self.clock.clone();
-        let openplat = Openplat::new(account, settings, budget, Some(shelf), clock)?;
+        let openplat = Openplat::new(account, settings, budget, Some(shelf), self.clock.clone())?;
         Ok(Haier { openplat: Arc::new(openplat), ylh: ylh.map(Arc::new) })
     }
 }
