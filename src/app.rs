@@ -30,6 +30,7 @@ pub mod product_changes;
 mod products;
 mod recent;
 mod replicas;
+mod schedules;
 mod slots;
 mod stock;
 mod sync_logs;
@@ -57,6 +58,7 @@ pub use orders::{FoundOrders, OrderSettings};
 pub use prices::{LivePrices, PriceFailure};
 pub use products::FoundProducts;
 pub use replicas::{ReplicaStatus, UpstreamStatus};
+pub use schedules::{ScheduleList, ScheduleSettings, ScheduleView};
 pub use slots::StoredLedger;
 pub use sync_runs::{Progress, SyncWatch};
 pub use tokens::StoredTokens;
@@ -130,6 +132,7 @@ pub struct App {
     learning: learning::Learning,
     recent: recent::Recent,
     runs: RunSettings,
+    schedules: ScheduleSettings,
     changes: ChangeSettings,
     product_feed: feeds::Feed<ProductChange>,
     orders: orders::Orders,
@@ -170,6 +173,8 @@ pub struct Parts {
     pub account_rules: AccountRules,
     /// How runs work.
     pub runs: RunSettings,
+    /// How schedules work.
+    pub schedules: ScheduleSettings,
     /// How feeds of changes are kept and read.
     pub changes: ChangeSettings,
     /// What settings say of callers.
@@ -198,6 +203,7 @@ impl App {
             key_ring,
             account_rules,
             runs,
+            schedules,
             changes,
             callers,
             orders,
@@ -219,6 +225,7 @@ impl App {
             learning: learning::Learning::default(),
             recent: recent::Recent::default(),
             runs,
+            schedules,
             changes,
             product_feed: feeds::Feed::default(),
             orders: orders::Orders::new(orders),

@@ -78,6 +78,8 @@ pub struct Settings {
     pub upstream: UpstreamSettings,
     /// How runs work.
     pub sync: SyncSettings,
+    /// When the service syncs by itself.
+    pub schedules: ScheduleSettings,
     /// How feeds of changes are kept and read.
     pub changes: ChangesSettings,
     /// How orders are pushed.
@@ -155,6 +157,21 @@ pub struct SyncSettings {
     pub outage_wait: Duration,
 }
 
+/// When the service syncs by itself. The schedules themselves are in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleSettings {
+    /// Whether this replica fires schedules.
+    pub enabled: bool,
+    /// The zone of times of day.
+    pub zone: chrono_tz::Tz,
+    /// The share of `upstream_rate` that scheduled runs count on, in percent, 1 to 100.
+    pub budget_percent: u32,
+    /// Stock below this is low, unless a product has a threshold of its own.
+    pub low_stock: i64,
+    /// How long a product that was ordered counts as selling.
+    pub selling_for: Duration,
+}
+
 /// How feeds of changes are kept and read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangesSettings {
@@ -213,6 +230,7 @@ impl Default for Settings {
             allow_private_hosts: false,
             upstream: UpstreamSettings::default(),
             sync: SyncSettings::default(),
+            schedules: ScheduleSettings::default(),
             changes: ChangesSettings::default(),
             orders: OrderSettings::default(),
             default_deadline: Duration::from_secs(30),
@@ -264,6 +282,18 @@ impl Default for SyncSettings {
             lease: Duration::from_secs(15),
             heartbeat: Duration::from_secs(5),
             outage_wait: Duration::from_secs(30 * 60),
+        }
+    }
+}
+
+impl Default for ScheduleSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            zone: chrono_tz::Asia::Shanghai,
+            budget_percent: 50,
+            low_stock: 5,
+            selling_for: Duration::from_secs(7 * 24 * 3600),
         }
     }
 }

@@ -20,6 +20,7 @@ mod prices;
 mod product_changes;
 mod products;
 mod requests;
+mod schedules;
 mod status;
 mod stock;
 mod sync_logs;

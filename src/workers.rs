@@ -7,5 +7,6 @@ pub mod health;
 pub mod housekeeping;
 pub mod key_file;
 pub mod order_pusher;
+pub mod scheduler;
 pub mod sync_runner;
 pub mod upstream_control;

@@ -51,6 +51,7 @@ pub const RULES: &[Rule] = rules! {
     "haier.integration.v1.HaierAdministration" {
         READER: GetUpstreamStatus;
         OPERATOR: PauseUpstream ResumeUpstream;
+        OPERATOR: ListSchedules UpdateSchedule RunScheduleNow SetProductAttention;
         OPERATOR: ResolveOrder ReconcileOrders;
         // A reader is shown Haier's words masked.
         READER: ListCallbacks;

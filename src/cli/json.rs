@@ -15,6 +15,7 @@ mod haier_configs;
 mod logistics;
 mod orders;
 mod products;
+mod schedules;
 mod stock;
 mod sync;
 mod tokens;
@@ -28,6 +29,7 @@ pub(super) use haier_configs::{account_test, activation, haier_config, key, rota
 pub(super) use logistics::logistics;
 pub(super) use orders::{order, order_fact};
 pub(super) use products::product;
+pub(super) use schedules::{product_attention, schedule, schedules};
 pub(super) use stock::stock;
 pub(super) use sync::{sync_failure, sync_log, sync_progress};
 pub(super) use tokens::api_token;

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::{
     CallbackSettings, ChangesSettings, DatabaseUrl, ENV_PREFIX, Error, KeySource, OrderSettings, Problem,
-    Setting, Settings, Sources, SyncSettings, UpstreamSettings, account_from_env,
+    ScheduleSettings, Setting, Settings, Sources, SyncSettings, UpstreamSettings, account_from_env,
     layers::{Layers, Origin},
     parse,
     table::{SETTINGS, nearest},
@@ -95,6 +95,7 @@ impl Reader {
             allow_private_hosts: self.read("allow_private_hosts", standard.allow_private_hosts, parse::flag),
             upstream: self.upstream(&standard.upstream),
             sync: self.sync(&standard.sync),
+            schedules: self.schedules(&standard.schedules),
             changes: self.changes(&standard.changes),
             orders: self.orders(&standard.orders),
             default_deadline: self.time(
@@ -117,6 +118,20 @@ impl Reader {
             self.refuse("callback_addr", "must differ from grpc_addr and http_addr");
         }
         settings
+    }
+
+    fn schedules(&mut self, standard: &ScheduleSettings) -> ScheduleSettings {
+        ScheduleSettings {
+            enabled: self.read("schedules.enabled", standard.enabled, parse::flag),
+            zone: self.read("schedules.time_zone", standard.zone, parse::time_zone),
+            budget_percent: self.read(
+                "schedules.budget_percent",
+                standard.budget_percent,
+                parse::number(1..=100),
+            ),
+            low_stock: self.read("schedules.low_stock", standard.low_stock, parse::number(0..=1_000_000)),
+            selling_for: self.time("schedules.selling_for", standard.selling_for, HOUR..=DAY * 365),
+        }
     }
 
     fn changes(&mut self, standard: &ChangesSettings) -> ChangesSettings {

@@ -1,5 +1,7 @@
 //! What a run is asked to do, and where it stands while it runs.
 
+use chrono::{DateTime, Utc};
+
 use super::{
     products::ProductCode,
     stock::CountyCode,
@@ -23,6 +25,10 @@ pub struct SyncRequest {
     pub prices: bool,
     /// Ask for stock in this county.
     pub stock: Option<CountyCode>,
+    /// In a run from the listing, ask for prices and stock of products that were not stored before, and of no others.
+    pub only_new: bool,
+    /// In a run over stored products, only those that are due. `None`: all.
+    pub due: Option<Due>,
     /// How often these codes were tried before, by the runs that this one repeats.
     pub tried: i64,
 }
@@ -31,8 +37,29 @@ impl SyncRequest {
     /// Whether the run is over the whole catalogue; of those one at a time may run per type.
     #[must_use]
     pub fn is_over_everything(&self) -> bool {
-        self.codes.is_empty() && self.category.is_none() && self.brand.is_none()
+        let in_front = self.due.as_ref().is_some_and(|due| due.front.is_some());
+        self.codes.is_empty() && self.category.is_none() && self.brand.is_none() && !in_front
     }
+}
+
+/// Which stored products are due to be asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Those that were last asked for before this, and those that never were.
+    pub before: DateTime<Utc>,
+    /// Of those that never were, only codes up to and with this one. `None`: all of them.
+    pub up_to: Option<ProductCode>,
+    /// Only what is looked after before others. `None`: all.
+    pub front: Option<Front>,
+}
+
+/// What is looked after before others: what an operator watches, and what is low or selling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Front {
+    /// Stock below this is low, unless a product has a threshold of its own.
+    pub low_stock: i64,
+    /// Ordered then or later: selling.
+    pub sold_since: DateTime<Utc>,
 }
 
 /// A run to be stored: its log and its work.
