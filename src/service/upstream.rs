@@ -13,6 +13,7 @@ use crate::{
     config::Settings,
     domain::{
         accounts::{Account, YlhAccount},
+        clock::Clock,
         slots::Rules,
     },
     redact, sandbox,
