@@ -115,7 +115,8 @@ async fn every_slot_fires_once_over_all_replicas(plan: Plan) {
         assert_eq!((log.status(), &*log.requested_by), (SyncStatus::Success, ""), "{log:?}");
         *times.entry(log.sync_type().as_str_name()).or_default() += 1;
     }
-    let hourly = 2..=3;
+    // The first hour may strike so soon after the first loading that nothing is due.
+    let hourly = 1..=3;
     assert!(hourly.contains(&times["SYNC_TYPE_PRICES"]), "{times:?}");
     // Listings hourly, and once a day the full one, which may be among them.
     assert!((2..=4).contains(&times["SYNC_TYPE_PRODUCTS"]), "{times:?}");
