@@ -69,6 +69,8 @@ impl Service {
         ]);
         command.args(["--log-level", "warn", "--upstream-rate", &rate.to_string()]);
         command.env("HAIER_INTEGRATION_DATABASE_URL", database.url());
+        // Nothing but what is measured runs.
+        command.env("HAIER_INTEGRATION_SCHEDULES_ENABLED", "false");
         if let Some(sandbox) = sandbox {
             command.env("HAIER_BASE_URL", &sandbox.url).envs(ACCOUNT);
         }

@@ -377,6 +377,19 @@ mod tests {
     }
 
     #[test]
+    fn a_time_that_clocks_leave_out_or_show_twice_fires_once() {
+        let mut full = schedule(ScheduleName::Full, "2026-03-28T00:00:00Z");
+        full.cadence = Cadence::DailyAt(NaiveTime::from_hms_opt(2, 30, 0).unwrap());
+        full.jitter = TimeDelta::zero();
+        let berlin = chrono_tz::Europe::Berlin;
+        let next = |now: &str| full.next_after(at(now), &berlin).to_rfc3339();
+        assert_eq!(next("2026-03-28T12:00:00Z"), "2026-03-29T01:00:00+00:00");
+        assert_eq!(next("2026-03-29T01:00:00Z"), "2026-03-30T00:30:00+00:00");
+        assert_eq!(next("2026-10-24T12:00:00Z"), "2026-10-25T00:30:00+00:00");
+        assert_eq!(next("2026-10-25T00:30:00Z"), "2026-10-26T01:30:00+00:00");
+    }
+
+    #[test]
     fn jitter_is_the_same_for_all_and_another_one_for_every_slot_and_schedule() {
         let now = "2026-11-22T10:07:00Z";
         let (prices, again) = (schedule(ScheduleName::Prices, now), schedule(ScheduleName::Prices, now));

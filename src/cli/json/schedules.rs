@@ -22,7 +22,7 @@ pub(in crate::cli) fn schedule(schedule: &Schedule) -> Value {
         Some(Cadence::DailyAt(time)) => put(&mut object, "daily_at", Some(json!(time))),
         None => {}
     }
-    put(&mut object, "jitter", schedule.jitter.as_ref().map(|jitter| duration(jitter)));
+    put(&mut object, "jitter", schedule.jitter.as_ref().map(duration));
     put(&mut object, "next_at", time(schedule.next_at.as_ref()));
     put(&mut object, "wanted", Some(json!(schedule.wanted)));
     put(&mut object, "last_firing", schedule.last_firing.as_ref().map(firing));
@@ -46,7 +46,7 @@ fn reach(reach: &ScheduleReach) -> Value {
         "product_count": reach.product_count,
         "products_at_a_time": reach.products_at_a_time,
     }));
-    put(&mut object, "age", reach.age.as_ref().map(|age| duration(age)));
+    put(&mut object, "age", reach.age.as_ref().map(duration));
     put(&mut object, "oldest_at", time(reach.oldest_at.as_ref()));
     put(&mut object, "never_asked_count", Some(json!(reach.never_asked_count)));
     Value::Object(object)
