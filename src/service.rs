@@ -96,7 +96,7 @@ impl Service {
     /// When a port is taken, the database cannot be used, or the like.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let clock = Arc::new(SystemClock::new());
-        Self::start_by(settings, clock.clone(), Some(clock)).await
+        Box::pin(Self::start_by(settings, clock.clone(), Some(clock))).await
     }
 
     /// The same by another clock, such as one that is turned by hand.
