@@ -27,3 +27,4 @@ pub mod stock;
 pub mod sync_logs;
 pub mod sync_runs;
 pub mod violations;
+mod words;

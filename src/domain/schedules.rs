@@ -6,45 +6,28 @@ use chrono::{DateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 
 pub use cadence::{Cadence, MAX_PERIOD, MIN_PERIOD, Span};
 
-use super::sync_logs::{SyncType, Trigger};
+use super::{
+    sync_logs::{SyncType, Trigger},
+    words::words,
+};
 
-/// The schedules. Which there are is fixed; when they come due is not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ScheduleName {
-    /// The whole catalogue with prices.
-    Full,
-    /// The listing; prices and stock of what is new in it.
-    NewProducts,
-    /// Prices of what is stored.
-    Prices,
-    /// Stock of what is low, watched or selling.
-    Stock,
-    /// Stock of the rest, what was asked for longest ago first, as far as the budget goes.
-    StockRest,
+words! {
+    /// The schedules. Which there are is fixed; when they come due is not.
+    pub enum ScheduleName {
+        /// The whole catalogue with prices.
+        Full = "full";
+        /// The listing; prices and stock of what is new in it.
+        NewProducts = "new-products";
+        /// Prices of what is stored.
+        Prices = "prices";
+        /// Stock of what is low, watched or selling.
+        Stock = "stock";
+        /// Stock of the rest, what was asked for longest ago first, as far as the budget goes.
+        StockRest = "stock-rest";
+    }
 }
 
 impl ScheduleName {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Full, Self::NewProducts, Self::Prices, Self::Stock, Self::StockRest];
-
-    /// The name, as stored and typed.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::NewProducts => "new-products",
-            Self::Prices => "prices",
-            Self::Stock => "stock",
-            Self::StockRest => "stock-rest",
-        }
-    }
-
-    /// The schedule of a name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|schedule| schedule.as_str() == name)
-    }
-
     /// What its runs are about.
     #[must_use]
     pub const fn sync_type(self) -> SyncType {
@@ -118,29 +101,13 @@ pub struct Firing {
     pub sync_log_id: Option<i64>,
 }
 
-/// Whether a firing has started a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FiringOutcome {
-    /// It has.
-    Started,
-    /// It has not; the schedule comes due again.
-    Skipped,
-}
-
-impl FiringOutcome {
-    /// The word, as stored and shown.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Started => "STARTED",
-            Self::Skipped => "SKIPPED",
-        }
-    }
-
-    /// The value of a stored word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Started, Self::Skipped].into_iter().find(|outcome| outcome.as_str() == word)
+words! {
+    /// Whether a firing has started a run.
+    pub enum FiringOutcome {
+        /// It has.
+        Started = "STARTED";
+        /// It has not; the schedule comes due again.
+        Skipped = "SKIPPED";
     }
 }
 
