@@ -16,7 +16,7 @@ words! {
     pub enum ScheduleName {
         /// The whole catalogue with prices.
         Full = "full";
-        /// The listing; prices and stock of what is new in it.
+        /// The listing; prices and stock of what is new in it or back.
         NewProducts = "new-products";
         /// Prices of what is stored.
         Prices = "prices";
