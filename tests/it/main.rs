@@ -47,3 +47,4 @@ mod sync_logs;
 mod syncs;
 mod tls;
 mod upstream_control;
+mod week;
