@@ -10,6 +10,7 @@ mod errors;
 mod feeds;
 mod flights;
 mod haier_configs;
+mod held_runs;
 pub mod health;
 mod keys;
 mod learning;
@@ -65,7 +66,7 @@ pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatu
 use crate::{
     auth::{Gate, Outside},
     domain::{
-        accounts::AccountRules, callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause,
+        accounts::AccountRules, callers::Caller, clock::Clock, guard::Limits, ids::IdGenerator, pauses::Pause,
         product_changes::ProductChange,
     },
     error::{Error, Result},
@@ -99,6 +100,10 @@ pub struct RunSettings {
     pub heartbeat: TimeDelta,
     /// How long a run waits for a Haier that is down.
     pub outage_wait: TimeDelta,
+    /// How much a run may change without a person's word.
+    pub guard: Limits,
+    /// How long what it has set aside waits for one.
+    pub held_for: TimeDelta,
 }
 
 /// How feeds of changes are kept and read. All of it is settings.

@@ -14,6 +14,7 @@ mod console;
 mod explain;
 mod failure;
 mod haier_configs;
+mod held;
 mod json;
 mod keys;
 mod lines;
@@ -72,6 +73,7 @@ enum Command {
     Products(products::ProductsArgs),
     Changes(changes::ChangesArgs),
     Explain(explain::ExplainArgs),
+    Held(held::HeldArgs),
     Stock(stock::StockArgs),
     Balance(balance::BalanceArgs),
     Logistics(logistics::LogisticsArgs),
@@ -111,6 +113,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Products(args) => block_on(&mut client, products::run(args, console)),
         Command::Changes(args) => block_on(&mut client, changes::run(args, console)),
         Command::Explain(args) => block_on(&mut client, explain::run(args, console)),
+        Command::Held(args) => block_on(&mut client, held::run(args, console)),
         Command::Stock(args) => block_on(&mut client, stock::run(args, console)),
         Command::Balance(args) => block_on(&mut client, balance::run(args, console)),
         Command::Orders(args) => block_on(&mut client, orders::run(args, console)),

@@ -11,6 +11,7 @@ mod context;
 mod convert;
 mod descriptors;
 mod haier_configs;
+mod held_runs;
 mod introduced;
 mod keys;
 mod logistics;

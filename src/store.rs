@@ -21,6 +21,8 @@ pub mod callbacks;
 pub mod catalogue;
 pub mod delistings;
 pub mod haier_configs;
+pub mod held_findings;
+pub mod held_runs;
 pub mod order_changes;
 pub mod order_facts;
 pub mod order_pushes;

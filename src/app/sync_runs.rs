@@ -80,7 +80,7 @@ impl App {
             return Err(nothing("none of its codes failed"));
         }
         let tried = asked.tried + 1;
-        let request = SyncRequest { codes, category: None, brand: None, tried, ..asked };
+        let request = SyncRequest { codes, category: None, brand: None, approved: false, tried, ..asked };
         let origin = Origin { trigger: Trigger::Retry, by: Some(ctx.clone()), parent_id: Some(log_id) };
         let app = Arc::clone(self);
         to_its_end(async move { app.run_insert(parent.sync_type, request, origin).await }).await

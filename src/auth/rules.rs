@@ -51,6 +51,8 @@ pub const RULES: &[Rule] = rules! {
     "haier.integration.v1.HaierAdministration" {
         READER: GetUpstreamStatus;
         OPERATOR: PauseUpstream ResumeUpstream;
+        READER: ListHeldRuns ListHeldFindings;
+        OPERATOR: ApproveRun DiscardRun;
         OPERATOR: ResolveOrder ReconcileOrders;
         ADMIN: CreateApiToken ListApiTokens RevokeApiToken;
         ADMIN: ListAuditEvents;

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use clap::{ArgGroup, Args, ValueEnum, builder::NonEmptyStringValueParser};
 
 use super::{
-    client::{ClientArgs, OutputForm},
+    client::{Client, ClientArgs, OutputForm},
     codes,
     console::Console,
     failure::Failure,
@@ -163,9 +163,26 @@ async fn follow(args: &SyncArgs, console: &mut Console, id: &Cell<Option<i64>>) 
     if args.verbose {
         watch.print_successes(&request.product_codes, &end).await?;
     }
+    conclude(&end, form, console)
+}
+
+/// Follows a run that is there, as `sync --watch` does.
+pub(super) async fn follow_to_its_end(
+    sync_log_id: i64,
+    client: Client,
+    console: &mut Console,
+    form: OutputForm,
+    id: &Cell<Option<i64>>,
+) -> Result<u8, Failure> {
+    let end = watch::Watch::new(client, console, form, id).follow(watch::Begin::Watch(sync_log_id)).await?;
+    conclude(&end, form, console)
+}
+
+/// Tells the end of a run; the exit code that says it.
+fn conclude(end: &SyncProgress, form: OutputForm, console: &mut Console) -> Result<u8, Failure> {
     match form {
-        OutputForm::Json => console.say_json(&json::sync_progress(&end))?,
-        OutputForm::Table => tell_end(&end, console)?,
+        OutputForm::Json => console.say_json(&json::sync_progress(end))?,
+        OutputForm::Table => tell_end(end, console)?,
     }
     Ok(match end.status() {
         SyncStatus::Success => 0,

@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    CallbackSettings, ChangesSettings, DatabaseUrl, ENV_PREFIX, Error, KeySource, OrderSettings, Problem,
+    CallbackSettings, ChangesSettings, GuardSettings, DatabaseUrl, ENV_PREFIX, Error, KeySource, OrderSettings, Problem,
     Setting, Settings, Sources, SyncSettings, UpstreamSettings, account_from_env,
     layers::{Layers, Origin},
     parse,
@@ -95,6 +95,7 @@ impl Reader {
             allow_private_hosts: self.read("allow_private_hosts", standard.allow_private_hosts, parse::flag),
             upstream: self.upstream(&standard.upstream),
             sync: self.sync(&standard.sync),
+            guard: self.guard(&standard.guard),
             changes: self.changes(&standard.changes),
             orders: self.orders(&standard.orders),
             default_deadline: self.time(
@@ -117,6 +118,15 @@ impl Reader {
             self.refuse("callback_addr", "must differ from grpc_addr and http_addr");
         }
         settings
+    }
+
+    fn guard(&mut self, standard: &GuardSettings) -> GuardSettings {
+        GuardSettings {
+            delisted: self.read("guard.delisted", standard.delisted, parse::number(0..=100)),
+            price_move: self.read("guard.price_move", standard.price_move, parse::number(1..=1_000)),
+            moved: self.read("guard.moved", standard.moved, parse::number(0..=100)),
+            held_for: self.time("guard.held_for", standard.held_for, MINUTE..=DAY * 365),
+        }
     }
 
     fn changes(&mut self, standard: &ChangesSettings) -> ChangesSettings {

@@ -64,6 +64,12 @@ reasons! {
     Cancelled = "CANCELLED", "已取消", "cancelled";
     /// The run did what was planned.
     Completed = "COMPLETED", "已完成", "completed";
+    /// It found more than it may change by itself; a person decides.
+    Held = "HELD", "待确认", "held for approval";
+    /// A later answer of Haier's says something else than what was approved.
+    Overtaken = "OVERTAKEN", "已被更新", "overtaken by a later answer";
+    /// The run is not held, or not any more.
+    NotHeld = "NOT_HELD", "不在待确认状态", "not held";
     /// The listing held nothing at all.
     EmptyListing = "EMPTY_LISTING", "商品目录为空", "empty listing";
     /// The listing ended before its end.

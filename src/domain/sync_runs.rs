@@ -23,6 +23,8 @@ pub struct SyncRequest {
     pub prices: bool,
     /// Ask for stock in this county.
     pub stock: Option<CountyCode>,
+    /// Ask nothing: apply what was set aside and a person has approved.
+    pub approved: bool,
     /// How often these codes were tried before, by the runs that this one repeats.
     pub tried: i64,
 }
@@ -31,7 +33,7 @@ impl SyncRequest {
     /// Whether the run is over the whole catalogue; of those one at a time may run per type.
     #[must_use]
     pub fn is_over_everything(&self) -> bool {
-        self.codes.is_empty() && self.category.is_none() && self.brand.is_none()
+        self.codes.is_empty() && self.category.is_none() && self.brand.is_none() && !self.approved
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{Api, api_tokens, audit, context, haier_configs, keys, orders, status, upstream};
+use super::{Api, api_tokens, audit, context, haier_configs, held_runs, keys, orders, status, upstream};
 use crate::proto::{self, haier_administration_server::HaierAdministration};
 
 #[tonic::async_trait]
@@ -56,6 +56,36 @@ impl HaierAdministration for Api {
         request: Request<proto::ListAuditEventsRequest>,
     ) -> Result<Response<proto::ListAuditEventsResponse>, Status> {
         self.unary(request, async |ctx, request| audit::list(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_held_runs(
+        &self,
+        request: Request<proto::ListHeldRunsRequest>,
+    ) -> Result<Response<proto::ListHeldRunsResponse>, Status> {
+        self.unary(request, async |ctx, request| held_runs::list(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_held_findings(
+        &self,
+        request: Request<proto::ListHeldFindingsRequest>,
+    ) -> Result<Response<proto::ListHeldFindingsResponse>, Status> {
+        self.unary(request, async |ctx, request| held_runs::findings(&self.app, &ctx, request).await).await
+    }
+
+    async fn approve_run(
+        &self,
+        request: Request<proto::ApproveRunRequest>,
+    ) -> Result<Response<proto::SyncLog>, Status> {
+        let language = context::language(request.metadata());
+        self.unary(request, async |ctx, request| held_runs::approve(&self.app, &ctx, request, language).await)
+            .await
+    }
+
+    async fn discard_run(
+        &self,
+        request: Request<proto::DiscardRunRequest>,
+    ) -> Result<Response<proto::HeldRun>, Status> {
+        self.unary(request, async |ctx, request| held_runs::discard(&self.app, &ctx, request).await).await
     }
 
     async fn resolve_order(

@@ -136,7 +136,7 @@ pub(super) const fn encode_status(status: SyncStatus) -> proto::SyncStatus {
     }
 }
 
-const fn encode_type(sync_type: SyncType) -> proto::SyncType {
+pub(super) const fn encode_type(sync_type: SyncType) -> proto::SyncType {
     match sync_type {
         SyncType::Products => proto::SyncType::Products,
         SyncType::Prices => proto::SyncType::Prices,
@@ -147,7 +147,7 @@ const fn encode_type(sync_type: SyncType) -> proto::SyncType {
     }
 }
 
-fn encode(log: SyncLog, language: Language) -> proto::SyncLog {
+pub(super) fn encode(log: SyncLog, language: Language) -> proto::SyncLog {
     let words = |chinese: &str, english: &str| match language {
         Language::Chinese => chinese.to_owned(),
         Language::English => english.to_owned(),

@@ -55,6 +55,7 @@ fn decode(request: &proto::SyncProductsRequest) -> Result<(SyncType, SyncRequest
         assign_brand: optional_text("assign_brand", &request.assign_brand, &mut violations),
         prices: request.sync_prices || kind == SyncType::Prices,
         stock: (request.sync_stock || kind == SyncType::Stock).then_some(county),
+        approved: false,
         tried: 0,
     };
     let selects = run.category.is_some() || run.brand.is_some();

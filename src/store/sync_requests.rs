@@ -15,6 +15,8 @@ struct RequestJson {
     assign_brand: Option<String>,
     prices: bool,
     stock: Option<String>,
+    #[serde(default)]
+    approved: bool,
     tried: i64,
 }
 
@@ -27,6 +29,7 @@ pub(super) fn encode(request: &SyncRequest) -> Value {
         assign_brand: request.assign_brand.clone(),
         prices: request.prices,
         stock: request.stock.as_ref().map(|county| county.as_str().to_owned()),
+        approved: request.approved,
         tried: request.tried,
     })
 }
@@ -42,6 +45,7 @@ pub(super) fn decode(json: Value) -> Result<SyncRequest> {
         assign_brand: request.assign_brand,
         prices: request.prices,
         stock: request.stock.map(CountyCode::from_stored),
+        approved: request.approved,
         tried: request.tried,
     })
 }

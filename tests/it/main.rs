@@ -22,6 +22,7 @@ mod deploy;
 mod faults;
 #[cfg(target_os = "linux")]
 mod harsh;
+mod held_runs;
 mod keys;
 mod layering;
 mod live;
