@@ -10,8 +10,8 @@ mod errors;
 mod feeds;
 mod flights;
 mod haier_configs;
-mod held_runs;
 pub mod health;
+mod held_runs;
 mod keys;
 mod learning;
 mod live;
@@ -37,6 +37,7 @@ mod sync_run;
 mod sync_runs;
 mod tokens;
 mod upstreams;
+mod verification;
 
 use std::{sync::Arc, time::Instant};
 
@@ -58,16 +59,18 @@ pub use prices::{LivePrices, PriceFailure};
 pub use products::FoundProducts;
 pub use replicas::{ReplicaStatus, UpstreamStatus};
 pub use slots::StoredLedger;
+pub use sync_run::{Preview, SyncPreview};
 pub use sync_runs::{Progress, SyncWatch};
 pub use tokens::StoredTokens;
 pub use upstreams::{GivenAccount, OpenUpstream};
+pub use verification::{Compared, Comparison, Verification};
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
     auth::{Gate, Outside},
     domain::{
-        accounts::AccountRules, callers::Caller, clock::Clock, guard::Limits, ids::IdGenerator, pauses::Pause,
-        product_changes::ProductChange,
+        accounts::AccountRules, callers::Caller, clock::Clock, guard::Limits, ids::IdGenerator,
+        pauses::Pause, product_changes::ProductChange,
     },
     error::{Error, Result},
     keyring::KeyRing,

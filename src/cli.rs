@@ -36,6 +36,7 @@ mod table;
 mod tests;
 mod tokens;
 mod upstream;
+mod verify;
 
 use console::Console;
 use failure::Failure;
@@ -74,6 +75,7 @@ enum Command {
     Changes(changes::ChangesArgs),
     Explain(explain::ExplainArgs),
     Held(held::HeldArgs),
+    Verify(verify::VerifyArgs),
     Stock(stock::StockArgs),
     Balance(balance::BalanceArgs),
     Logistics(logistics::LogisticsArgs),
@@ -114,6 +116,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Changes(args) => block_on(&mut client, changes::run(args, console)),
         Command::Explain(args) => block_on(&mut client, explain::run(args, console)),
         Command::Held(args) => block_on(&mut client, held::run(args, console)),
+        Command::Verify(args) => block_on(&mut client, verify::run(args, console)),
         Command::Stock(args) => block_on(&mut client, stock::run(args, console)),
         Command::Balance(args) => block_on(&mut client, balance::run(args, console)),
         Command::Orders(args) => block_on(&mut client, orders::run(args, console)),

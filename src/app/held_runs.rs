@@ -75,7 +75,10 @@ impl App {
             };
             sync_runs::insert(&mut tx, &run, now).await?;
             held_findings::hand_over(&mut tx, id, child).await?;
-            let changes = vec![Change::to("decision", Verdict::Approved.as_str()), Change::to("run", child.to_string())];
+            let changes = vec![
+                Change::to("decision", Verdict::Approved.as_str()),
+                Change::to("run", child.to_string()),
+            ];
             app.audit(&mut tx, &ctx, "sync.approve", &id.to_string(), changes).await?;
             tx.commit().await?;
             tracing::info!(sync_log_id = id, child, caller = %ctx.caller, "a held sync run was approved");
@@ -117,8 +120,7 @@ impl App {
         verdict: Verdict,
         successor_id: Option<i64>,
     ) -> Result<HeldRun> {
-        let decision =
-            Decision { verdict, by: ctx.caller.name.clone(), at: self.clock.now(), successor_id };
+        let decision = Decision { verdict, by: ctx.caller.name.clone(), at: self.clock.now(), successor_id };
         let waited = held_runs::decide(tx, id, &decision).await?;
         let held = held_runs::find(tx, id).await?.ok_or_else(|| unknown(id))?;
         if waited {
@@ -141,7 +143,10 @@ impl App {
             if held_runs::decide(&mut tx, id, &decision).await? {
                 held_findings::clear(&mut tx, id, None).await?;
                 tx.commit().await?;
-                tracing::warn!(sync_log_id = id, "what a held sync run set aside is dropped: nobody decided in time");
+                tracing::warn!(
+                    sync_log_id = id,
+                    "what a held sync run set aside is dropped: nobody decided in time"
+                );
             }
         }
         let mut tx = self.store.begin().await?;

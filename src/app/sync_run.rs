@@ -7,6 +7,7 @@
 mod ask;
 mod batches;
 mod listing;
+mod preview;
 mod stored;
 mod writer;
 
@@ -37,6 +38,7 @@ use crate::{
     },
     upstream::{self, Haier, Openplat},
 };
+pub use preview::{Preview, SyncPreview};
 use writer::{Step, Writer, Written};
 
 /// How often in a row a run is taken over from a worker that was gone before it committed a batch.

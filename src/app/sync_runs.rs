@@ -86,6 +86,18 @@ impl App {
         to_its_end(async move { app.run_insert(parent.sync_type, request, origin).await }).await
     }
 
+    /// Stores a run that makes the stored copy, with prices, what Haier's catalogue is, however much that changes: who asks
+    /// for it has seen the difference.
+    ///
+    /// # Errors
+    /// As [`App::sync_start`].
+    pub async fn catalogue_repair(self: &Arc<Self>, ctx: &Ctx) -> Result<i64> {
+        let origin = Origin { trigger: Trigger::Repair, by: Some(ctx.clone()), parent_id: None };
+        let request = SyncRequest { prices: true, ..SyncRequest::default() };
+        let app = Arc::clone(self);
+        to_its_end(async move { app.run_insert(SyncType::Products, request, origin).await }).await
+    }
+
     /// Ends a run, whoever works on it: what is decided stays, what is in flight is dropped. An ended one stays as it is.
     ///
     /// # Errors
@@ -140,7 +152,11 @@ impl App {
         match sync_runs::insert(&mut tx, &run, now).await {
             Ok(()) => {
                 if let Some(ctx) = &by {
-                    let action = if trigger == Trigger::Retry { "sync.retry" } else { "sync.start" };
+                    let action = match trigger {
+                        Trigger::Retry => "sync.retry",
+                        Trigger::Repair => "sync.repair",
+                        _ => "sync.start",
+                    };
                     self.audit(&mut tx, ctx, action, &log_id.to_string(), asked(&run)).await?;
                 }
                 tx.commit().await?;

@@ -52,7 +52,7 @@ pub const RULES: &[Rule] = rules! {
         READER: GetUpstreamStatus;
         OPERATOR: PauseUpstream ResumeUpstream;
         READER: ListHeldRuns ListHeldFindings;
-        OPERATOR: ApproveRun DiscardRun;
+        OPERATOR: ApproveRun DiscardRun VerifyCatalogue RepairCatalogue;
         OPERATOR: ResolveOrder ReconcileOrders;
         ADMIN: CreateApiToken ListApiTokens RevokeApiToken;
         ADMIN: ListAuditEvents;

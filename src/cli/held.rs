@@ -170,7 +170,8 @@ fn row(run: &HeldRun) -> [String; 7] {
         HeldRunDecision::Unspecified => "waits".to_owned(),
         decision => {
             let word = decision.as_str_name().trim_start_matches("HELD_RUN_DECISION_").to_lowercase();
-            let by = if run.decided_by.is_empty() { String::new() } else { format!(" by {}", run.decided_by) };
+            let by =
+                if run.decided_by.is_empty() { String::new() } else { format!(" by {}", run.decided_by) };
             let successor = run.successor_id.map(|id| format!(", run {id}")).unwrap_or_default();
             format!("{word}{by}{successor}")
         }
@@ -223,7 +224,8 @@ async fn tell_findings(
 fn line(finding: &HeldFinding) -> String {
     let kind = finding.kind().as_str_name().trim_start_matches("PRODUCT_CHANGE_KIND_");
     let text = |value: &Option<String>| value.as_deref().map_or_else(|| "none".to_owned(), printable);
-    let told = |change: &FieldChange| format!("{} {} → {}", change.field, text(&change.old), text(&change.new));
+    let told =
+        |change: &FieldChange| format!("{} {} → {}", change.field, text(&change.old), text(&change.new));
     let code = printable(&finding.product_code);
     if finding.kind() == ProductChangeKind::Delisted {
         return format!("{kind:<8} {code}");
@@ -238,11 +240,8 @@ mod tests {
 
     #[test]
     fn a_finding_is_one_line() {
-        let change = FieldChange {
-            field: "supply_price".to_owned(),
-            old: Some("1999.00".to_owned()),
-            new: None,
-        };
+        let change =
+            FieldChange { field: "supply_price".to_owned(), old: Some("1999.00".to_owned()), new: None };
         let mut finding = HeldFinding {
             product_code: "AA15CP73L".to_owned(),
             kind: ProductChangeKind::Changed.into(),

@@ -24,7 +24,7 @@ pub(super) use audit::audit_event;
 pub(super) use balance::balance;
 pub(super) use changes::{explained, product_change};
 pub(super) use haier_configs::{account_test, activation, haier_config, key, rotation};
-pub(super) use held_runs::{held_finding, held_run};
+pub(super) use held_runs::{comparison, held_finding, held_run};
 pub(super) use logistics::logistics;
 pub(super) use orders::{order, order_fact};
 pub(super) use products::product;

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::proto::{SyncProductsRequest, SyncProgress, SyncStatus, SyncType};
 
+mod dry_run;
 mod failures;
 mod progress;
 mod successes;
@@ -37,6 +38,7 @@ Examples:
   haier-integration sync --product-codes GA0SZC00U GA0SZD001 -v
   haier-integration sync --product-codes GA0SZC00U,GA0SZD001 --sync-prices=true --assign-category 热水器
   haier-integration sync --category 电热水器 --brand 海尔 --output json
+  haier-integration sync --sync-prices --dry-run
   haier-integration sync --retry 381073546842112000
   haier-integration sync --kind stock --county-code 310101 --product-codes GA0SZC00U")]
 pub(super) struct SyncArgs {
@@ -77,6 +79,9 @@ pub(super) struct SyncArgs {
     /// Start nothing; follow the run with this log to its end
     #[arg(long, value_name = "ID", conflicts_with_all = ["product_codes", "category", "brand", "sync_prices", "sync_stock", "county_code", "kind", "verbose"])]
     watch: Option<i64>,
+    /// Only say what would change, a line a product; nothing is written, not even a log
+    #[arg(long, conflicts_with_all = ["retry", "watch", "verbose"])]
+    dry_run: bool,
     /// Also print a line per code that succeeded [default: only failures]
     #[arg(short, long)]
     verbose: bool,
@@ -121,6 +126,7 @@ impl SyncArgs {
             sync_stock: self.sync_stock,
             county_code: self.county_code.clone().unwrap_or_default(),
             kind: self.kind.map_or(SyncType::Unspecified, Into::into).into(),
+            validate_only: self.dry_run,
         })
     }
 }
@@ -153,6 +159,10 @@ async fn follow(args: &SyncArgs, console: &mut Console, id: &Cell<Option<i64>>) 
     let request = args.request()?;
     let form = args.client.output;
     let client = args.client.connect().await?;
+    if args.dry_run {
+        let end = dry_run::follow(client, request, form, console).await?;
+        return conclude(&end, form, console);
+    }
     let mut watch = watch::Watch::new(client, console, form, id);
     let begin = match (args.retry, args.watch) {
         (Some(id), _) => watch::Begin::Retry(id),
@@ -198,8 +208,9 @@ fn tell_end(end: &SyncProgress, console: &mut Console) -> std::io::Result<()> {
         SyncStatus::Partial => "partial",
         _ => "failed",
     };
+    let log = if *sync_log_id == 0 { "nothing is written".to_owned() } else { format!("log {sync_log_id}") };
     console.say(&format!(
-        "{word}: {success_count} succeeded, {failed_count} failed, {total_count} in all (log {sync_log_id})"
+        "{word}: {success_count} succeeded, {failed_count} failed, {total_count} in all ({log})"
     ))?;
     if end.message.is_empty() { Ok(()) } else { console.say(&super::console::printable(&end.message)) }
 }

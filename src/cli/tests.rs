@@ -35,7 +35,7 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (
             &["sync"],
             format!(
-                "{client}--product-codes --category --brand --assign-category --assign-brand --sync-prices"
+                "{client}--product-codes --category --brand --assign-category --assign-brand --sync-prices --dry-run"
             ),
         ),
         (&["logs"], format!("{client}--type --status --after --before --query --limit --page-token")),
@@ -50,6 +50,7 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["held", "show"], "--limit".to_owned()),
         (&["held", "approve"], String::new()),
         (&["held", "discard"], String::new()),
+        (&["verify"], format!("{client}--price-sample --repair")),
         (&["stock"], format!("{client}--county-code")),
         (&["balance"], client.to_owned()),
         (&["logistics"], format!("{client}--delivery-record-code --member-id")),

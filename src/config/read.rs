@@ -5,8 +5,8 @@ use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    CallbackSettings, ChangesSettings, GuardSettings, DatabaseUrl, ENV_PREFIX, Error, KeySource, OrderSettings, Problem,
-    Setting, Settings, Sources, SyncSettings, UpstreamSettings, account_from_env,
+    CallbackSettings, ChangesSettings, DatabaseUrl, ENV_PREFIX, Error, GuardSettings, KeySource,
+    OrderSettings, Problem, Setting, Settings, Sources, SyncSettings, UpstreamSettings, account_from_env,
     layers::{Layers, Origin},
     parse,
     table::{SETTINGS, nearest},

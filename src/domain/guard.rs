@@ -1,9 +1,7 @@
 //! The blast-radius guard: which moves are too far to be believed by themselves, and how many of them a run may make without
 //! a person's word.
 
-use super::{
-    decimal::Money, product_changes::FieldChange, products::PriceRecord, sync_logs::Trigger,
-};
+use super::{decimal::Money, product_changes::FieldChange, products::PriceRecord, sync_logs::Trigger};
 
 /// What a run may do by itself, in percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

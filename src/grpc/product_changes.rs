@@ -114,6 +114,11 @@ fn encode(change: &ProductChange) -> proto::ProductChange {
     }
 }
 
+/// A change that is not in the feed.
+pub(super) fn would_change(change: &ProductChange) -> proto::ProductChange {
+    proto::ProductChange { cursor: String::new(), changed_at: None, ..encode(change) }
+}
+
 pub(super) fn field(change: &FieldChange) -> proto::FieldChange {
     let FieldChange { field, old, new } = change.clone();
     proto::FieldChange { field, old, new }

@@ -176,7 +176,7 @@ pub(super) fn encode(log: SyncLog, language: Language) -> proto::SyncLog {
     }
 }
 
-fn encode_failure(failure: SyncFailure) -> proto::SyncFailure {
+pub(super) fn encode_failure(failure: SyncFailure) -> proto::SyncFailure {
     proto::SyncFailure {
         product_code: failure.product_code,
         stage: failure.stage.as_str().to_owned(),

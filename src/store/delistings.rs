@@ -109,8 +109,7 @@ pub async fn mark_codes(
         .select((products::id, products::product_code))
         .load(c)
         .await)?;
-    let listed: Vec<_> =
-        listed.into_iter().map(|(id, code)| (id, ProductCode::from_stored(code))).collect();
+    let listed: Vec<_> = listed.into_iter().map(|(id, code)| (id, ProductCode::from_stored(code))).collect();
     let ids: Vec<i64> = listed.iter().map(|(id, _)| *id).collect();
     let heard_before = product_sync::catalogue_at.lt(At(asked_at));
     let gone: HashSet<i64> = on!(conn, |c| product_sync::table

@@ -125,7 +125,8 @@ pub async fn insert(conn: &mut Conn, run: i64, findings: &[HeldFinding]) -> Resu
         }
         Conn::Lite(conn) => {
             let rows = findings.iter().map(|found| {
-                let (code, kind, at) = (found.code.as_str(), found.kind().as_str(), At(found.asked_at).to_text());
+                let (code, kind, at) =
+                    (found.code.as_str(), found.kind().as_str(), At(found.asked_at).to_text());
                 json!([code, kind, at, answer_text(found), changes_text(found)])
             });
             // WHERE true: without it SQLite takes ON for a join's.

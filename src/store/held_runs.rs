@@ -7,13 +7,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 
-use super::{
-    Conn, Error, Result,
-    instant::At,
-    on,
-    schema::held_runs,
-    sync_logs::unknown,
-};
+use super::{Conn, Error, Result, instant::At, on, schema::held_runs, sync_logs::unknown};
 use crate::domain::{
     guard::{Extent, Share},
     held_runs::{Decision, HeldRun, Verdict},

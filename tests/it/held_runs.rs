@@ -79,17 +79,19 @@ async fn supply_price(world: &World, code: &str) -> i64 {
 async fn priced(world: &World, count: usize) -> Vec<(String, i64)> {
     let products = world.products().await;
     let all = products.iter().filter_map(|product| Some((product, product.supply_price.as_ref()?.units)));
-    let some: Vec<_> =
-        all.filter(|(_, price)| *price > 100).map(|(product, price)| (product.product_code.clone(), price)).collect();
+    let some: Vec<_> = all
+        .filter(|(_, price)| *price > 100)
+        .map(|(product, price)| (product.product_code.clone(), price))
+        .collect();
     assert!(some.len() >= count, "{} have a price", some.len());
     some.into_iter().take(count).collect()
 }
 
 /// Prices times so many percent.
 fn times(priced: &[(String, i64)], percent: i64) -> Value {
-    let each = priced.iter().map(|(code, price)| {
-        (code.clone(), json!({ "supplyPrice": (price * percent / 100).to_string() }))
-    });
+    let each = priced
+        .iter()
+        .map(|(code, price)| (code.clone(), json!({ "supplyPrice": (price * percent / 100).to_string() })));
     json!({ "prices": each.collect::<serde_json::Map<_, _>>() })
 }
 
@@ -140,7 +142,8 @@ async fn so_many_delistings_pass_and_more_wait_for_a_person(plan: Plan) {
 
 async fn so_many_far_prices_pass_and_more_wait_for_a_person(plan: Plan) {
     let world = hundred(plan).start().await;
-    let priced_count = world.products().await.iter().filter(|product| product.display_price.is_some()).count();
+    let priced_count =
+        world.products().await.iter().filter(|product| product.display_price.is_some()).count();
     let some = priced(&world, 22).await;
     let few = priced_count / 10;
     world.haier.change(times(&some[..few], 150)).await;
@@ -153,7 +156,10 @@ async fn so_many_far_prices_pass_and_more_wait_for_a_person(plan: Plan) {
     let many = &some[few..][..few + 1];
     world.haier.change(times(many, 60)).await;
     let (near, price) = &some[0];
-    world.haier.change(json!({ "prices": { near: { "supplyPrice": (price * 3 / 2 + 1).to_string() } } })).await;
+    world
+        .haier
+        .change(json!({ "prices": { near: { "supplyPrice": (price * 3 / 2 + 1).to_string() } } }))
+        .await;
     let end = world.sync(only_prices()).await;
     assert_eq!(end_reason(&world, &end).await, "HELD");
     assert_eq!(end.success_count, 100);

@@ -30,6 +30,7 @@ mod order_calls;
 mod orders;
 mod outages;
 mod policy;
+mod previews;
 #[cfg(target_os = "linux")]
 mod processes;
 mod product_changes;

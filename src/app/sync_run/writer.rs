@@ -3,6 +3,8 @@
 
 mod guard;
 
+pub(super) use guard::set_aside;
+
 use std::{sync::Arc, time::Instant};
 
 use chrono::{DateTime, Utc};
@@ -73,11 +75,11 @@ pub(super) struct Found {
 }
 
 impl Found {
-    fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.catalogue.len() + self.prices.len() + self.stock.len() + self.failures.len()
     }
 
-    fn absorb(&mut self, other: Self) {
+    pub(super) fn absorb(&mut self, other: Self) {
         self.catalogue.extend(other.catalogue);
         self.prices.extend(other.prices);
         self.stock.extend(other.stock);
@@ -288,7 +290,7 @@ impl Writer {
         // Stock before prices: it locks the rows that the catalogue does, and all writers lock in one order.
         stock::upsert(&mut tx, found.stock, &mut changes).await?;
         if let (false, Some(limits)) = (found.prices.is_empty(), self.limits()) {
-            let aside = guard::set_aside(&mut tx, &mut found.prices, limits).await?;
+            let aside = set_aside(&mut tx, &mut found.prices, limits).await?;
             held_findings::insert(&mut tx, self.run.log_id, &aside).await?;
         }
         prices::upsert(&mut tx, found.prices, &mut changes).await?;

@@ -1,9 +1,9 @@
-//! Held runs and what they have set aside.
+//! Held runs and what they have set aside; how the stored copy compares with the catalogue.
 
 use serde_json::{Value, json};
 
 use super::{changes::field_change, object, put, time};
-use crate::proto::{HeldFinding, HeldRun};
+use crate::proto::{CatalogueComparison, HeldFinding, HeldRun};
 
 pub(in crate::cli) fn held_run(run: &HeldRun) -> Value {
     let mut object = object(json!({
@@ -32,4 +32,18 @@ pub(in crate::cli) fn held_finding(finding: &HeldFinding) -> Value {
     }));
     put(&mut object, "asked_at", time(finding.asked_at.as_ref()));
     Value::Object(object)
+}
+
+pub(in crate::cli) fn comparison(sum: &CatalogueComparison) -> Value {
+    json!({
+        "listed_count": sum.listed_count,
+        "missing_count": sum.missing_count,
+        "surplus_count": sum.surplus_count,
+        "differing_count": sum.differing_count,
+        "sampled_count": sum.sampled_count,
+        "differing_price_count": sum.differing_price_count,
+        "failed_count": sum.failed_count,
+        "reason": sum.reason,
+        "detail": sum.detail,
+    })
 }

@@ -27,7 +27,7 @@ use crate::{
 const AT_ONCE: i64 = 2_000;
 
 /// Takes the records out that move a price too far to be written right away, each product once.
-pub(super) async fn set_aside(
+pub(in super::super) async fn set_aside(
     conn: &mut Conn,
     records: &mut Vec<PriceRecord>,
     limits: Limits,
