@@ -112,7 +112,10 @@ impl App {
         let mut dice = StdRng::seed_from_u64(rand::random());
         let (mut sample, mut met) = (Vec::with_capacity(size.min(PAGE as usize)), 0_usize);
         let mut after: Option<ProductCode> = None;
-        while size > 0 {
+        if size == 0 {
+            return Ok(sample);
+        }
+        loop {
             let mut conn = self.store.read().await?;
             let codes = products::list_codes(&mut conn, None, None, after.as_ref(), PAGE).await?;
             drop(conn);

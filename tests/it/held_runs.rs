@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use haier_integration::proto::{
     ApproveRunRequest, DiscardRunRequest, FieldChange, HeldFinding, HeldRun, HeldRunDecision,
-    ListHeldFindingsRequest, ListHeldRunsRequest, ProductChangeKind, SyncLog, SyncProductsRequest,
-    SyncProgress, SyncStatus, SyncType, haier_administration_client::HaierAdministrationClient,
+    ListHeldFindingsRequest, ListHeldRunsRequest, ProductChangeKind, Role, SyncLog, SyncProductsRequest,
+    SyncProgress, SyncStatus, SyncType,
 };
 use serde_json::{Value, json};
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 
-use crate::support::{Plan, World, on_both_databases, refusal, within};
+use crate::support::{Plan, World, bearing, on_both_databases, refusal, within};
 
 on_both_databases!(
     so_many_delistings_pass_and_more_wait_for_a_person,
@@ -22,6 +22,7 @@ on_both_databases!(
     of_two_operators_one_decides,
     a_later_run_is_held_in_the_place_of_an_earlier_one,
     a_run_that_does_not_reach_its_end_forgets_what_it_set_aside,
+    a_reader_looks_and_an_operator_decides,
 );
 
 fn prices() -> SyncProductsRequest {
@@ -32,28 +33,24 @@ fn only_prices() -> SyncProductsRequest {
     SyncProductsRequest { kind: SyncType::Prices.into(), ..Default::default() }
 }
 
-async fn administration(world: &World) -> HaierAdministrationClient<Channel> {
-    HaierAdministrationClient::connect(world.channel()).await.unwrap()
-}
-
 async fn held(world: &World, include_decided: bool) -> Vec<HeldRun> {
     let request = ListHeldRunsRequest { include_decided, ..Default::default() };
-    administration(world).await.list_held_runs(request).await.unwrap().into_inner().held_runs
+    world.administration().await.list_held_runs(request).await.unwrap().into_inner().held_runs
 }
 
 async fn findings(world: &World, sync_log_id: i64) -> Vec<HeldFinding> {
     let request = ListHeldFindingsRequest { sync_log_id, page_size: 1_000, ..Default::default() };
-    administration(world).await.list_held_findings(request).await.unwrap().into_inner().findings
+    world.administration().await.list_held_findings(request).await.unwrap().into_inner().findings
 }
 
 async fn approve(world: &World, sync_log_id: i64) -> Result<SyncLog, Status> {
     let request = ApproveRunRequest { sync_log_id };
-    within(administration(world).await.approve_run(request)).await.map(tonic::Response::into_inner)
+    within(world.administration().await.approve_run(request)).await.map(tonic::Response::into_inner)
 }
 
 async fn discard(world: &World, sync_log_id: i64) -> Result<HeldRun, Status> {
     let request = DiscardRunRequest { sync_log_id };
-    within(administration(world).await.discard_run(request)).await.map(tonic::Response::into_inner)
+    within(world.administration().await.discard_run(request)).await.map(tonic::Response::into_inner)
 }
 
 /// Approves a held run and follows the one that applies it.
@@ -326,5 +323,28 @@ async fn a_run_that_does_not_reach_its_end_forgets_what_it_set_aside(plan: Plan)
     world.haier.clear_faults().await;
     assert_eq!(world.database.number("SELECT count(*) FROM held_findings").await, 0);
     assert_eq!(held(&world, true).await, []);
+    world.finish().await;
+}
+
+async fn a_reader_looks_and_an_operator_decides(plan: Plan) {
+    let world = plan.start().await;
+    let sync_log_id = held_run(&world).await;
+    let root = world.make_admin().await;
+    let li = world.make_token(&root, "li", Role::Reader).await;
+    let mei = world.make_token(&root, "mei", Role::Operator).await;
+    let mut client = world.administration().await;
+    let runs = client.list_held_runs(bearing(&li, ListHeldRunsRequest::default())).await.unwrap();
+    assert_eq!(runs.into_inner().held_runs.len(), 1);
+    let request = ListHeldFindingsRequest { sync_log_id, ..Default::default() };
+    let set_aside = client.list_held_findings(bearing(&li, request)).await.unwrap();
+    assert_eq!(set_aside.into_inner().findings.len(), 6);
+    let refused = client.approve_run(bearing(&li, ApproveRunRequest { sync_log_id })).await.unwrap_err();
+    assert_eq!(refusal(&refused), (Code::PermissionDenied, "PERMISSION_DENIED".to_owned()));
+    let refused = client.discard_run(bearing(&li, DiscardRunRequest { sync_log_id })).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    let run = client.discard_run(bearing(&mei, DiscardRunRequest { sync_log_id })).await.unwrap();
+    assert_eq!(run.into_inner().decided_by, "mei");
+    let recorded = "SELECT count(*) FROM audit_events WHERE action = 'sync.discard' AND caller = 'mei'";
+    assert_eq!(world.database.number(recorded).await, 1);
     world.finish().await;
 }

@@ -3,10 +3,8 @@
 use haier_integration::proto::{
     CatalogueComparison, ProductChange, ProductChangeKind, RepairCatalogueRequest, SyncProductsRequest,
     SyncProgress, SyncStatus, SyncType, VerifyCatalogueRequest,
-    haier_administration_client::HaierAdministrationClient,
 };
 use serde_json::json;
-use tonic::transport::Channel;
 
 use crate::support::{Plan, World, on_both_databases, within};
 
@@ -52,10 +50,6 @@ async fn traces(world: &World) -> Vec<i64> {
         counts.push(world.database.number(&format!("SELECT count(*) FROM {table}")).await);
     }
     counts
-}
-
-async fn administration(world: &World) -> HaierAdministrationClient<Channel> {
-    HaierAdministrationClient::connect(world.channel()).await.unwrap()
 }
 
 /// Changes the catalogue: one price, one product gone, one new. The codes of the first two.
@@ -123,7 +117,7 @@ async fn a_dry_run_says_that_a_run_would_be_held(plan: Plan) {
 
 async fn verify(world: &World) -> (Vec<(String, ProductChangeKind)>, CatalogueComparison) {
     let request = VerifyCatalogueRequest { price_sample_size: Some(1_000) };
-    let mut stream = administration(world).await.verify_catalogue(request).await.unwrap().into_inner();
+    let mut stream = world.administration().await.verify_catalogue(request).await.unwrap().into_inner();
     let (mut changes, mut sum) = (Vec::new(), None);
     while let Some(message) = within(stream.message()).await.unwrap() {
         changes.extend(message.changes);
@@ -165,7 +159,7 @@ async fn a_comparison_finds_what_differs_and_a_repair_mends_it(plan: Plan) {
     assert_eq!(traces(&world).await, before);
 
     let repair =
-        administration(&world).await.repair_catalogue(RepairCatalogueRequest {}).await.unwrap().into_inner();
+        world.administration().await.repair_catalogue(RepairCatalogueRequest {}).await.unwrap().into_inner();
     assert_eq!((repair.trigger.as_str(), repair.sync_type()), ("REPAIR", SyncType::Products));
     let end = world.watch(repair.id).await.pop().unwrap();
     assert_eq!(end.status(), SyncStatus::Success, "{}", end.message);

@@ -40,6 +40,8 @@ use crate::{
 const STEPS_AHEAD: usize = 128;
 /// Messages that wait for a slow reader.
 const MESSAGES_AHEAD: usize = 4;
+/// Changes in a message, and failures: far below what a client takes by itself.
+const A_MESSAGE: usize = 200;
 /// Codes read at a time.
 const PAGE: i64 = 5_000;
 
@@ -221,7 +223,8 @@ impl Reckoner {
         let failures = self.count_failures(found.failures);
         self.counts.success += found.success;
         self.counts.total = self.planned.unwrap_or(self.counts.total + found.known);
-        self.tell(told, failures).await
+        self.tell(told, failures).await;
+        Ok(())
     }
 
     fn count_failures(&mut self, failures: Vec<NewFailure>) -> Vec<SyncFailure> {
@@ -269,22 +272,31 @@ impl Reckoner {
                 });
             let gone: Vec<_> = gone.collect();
             self.gone += i64::try_from(gone.len()).unwrap_or(i64::MAX);
-            self.tell(gone, Vec::new()).await?;
+            self.tell(gone, Vec::new()).await;
         }
     }
 
-    async fn tell(&self, changes: Vec<ProductChange>, failures: Vec<SyncFailure>) -> Result<()> {
-        let preview = Preview {
-            stage: Some(self.stage),
-            counts: self.counts,
-            planned: self.planned,
-            changes,
-            failures,
-            end: None,
-        };
-        // Whoever is gone is noticed by the task itself.
-        let _ = self.out.send(Ok(preview)).await;
-        Ok(())
+    /// Whoever is gone is noticed by the task itself.
+    async fn tell(&self, mut changes: Vec<ProductChange>, mut failures: Vec<SyncFailure>) {
+        loop {
+            let left = (
+                changes.split_off(changes.len().min(A_MESSAGE)),
+                failures.split_off(failures.len().min(A_MESSAGE)),
+            );
+            let preview = Preview {
+                stage: Some(self.stage),
+                counts: self.counts,
+                planned: self.planned,
+                changes,
+                failures,
+                end: None,
+            };
+            let _ = self.out.send(Ok(preview)).await;
+            if left.0.is_empty() && left.1.is_empty() {
+                return;
+            }
+            (changes, failures) = left;
+        }
     }
 
     /// How the run would end: HELD, if it would find too much.

@@ -3,8 +3,6 @@
 
 mod guard;
 
-pub(super) use guard::set_aside;
-
 use std::{sync::Arc, time::Instant};
 
 use chrono::{DateTime, Utc};
@@ -33,6 +31,8 @@ use crate::{
         sync_runs,
     },
 };
+use guard::Gone;
+pub(super) use guard::set_aside;
 
 /// Steps of 20 to 50 rows that wait while the writer commits: enough for its next transaction.
 const STEPS_AHEAD: usize = 128;
@@ -213,11 +213,13 @@ impl Writer {
 
     /// Marks what is gone, page by page, each in a transaction of its own; or sets it aside, if it is too much.
     async fn delist(&mut self, listing: &WholeListing) -> Result<()> {
-        if self.limits().is_some() {
+        if self.run.checkpoint.is_some() {
             self.forget_held_delistings().await?;
         }
-        if self.holds_delistings(listing).await? {
-            return self.hold_delistings(listing).await;
+        match self.look_for_gone(listing).await? {
+            Gone::Nothing => return Ok(()),
+            Gone::Few => {}
+            Gone::TooMany => return self.hold_delistings(listing).await,
         }
         let mut after = Some(0);
         while let Some(from) = after {

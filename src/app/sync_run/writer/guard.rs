@@ -51,29 +51,44 @@ pub(in super::super) async fn set_aside(
     Ok(aside.into_values().collect())
 }
 
+/// How much of what is stored a whole listing lacks.
+pub(super) enum Gone {
+    Nothing,
+    Few,
+    TooMany,
+}
+
 impl Writer {
     /// What the run may do by itself. `None`: all of it.
     pub(super) fn limits(&self) -> Option<Limits> {
         (!self.exempt && !self.checkpoint.loading).then_some(self.app.runs.guard)
     }
 
-    /// Whether a whole listing lacks so much that a person must look; then all that is gone is set aside.
-    pub(super) async fn holds_delistings(&self, listing: &WholeListing) -> Result<bool> {
-        let Some(limits) = self.limits() else { return Ok(false) };
-        let listed = products::count(&mut self.app.store.read().await?, None, None).await?;
-        // What a worker before has marked counts too.
-        let of = listed + self.checkpoint.delisted;
-        let mut gone = Share { part: self.checkpoint.delisted, of };
-        let mut after = Some(0);
+    /// How much of what is stored a whole listing lacks.
+    pub(super) async fn look_for_gone(&self, listing: &WholeListing) -> Result<Gone> {
+        let (mut gone, mut after) = (self.checkpoint.delisted, Some(0));
+        // What is listed is counted only when something is gone: in most runs nothing is.
+        let mut listed = None;
         while let Some(from) = after {
-            let page = delistings::find(&mut self.app.store.read().await?, listing, from, AT_ONCE).await?;
-            gone.part += i64::try_from(page.gone.len()).unwrap_or(i64::MAX);
-            if gone.passes(limits.delisted) {
-                return Ok(true);
-            }
+            let mut conn = self.app.store.read().await?;
+            let page = delistings::find(&mut conn, listing, from, AT_ONCE).await?;
             after = page.next;
+            if page.gone.is_empty() {
+                continue;
+            }
+            gone += i64::try_from(page.gone.len()).unwrap_or(i64::MAX);
+            let Some(limits) = self.limits() else { return Ok(Gone::Few) };
+            let of = match listed {
+                Some(of) => of,
+                // What a worker before has marked counts too.
+                None => products::count(&mut conn, None, None).await? + self.checkpoint.delisted,
+            };
+            listed = Some(of);
+            if (Share { part: gone, of }).passes(limits.delisted) {
+                return Ok(Gone::TooMany);
+            }
         }
-        Ok(false)
+        Ok(if listed.is_some() { Gone::Few } else { Gone::Nothing })
     }
 
     /// Sets all that is gone aside, page by page.
@@ -110,14 +125,11 @@ impl Writer {
         if self.run.request.approved {
             return self.apply(None).await;
         }
-        match self.judge().await? {
-            Some(extent) if extent.prices.part > 0 => self.held = Some(extent),
-            Some(extent) => {
-                self.apply(Some(FindingKind::Price)).await?;
-                self.held = Some(extent);
-            }
-            None => self.apply(Some(FindingKind::Price)).await?,
+        let extent = self.judge().await?;
+        if extent.is_none_or(|extent| extent.prices.part == 0) {
+            self.apply(Some(FindingKind::Price)).await?;
         }
+        self.held = extent;
         Ok(())
     }
 
