@@ -19,6 +19,7 @@ mod logistics;
 mod order_changes;
 mod order_facts;
 mod order_feed;
+mod order_intake;
 mod order_products;
 mod order_push;
 mod order_reads;
@@ -30,6 +31,7 @@ pub mod product_changes;
 mod products;
 mod recent;
 mod replicas;
+mod schedules;
 mod slots;
 mod stock;
 mod sync_logs;
@@ -52,12 +54,13 @@ pub use feeds::{Batch, FeedEntry, FeedPage, FeedWatch};
 pub use haier_configs::{AccountCheck, Activation, CheckOutcome, NewHaierConfig, TestedAccount};
 pub use keys::{KeyRotation, KeyUse, RotationProgress};
 pub use order_changes::OrderWish;
-pub use order_feed::{OrderChanges, OrderChangesWatch, OrderWatch};
+pub use order_feed::OrderWatch;
 pub use order_reads::FoundCouriers;
 pub use orders::{FoundOrders, OrderSettings};
 pub use prices::{LivePrices, PriceFailure};
 pub use products::FoundProducts;
 pub use replicas::{ReplicaStatus, UpstreamStatus};
+pub use schedules::{ScheduleList, ScheduleSettings, ScheduleView};
 pub use slots::StoredLedger;
 pub use sync_run::{Preview, SyncPreview};
 pub use sync_runs::{Progress, SyncWatch};
@@ -137,6 +140,7 @@ pub struct App {
     learning: learning::Learning,
     recent: recent::Recent,
     runs: RunSettings,
+    schedules: ScheduleSettings,
     changes: ChangeSettings,
     product_feed: feeds::Feed<ProductChange>,
     orders: orders::Orders,
@@ -177,6 +181,8 @@ pub struct Parts {
     pub account_rules: AccountRules,
     /// How runs work.
     pub runs: RunSettings,
+    /// How schedules work.
+    pub schedules: ScheduleSettings,
     /// How feeds of changes are kept and read.
     pub changes: ChangeSettings,
     /// What settings say of callers.
@@ -205,6 +211,7 @@ impl App {
             key_ring,
             account_rules,
             runs,
+            schedules,
             changes,
             callers,
             orders,
@@ -226,6 +233,7 @@ impl App {
             learning: learning::Learning::default(),
             recent: recent::Recent::default(),
             runs,
+            schedules,
             changes,
             product_feed: feeds::Feed::default(),
             orders: orders::Orders::new(orders),

@@ -27,6 +27,7 @@ mod money;
 mod orders;
 mod products;
 mod sandbox;
+mod schedules;
 mod serve;
 mod status;
 mod stock;
@@ -56,6 +57,7 @@ Examples:
   haier-integration logs                   what ran lately
   haier-integration products list          what the shop's copy holds
   haier-integration status                 how calls to Haier stand
+  haier-integration schedules list         when it syncs by itself
   haier-integration tokens list            who may call
   haier-integration audit                  what operators changed
   haier-integration help sync              more about one command")]
@@ -81,6 +83,7 @@ enum Command {
     Logistics(logistics::LogisticsArgs),
     Orders(orders::OrdersArgs),
     Status(upstream::StatusArgs),
+    Schedules(schedules::SchedulesArgs),
     Config(haier_configs::ConfigArgs),
     Tokens(tokens::TokensArgs),
     Audit(audit::AuditArgs),
@@ -121,6 +124,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Balance(args) => block_on(&mut client, balance::run(args, console)),
         Command::Orders(args) => block_on(&mut client, orders::run(args, console)),
         Command::Logistics(args) => block_on(&mut client, logistics::run(args, console)),
+        Command::Schedules(args) => block_on(&mut client, schedules::run(args, console)),
         Command::Status(args) => block_on(&mut client, upstream::run(args, console)),
         Command::Config(args) => block_on(&mut client, haier_configs::run(args, console)),
         Command::Tokens(args) => block_on(&mut client, tokens::run(args, console)),

@@ -80,6 +80,8 @@ pub struct Settings {
     pub sync: SyncSettings,
     /// How much a run may change without a person's word.
     pub guard: GuardSettings,
+    /// When the service syncs by itself.
+    pub schedules: ScheduleSettings,
     /// How feeds of changes are kept and read.
     pub changes: ChangesSettings,
     /// How orders are pushed.
@@ -170,6 +172,21 @@ pub struct GuardSettings {
     pub held_for: Duration,
 }
 
+/// When the service syncs by itself. The schedules themselves are in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleSettings {
+    /// Whether this replica fires schedules.
+    pub enabled: bool,
+    /// The zone of times of day.
+    pub zone: chrono_tz::Tz,
+    /// The share of `upstream_rate` that scheduled runs count on, in percent, 1 to 100.
+    pub budget_percent: u32,
+    /// Stock below this is low, unless a product has a threshold of its own.
+    pub low_stock: i64,
+    /// How long a product that was ordered counts as selling.
+    pub selling_for: Duration,
+}
+
 /// How feeds of changes are kept and read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangesSettings {
@@ -229,6 +246,7 @@ impl Default for Settings {
             upstream: UpstreamSettings::default(),
             sync: SyncSettings::default(),
             guard: GuardSettings::default(),
+            schedules: ScheduleSettings::default(),
             changes: ChangesSettings::default(),
             orders: OrderSettings::default(),
             default_deadline: Duration::from_secs(30),
@@ -287,6 +305,18 @@ impl Default for SyncSettings {
 impl Default for GuardSettings {
     fn default() -> Self {
         Self { delisted: 5, price_move: 30, moved: 10, held_for: Duration::from_secs(7 * 24 * 3600) }
+    }
+}
+
+impl Default for ScheduleSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            zone: chrono_tz::Asia::Shanghai,
+            budget_percent: 50,
+            low_stock: 5,
+            selling_for: Duration::from_secs(7 * 24 * 3600),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub mod pauses;
 pub mod product_changes;
 pub mod products;
 pub mod reasons;
+pub mod schedules;
 pub mod sealed;
 pub mod slots;
 pub mod stock;

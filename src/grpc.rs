@@ -4,6 +4,7 @@ mod administration;
 mod api_tokens;
 mod audit;
 mod balances;
+mod callbacks;
 mod callers;
 mod calls;
 mod connections;
@@ -20,6 +21,7 @@ mod prices;
 mod product_changes;
 mod products;
 mod requests;
+mod schedules;
 mod status;
 mod stock;
 mod sync_logs;
@@ -361,7 +363,8 @@ impl HaierIntegration for Api {
         request: Request<proto::WatchOrderChangesRequest>,
     ) -> Result<Response<Self::WatchOrderChangesStream>, Status> {
         let ctx = context::of_stream(&request);
-        orders::watch_changes(&self.app, &ctx, request.get_ref()).map(Response::new).map_err(status::of)
+        let watched = orders::watch_changes(&self.app, &ctx, request.get_ref()).await;
+        watched.map(Response::new).map_err(status::of)
     }
 
     async fn list_delivery_photos(

@@ -21,7 +21,9 @@ use rustls::pki_types::CertificateDer;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use sandbox_account::sandbox_account;
-use settings::{callback_settings, change_settings, order_settings, run_settings, store_options};
+use settings::{
+    callback_settings, change_settings, order_settings, run_settings, schedule_settings, store_options,
+};
 use upstream::Opener;
 
 use crate::{
@@ -93,10 +95,27 @@ impl Service {
     /// # Errors
     /// When a port is taken, the database cannot be used, or the like.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
+        let clock = Arc::new(SystemClock::new());
+        Box::pin(Self::start_by(settings, clock.clone(), Some(clock))).await
+    }
+
+    /// The same by another clock, such as one that is turned by hand.
+    ///
+    /// # Errors
+    /// As [`Service::start`].
+    pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        Self::start_by(settings, clock, None).await
+    }
+
+    /// `system` is the clock where the database may set it.
+    async fn start_by(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        system: Option<Arc<SystemClock>>,
+    ) -> anyhow::Result<Self> {
         grpc::check_rules()?;
         // Before all that counts, so that no gauge is set before there is one.
         let metrics = recorder::install()?;
-        let clock = Arc::new(SystemClock::new());
         redact::learn(&settings.database_url.password());
         let (tls, roots) = certificates(&settings, &*clock)?;
         let grpc_listener = listen(settings.grpc_addr, "gRPC", "--grpc-addr").await?;
@@ -117,6 +136,7 @@ impl Service {
         };
         let key_ring = keys::open(&settings, clock.now())?;
         let (runs, changes) = (run_settings(&settings), change_settings(&settings));
+        let schedules = schedule_settings(&settings);
         let (host, version) = (host_name(), env!("CARGO_PKG_VERSION"));
         let clients = settings.tls.as_ref().and_then(|tls| tls.clients.as_ref());
         let callers = Outside {
@@ -137,6 +157,7 @@ impl Service {
             key_ring,
             account_rules,
             runs,
+            schedules,
             changes,
             callers,
             orders,
@@ -145,7 +166,9 @@ impl Service {
             host,
             version,
         });
-        workers::housekeeping::set_clock(&app, &clock).await;
+        if let Some(system) = &system {
+            workers::housekeeping::set_clock(&app, system).await;
+        }
         app.store().ensure_partitions(clock.now()).await?;
         app.check_database(settings.database_wait).await;
         app.api_tokens_refresh().await?;
@@ -154,6 +177,7 @@ impl Service {
         // Before anything is sent: a pause outlives a restart.
         app.pauses_refresh().await?;
         app.sync_first_start().await?;
+        app.schedules_prepare().await?;
 
         let (grpc_addr, http_addr) = (grpc_listener.local_addr()?, http_listener.local_addr()?);
         let (http_stop, http_stopped) = oneshot::channel::<()>();
@@ -173,12 +197,15 @@ impl Service {
             tokio::spawn(workers::order_pusher::run(Arc::clone(&app))),
             tokio::spawn(workers::callbacks::run(Arc::clone(&app))),
             tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
-            tokio::spawn(workers::housekeeping::run(Arc::clone(&app), Arc::clone(&clock))),
+            tokio::spawn(workers::housekeeping::run(Arc::clone(&app), system)),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
             tokio::spawn(workers::callers::run(Arc::clone(&app))),
             tokio::spawn(workers::key_file::run(Arc::clone(&app))),
-            tokio::spawn(workers::product_feed::run(Arc::clone(&app))),
+            tokio::spawn(workers::feeds::run(Arc::clone(&app))),
         ];
+        if settings.schedules.enabled {
+            workers.push(tokio::spawn(workers::scheduler::run(Arc::clone(&app))));
+        }
         if let Some(tls) = tls {
             let stopping = app.stopping.clone();
             workers.push(tokio::spawn(async move { tls.follow(clock, stopping).await }));

@@ -2,10 +2,11 @@
 
 pub mod callbacks;
 pub mod callers;
+pub mod feeds;
 pub mod health;
 pub mod housekeeping;
 pub mod key_file;
 pub mod order_pusher;
-pub mod product_feed;
+pub mod scheduler;
 pub mod sync_runner;
 pub mod upstream_control;

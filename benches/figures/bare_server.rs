@@ -3,6 +3,7 @@
 
 use std::{
     convert::Infallible,
+    ffi::OsStr,
     io::{Read as _, Write as _},
     path::Path,
     process::Command,
@@ -28,15 +29,37 @@ use super::process::Process;
 
 /// Starts it, to answer what the file holds; returns its address.
 pub(crate) fn start(answer: &Path) -> anyhow::Result<(Process, String)> {
+    start_with("--bare-server", answer.as_os_str())
+}
+
+/// Starts this program as a bare server by one of its hidden options; returns its address.
+pub(crate) fn start_with(option: &str, value: &OsStr) -> anyhow::Result<(Process, String)> {
     let mut command = Command::new(std::env::current_exe()?);
-    let mut process = Process::start(command.arg("--bare-server").arg(answer))?;
+    let mut process = Process::start(command.arg(option).arg(value))?;
     let url = process.wait_for("bare server at")?;
     Ok((process, url))
 }
 
-/// Answers calls until the standard input closes, which it does when the starter is gone.
+/// Answers calls until the starter is gone.
 pub(crate) async fn serve(answer: &Path) -> anyhow::Result<()> {
     let answer = std::fs::read(answer).context("no answer to give")?;
+    answer_calls(Bare { answer: answer.into() }).await
+}
+
+/// Serves one bare method until the standard input closes, which it does when the starter is gone.
+pub(crate) async fn answer_calls<S>(method: S) -> anyhow::Result<()>
+where
+    S: tower::Service<
+            http::Request<tonic::body::Body>,
+            Response = http::Response<tonic::body::Body>,
+            Error = Infallible,
+            Future: Send,
+        > + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+{
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let words = format!("bare server at http://{}\n", listener.local_addr()?);
     std::io::stdout().write_all(words.as_bytes())?;
@@ -48,7 +71,7 @@ pub(crate) async fn serve(answer: &Path) -> anyhow::Result<()> {
         let _ = std::io::stdin().read(&mut [0]);
         drop(gone);
     });
-    let served = Server::builder().add_service(Bare { answer: answer.into() });
+    let served = Server::builder().add_service(method);
     served
         .serve_with_incoming_shutdown(connections, async {
             let _ = starter_gone.await;

@@ -3,9 +3,11 @@
 //! Not a micro-benchmark: service, stand-in for Haier and database are processes of their own, as in operation. Nothing
 //! here decides whether a figure is good enough; it prints what it measured.
 
+mod bare_orders;
 mod bare_server;
 mod bare_upsert;
 mod budget;
+mod callback_burst;
 mod check_stock;
 mod cluster;
 mod database;
@@ -14,12 +16,16 @@ mod list_logs;
 mod log_rows;
 mod memory;
 mod options;
+mod order_accept;
+mod order_backlog;
+mod pace;
 mod prices_at_rate;
 mod process;
 mod quantiles;
 mod report;
 mod row_writes;
 mod service;
+mod shop;
 mod sync;
 
 use std::{io::Write as _, process::ExitCode};
@@ -33,10 +39,11 @@ use report::Line;
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    let outcome = match &options.bare_server {
-        Some(file) => bare_server::serve(file).await,
+    let outcome = match (&options.bare_server, &options.bare_orders) {
+        (Some(file), _) => bare_server::serve(file).await,
+        (None, Some(url)) => bare_orders::serve(url).await,
         // Whatever ends this, the future is dropped, and with it go processes, databases and files.
-        None => tokio::select! {
+        (None, None) => tokio::select! {
             outcome = measure(&options) => outcome,
             stopped = stop_signal() => stopped.map_err(Into::into),
         },
@@ -112,6 +119,15 @@ async fn one(figure: Figure, options: &Options, server: Option<&Cluster>) -> any
         }
         (Figure::ListLogs, Some(server)) => list_logs::measure(options, server).await,
         (Figure::Budget, Some(server)) => budget::measure(options, server).await,
+        (Figure::OrderAccept, _) => {
+            on_both(server, async |server| order_accept::measure(options, server).await).await
+        }
+        (Figure::OrderBacklog, _) => {
+            on_both(server, async |server| order_backlog::measure(options, server).await).await
+        }
+        (Figure::CallbackBurst, _) => {
+            on_both(server, async |server| callback_burst::measure(options, server).await).await
+        }
         (Figure::SyncPostgres | Figure::ListLogs | Figure::Budget, None) => Ok(Vec::new()),
     }
 }

@@ -28,16 +28,22 @@ pub(crate) struct Options {
     /// Calls of check_stock, and of each kind of page of list_logs
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) calls: u32,
-    /// Length of each load of get_products and budget in seconds
+    /// Orders of order_backlog
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    pub(crate) backlog: u32,
+    /// Callbacks of callback_burst
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) callbacks: u32,
+    /// Length of each load of get_products, budget and order_accept in seconds
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) seconds: u64,
-    /// How often sync_* and get_products are repeated; medians are printed
+    /// How often sync_*, get_products and order_accept are repeated; medians are printed
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) rounds: u32,
     /// Time that the stand-in waits before it answers in sync_latency
     #[arg(long, value_name = "TIME", default_value = "50ms")]
     pub(crate) latency: String,
-    /// Calls a second of prices_at_rate and budget
+    /// Calls a second of prices_at_rate and budget, and to the order system in order_accept and order_backlog
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) rate: u32,
     /// A setting of the service that is not its default, such as SYNC_CALLS_IN_FLIGHT=16; repeatable
@@ -49,6 +55,9 @@ pub(crate) struct Options {
     /// Be the server that get_products compares with: answers what this file holds.
     #[arg(long, hide = true, value_name = "FILE")]
     pub(crate) bare_server: Option<std::path::PathBuf>,
+    /// Be the server that order_accept compares with: stores orders in this database.
+    #[arg(long, hide = true, value_name = "URL")]
+    pub(crate) bare_orders: Option<String>,
 }
 
 /// What can be measured.
@@ -64,6 +73,9 @@ pub(crate) enum Figure {
     CheckStock,
     ListLogs,
     Budget,
+    OrderAccept,
+    OrderBacklog,
+    CallbackBurst,
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {
@@ -101,6 +113,20 @@ Figures (the stand-in's throttle and the service's budget are off unless said ot
                   three also while every 3 s one is killed and replaced. Beside the runs of three,
                   the time of live calls at 20 a second; and what is left for runs beside 40 live
                   callers that never cease. Give it --seconds 30.
+  order_accept    Time of PushOrder without a wait, 300 orders of one line a second, answered once
+                  the order is stored. Against a server with one bare tonic method that reads the
+                  same requests and stores each in one transaction of two inserts, an order and
+                  its line, by the same driver in the same database (10 connections on PostgreSQL,
+                  one that writes on SQLite); and against the same transaction made by the client
+                  itself. All three take turns: while new orders are paused, and while the
+                  backlog of them goes to the stand-in at --rate calls a second.
+  order_backlog   Orders a second that arrive at the stand-in once the pause over --backlog of
+                  them ends, from the first to the last, with the service's budget and the
+                  stand-in's throttle both at --rate: at 1 process, and at 3 on one PostgreSQL.
+                  Every order must be in the book, and have arrived once.
+  callback_burst  --callbacks posted at the same instant, each on a connection of its own, about
+                  as many orders that the stand-in has booked: how long until each is answered
+                  200, and until all are applied. None may be lost.
 
 PostgreSQL: BENCH_DATABASE_URL names a server where databases may be made and dropped (without
 TLS). Without it a server is made for the run by initdb and pg_ctl (in PATH or

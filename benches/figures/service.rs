@@ -44,6 +44,8 @@ pub(crate) struct Service {
     pub(crate) client: HaierIntegrationClient<Channel>,
     /// Where it takes calls.
     pub(crate) url: String,
+    /// Where it takes callbacks.
+    pub(crate) callback_url: String,
 }
 
 impl Service {
@@ -67,14 +69,17 @@ impl Service {
         ]);
         command.args(["--log-level", "warn", "--upstream-rate", &rate.to_string()]);
         command.env("HAIER_INTEGRATION_DATABASE_URL", database.url());
+        // Nothing but what is measured runs.
+        command.env("HAIER_INTEGRATION_SCHEDULES_ENABLED", "false");
         if let Some(sandbox) = sandbox {
             command.env("HAIER_BASE_URL", &sandbox.url).envs(ACCOUNT);
         }
         command.envs(settings.iter().map(|(name, value)| (name, value))).current_dir(Path::new("/"));
         let mut process = Process::start(&mut command)?;
         let url = format!("http://{}", process.wait_for("gRPC ")?);
+        let callback_url = process.wait_for("callbacks ")?;
         let client = HaierIntegrationClient::new(Endpoint::from_shared(url.clone())?.connect().await?);
-        Ok(Self { process, client, url })
+        Ok(Self { process, client, url, callback_url })
     }
 
     /// The end of the run that an empty catalogue sets off by itself.

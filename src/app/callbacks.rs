@@ -11,11 +11,16 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use tokio::sync::{Notify, Semaphore};
 
-use super::{App, to_its_end};
+use super::{App, Ctx, to_its_end};
 use crate::{
     domain::{
-        callbacks::{ReceivedCallback, Refusal, mobiles::strike_mobiles, parse_time_stamp},
+        callbacks::{
+            CallbackFilter, ReceivedCallback, Refusal, StoredCallback, mobiles::strike_mobiles,
+            parse_time_stamp,
+        },
+        callers::Role,
         orders::facts::CallbackMethod,
+        pages::{Page, PageRequest},
     },
     error::Result,
     store::callbacks,
@@ -147,6 +152,23 @@ impl App {
             data: text,
             digest: signature::fingerprint(&parameters),
         })
+    }
+
+    /// One page of the stored callbacks that match, newest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn callbacks_list(
+        &self,
+        ctx: &Ctx,
+        filter: &CallbackFilter,
+        page: &PageRequest<i64>,
+    ) -> Result<Page<StoredCallback, i64>> {
+        let mut page = callbacks::list(&mut self.store.read().await?, filter, page).await?;
+        if ctx.caller.role == Role::Reader {
+            page.items = page.items.into_iter().map(StoredCallback::masked).collect();
+        }
+        Ok(page)
     }
 
     /// Returns when a callback was stored here since the last time.

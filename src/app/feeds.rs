@@ -42,6 +42,11 @@ pub trait FeedEntry: Sized + Send + Sync + 'static {
 
     /// The number of the last entry.
     fn head(conn: &mut Conn) -> impl Future<Output = store::Result<i64>> + Send;
+
+    /// The cursor after an entry. No secret, no authority.
+    fn cursor(number: i64) -> String {
+        encode::<Self>(number)
+    }
 }
 
 /// One feed as this replica has read it.
@@ -67,6 +72,8 @@ pub struct Batch<T> {
     skip: usize,
     /// Where a reader goes on from.
     pub cursor: String,
+    /// The number that the cursor stands for.
+    pub number: i64,
 }
 
 impl<T> Batch<T> {
@@ -84,6 +91,10 @@ pub struct FeedPage<T> {
     pub entries: Vec<T>,
     /// Where a reader goes on from.
     pub cursor: String,
+    /// The number that the cursor stands for.
+    pub number: i64,
+    /// The number of the last entry there is.
+    pub head: i64,
     /// Whether there are more already.
     pub has_more: bool,
 }
@@ -169,7 +180,7 @@ impl<T: FeedEntry> Feed<T> {
         let shared = Arc::clone(recent.batches.get(at)?);
         let skip = shared.partition_point(|entry| entry.number() <= number);
         let last = shared.last()?.number();
-        Some(Batch { shared, skip, cursor: encode::<T>(last) })
+        Some(Batch { shared, skip, cursor: T::cursor(last), number: last })
     }
 
     fn keeps(&self, number: i64) -> bool {
@@ -209,10 +220,10 @@ impl<T: FeedEntry> FeedWatch<T> {
     /// answer, or this process goes down.
     pub async fn next(&mut self) -> Result<Batch<T>> {
         if self.handed.take().is_some_and(|handed| handed.elapsed() > self.app.changes.patience) {
-            return Err(Error::SlowReader { cursor: encode::<T>(self.number) });
+            return Err(Error::SlowReader { cursor: T::cursor(self.number) });
         }
         let batch = self.wait().await?;
-        self.number = batch.entries().last().map_or(self.number, FeedEntry::number);
+        self.number = batch.number;
         self.handed = Some(Instant::now());
         Ok(batch)
     }
@@ -231,11 +242,13 @@ impl<T: FeedEntry> FeedWatch<T> {
                 self.behind = page.has_more;
                 if !page.entries.is_empty() {
                     self.begun = true;
-                    return Ok(Batch { shared: Arc::new(page.entries), skip: 0, cursor: page.cursor });
+                    let FeedPage { entries, cursor, number, .. } = page;
+                    return Ok(Batch { shared: Arc::new(entries), skip: 0, cursor, number });
                 }
             }
             if !std::mem::replace(&mut self.begun, true) || self.app.clock.now() >= silent_until {
-                return Ok(Batch { shared: Arc::default(), skip: 0, cursor: encode::<T>(self.number) });
+                let (cursor, number) = (T::cursor(self.number), self.number);
+                return Ok(Batch { shared: Arc::default(), skip: 0, cursor, number });
             }
             tokio::select! {
                 () = self.app.stopping.cancelled() => return Err(Error::ShuttingDown),
@@ -284,14 +297,14 @@ pub(super) async fn page<T: FeedEntry>(store: &Store, after: Option<i64>, size: 
         let next = entries.first().map(FeedEntry::number);
         let gone = next.map_or(after < head, |next| next != after + 1);
         if gone || after > head.max(entries.last().map_or(0, FeedEntry::number)) {
-            return Err(Error::CursorExpired { cursor: encode::<T>(head), remedy: T::REMEDY });
+            return Err(Error::CursorExpired { cursor: T::cursor(head), remedy: T::REMEDY });
         }
     }
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let has_more = entries.len() > size;
     entries.truncate(size);
-    let last = entries.last().map_or(after.unwrap_or(head), FeedEntry::number);
-    Ok(FeedPage { entries, cursor: encode::<T>(last), has_more })
+    let number = entries.last().map_or(after.unwrap_or(head), FeedEntry::number);
+    Ok(FeedPage { entries, cursor: T::cursor(number), number, head: head.max(number), has_more })
 }
 
 /// The cursor after an entry. No secret, no authority.

@@ -95,7 +95,8 @@ impl App {
             (summary.state, summary.retail_order_no.clone(), summary.haier_order_no.clone())
         };
         if shown(&before_it) != shown(&order.summary) {
-            order_changes::append(tx, &change(&order, Some(before_it.state), now)).await?;
+            let change = change(&order, Some(before_it.state), now);
+            order_changes::append(tx, std::slice::from_ref(&change)).await?;
         }
         Ok(Recorded { order, before, after, now })
     }

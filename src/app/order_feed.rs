@@ -6,42 +6,66 @@ use tokio::sync::broadcast;
 
 use super::{
     App, Ctx,
+    feeds::{self, FeedEntry, FeedPage, FeedWatch},
     orders::{not_found, seen_by},
 };
 use crate::{
     domain::orders::{OrderChange, SoId, StoredOrder},
     error::{Error, Result},
-    store::order_changes,
+    store::{self, Conn, order_changes},
 };
 
-/// Changes that are read at a time by whoever follows all of them.
-const BATCH: i64 = 500;
+impl FeedEntry for OrderChange {
+    const FEED: &'static str = "orders";
+    const REMEDY: &'static str = "the database was put back to an earlier state: read the orders again (ListOrders), then go \
+                                  on from the current cursor";
 
-/// Changes from a cursor on.
-#[derive(Debug, Default)]
-pub struct OrderChanges {
-    /// In their order.
-    pub changes: Vec<OrderChange>,
-    /// The number of the last one there is.
-    pub head: i64,
+    fn number(&self) -> i64 {
+        self.seq
+    }
+
+    fn list(
+        conn: &mut Conn,
+        after: i64,
+        limit: i64,
+    ) -> impl Future<Output = store::Result<Vec<Self>>> + Send {
+        order_changes::list(conn, after, limit)
+    }
+
+    fn head(conn: &mut Conn) -> impl Future<Output = store::Result<i64>> + Send {
+        order_changes::head(conn)
+    }
+
+    /// Callers know the number itself.
+    fn cursor(number: i64) -> String {
+        number.to_string()
+    }
 }
 
 impl App {
     /// How orders changed after a cursor.
     ///
     /// # Errors
-    /// When the database does not answer.
-    pub async fn order_changes_list(&self, _: &Ctx, cursor: i64, limit: i64) -> Result<OrderChanges> {
-        let mut conn = self.store.read().await?;
-        let changes = order_changes::list(&mut conn, cursor, limit).await?;
-        // Read after the changes, so that it is never behind them.
-        Ok(OrderChanges { changes, head: order_changes::head(&mut conn).await? })
+    /// When there never was such a cursor, or the database does not answer.
+    pub async fn order_changes_list(&self, _: &Ctx, cursor: i64, size: i64) -> Result<FeedPage<OrderChange>> {
+        feeds::page(&self.store, Some(cursor), size).await
     }
 
     /// Follows how orders change after a cursor.
-    #[must_use]
-    pub fn order_changes_watch(self: &Arc<Self>, _: &Ctx, cursor: i64) -> OrderChangesWatch {
-        OrderChangesWatch { app: Arc::clone(self), cursor, bell: self.orders.changed.subscribe() }
+    ///
+    /// # Errors
+    /// When there never was such a cursor, or the database does not answer.
+    pub async fn order_changes_watch(
+        self: &Arc<Self>,
+        _: &Ctx,
+        cursor: i64,
+    ) -> Result<FeedWatch<OrderChange>> {
+        feeds::follow(self, |app| &app.orders.feed, Some(cursor)).await
+    }
+
+    /// Reads the feed for those who follow it, until the process goes down.
+    pub async fn order_feed_run(&self) {
+        self.orders.feed.run(self).await;
     }
 
     /// Follows one order.
@@ -52,37 +76,6 @@ impl App {
         let bell = self.orders.changed.subscribe();
         self.order_find(&so_id).await?.ok_or_else(|| not_found(&so_id))?;
         Ok(OrderWatch { app: Arc::clone(self), ctx: ctx.clone(), so_id, bell, last: None })
-    }
-}
-
-/// All orders, being followed.
-pub struct OrderChangesWatch {
-    app: Arc<App>,
-    cursor: i64,
-    bell: broadcast::Receiver<SoId>,
-}
-
-impl OrderChangesWatch {
-    /// The next changes, at least one.
-    ///
-    /// # Errors
-    /// When the database does not answer, or this process goes down.
-    pub async fn next(&mut self) -> Result<Vec<OrderChange>> {
-        loop {
-            // What rings from here on is looked for once more.
-            self.bell = self.bell.resubscribe();
-            let mut conn = self.app.store.read().await?;
-            let changes = order_changes::list(&mut conn, self.cursor, BATCH).await?;
-            drop(conn);
-            if let Some(last) = changes.last() {
-                self.cursor = last.seq;
-                return Ok(changes);
-            }
-            if self.app.stopping.is_cancelled() {
-                return Err(Error::ShuttingDown);
-            }
-            self.app.any_order_rings(&mut self.bell).await;
-        }
     }
 }
 

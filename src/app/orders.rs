@@ -10,7 +10,12 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, broadcast};
 
-use super::{App, Ctx, to_its_end};
+use super::{
+    App, Ctx,
+    feeds::Feed,
+    order_intake::{Intake, NewOrder},
+    to_its_end,
+};
 use crate::{
     domain::{
         callers::Role,
@@ -23,11 +28,7 @@ use crate::{
         pages::{Page, PageRequest},
     },
     error::{Error, Result},
-    store::{
-        order_changes, order_facts,
-        order_pushes::{self, Work},
-        orders,
-    },
+    store::{order_facts, orders},
 };
 
 /// How often a watcher looks by itself: another replica's commits ring no bell here.
@@ -55,6 +56,10 @@ pub(super) struct Orders {
     pub(super) settings: OrderSettings,
     /// Rung when an order may be due.
     pub(super) wake: Notify,
+    /// Those that are being stored.
+    pub(super) intake: Intake,
+    /// How orders change, for those who follow all of them.
+    pub(super) feed: Feed<OrderChange>,
     /// Names every order that has changed here.
     pub(super) changed: broadcast::Sender<SoId>,
     /// Ids of the orders that are worked on here.
@@ -76,7 +81,8 @@ impl Drop for InHand<'_> {
 impl Orders {
     pub(super) fn new(settings: OrderSettings) -> Self {
         let changed = broadcast::Sender::new(BELLS);
-        Self { settings, wake: Notify::new(), changed, in_hand: Mutex::default() }
+        let (intake, feed) = (Intake::default(), Feed::default());
+        Self { settings, wake: Notify::new(), intake, feed, changed, in_hand: Mutex::default() }
     }
 
     /// Tells whoever follows an order, and whoever works on it if something is due, after a commit.
@@ -84,6 +90,7 @@ impl Orders {
         if order.next_attempt_at.is_some_and(|at| at <= now) {
             self.wake.notify_one();
         }
+        self.feed.wake();
         // Nobody may be listening.
         let _ = self.changed.send(order.order.so_id.clone());
     }
@@ -172,16 +179,13 @@ impl App {
             updated_at: now,
             next_attempt_at: Some(now),
         };
-        let mut tx = self.store.begin().await?;
-        if !orders::insert(&mut tx, &stored, &personal).await? {
+        let stored = Arc::new(stored);
+        if !self.order_take_in(NewOrder { order: Arc::clone(&stored), personal }).await? {
             // Somebody else stored it at the same instant.
-            drop(tx);
             let other = self.order_find(&stored.order.so_id).await?;
             return same(other.ok_or_else(|| not_found(&stored.order.so_id))?, &stored.order);
         }
-        order_pushes::upsert(&mut tx, id, Work::Push, now).await?;
-        order_changes::append(&mut tx, &change(&stored, None, now)).await?;
-        tx.commit().await?;
+        let stored = Arc::unwrap_or_clone(stored);
         tracing::info!(so_id = stored.order.so_id.as_str(), by = stored.requested_by, "order accepted");
         self.orders.announce(&stored, now);
         Ok(stored)
@@ -222,15 +226,6 @@ impl App {
         tokio::select! {
             () = self.stopping.cancelled() => {}
             () = rung => {}
-            () = self.clock.sleep_until(self.clock.now() + LOOK_AGAIN) => {}
-        }
-    }
-
-    /// Returns when any order may have changed.
-    pub(super) async fn any_order_rings(&self, bell: &mut broadcast::Receiver<SoId>) {
-        tokio::select! {
-            () = self.stopping.cancelled() => {}
-            _ = bell.recv() => {}
             () = self.clock.sleep_until(self.clock.now() + LOOK_AGAIN) => {}
         }
     }

@@ -264,7 +264,10 @@ impl App {
         let now = self.clock.now();
         sync_runs::finish(&mut tx, run, &end, now).await?;
         match held {
-            Some(extent) => held_runs::insert(&mut tx, &self.held_run(run, extent, now)).await?,
+            Some(extent) => {
+                let asked_prices = run.request.prices && !run.request.only_new;
+                held_runs::insert(&mut tx, &self.held_run(run, extent, now), asked_prices).await?;
+            }
             None => held_findings::clear(&mut tx, run.log_id, None).await?,
         }
         let loading = run.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.loading);

@@ -25,11 +25,11 @@ const REPEAT: TimeDelta = TimeDelta::seconds(5);
 const RATE_SPAN: TimeDelta = TimeDelta::seconds(10);
 
 /// Where a run comes from.
-struct Origin {
-    trigger: Trigger,
+pub(super) struct Origin {
+    pub(super) trigger: Trigger,
     /// Who asked. `None`: the service itself.
-    by: Option<Ctx>,
-    parent_id: Option<i64>,
+    pub(super) by: Option<Ctx>,
+    pub(super) parent_id: Option<i64>,
 }
 
 /// How far a run is.
@@ -80,7 +80,16 @@ impl App {
             return Err(nothing("none of its codes failed"));
         }
         let tried = asked.tried + 1;
-        let request = SyncRequest { codes, category: None, brand: None, approved: false, tried, ..asked };
+        let request = SyncRequest {
+            codes,
+            category: None,
+            brand: None,
+            only_new: false,
+            due: None,
+            approved: false,
+            tried,
+            ..asked
+        };
         let origin = Origin { trigger: Trigger::Retry, by: Some(ctx.clone()), parent_id: Some(log_id) };
         let app = Arc::clone(self);
         to_its_end(async move { app.run_insert(parent.sync_type, request, origin).await }).await
@@ -141,7 +150,12 @@ impl App {
         }
     }
 
-    async fn run_insert(&self, sync_type: SyncType, request: SyncRequest, origin: Origin) -> Result<i64> {
+    pub(super) async fn run_insert(
+        &self,
+        sync_type: SyncType,
+        request: SyncRequest,
+        origin: Origin,
+    ) -> Result<i64> {
         let Origin { trigger, by, parent_id } = origin;
         let requested_by = by.as_ref().map(|ctx| ctx.caller.name.clone()).unwrap_or_default();
         let account = self.openplat()?.account().name.clone();

@@ -53,7 +53,10 @@ pub const RULES: &[Rule] = rules! {
         OPERATOR: PauseUpstream ResumeUpstream;
         READER: ListHeldRuns ListHeldFindings;
         OPERATOR: ApproveRun DiscardRun VerifyCatalogue RepairCatalogue;
+        OPERATOR: ListSchedules UpdateSchedule RunScheduleNow SetProductAttention;
         OPERATOR: ResolveOrder ReconcileOrders;
+        // A reader is shown Haier's words masked.
+        READER: ListCallbacks;
         ADMIN: CreateApiToken ListApiTokens RevokeApiToken;
         ADMIN: ListAuditEvents;
         ADMIN: CreateHaierConfig GetHaierConfig ListHaierConfigs UpdateHaierConfig DeleteHaierConfig;

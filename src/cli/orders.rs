@@ -14,6 +14,7 @@ use crate::proto::{
     ReconcileOrdersRequest, RescheduleOrderRequest, ResolveOrderRequest, RetryOrderRequest,
 };
 
+mod callbacks;
 mod file;
 mod push;
 mod show;
@@ -48,6 +49,7 @@ enum OrdersCommand {
     Reschedule(RescheduleArgs),
     Resolve(ResolveArgs),
     Reconcile(ReconcileArgs),
+    Callbacks(callbacks::CallbacksArgs),
 }
 
 /// Show orders, newest first
@@ -218,6 +220,9 @@ pub(super) async fn run(args: OrdersArgs, console: &mut Console) -> Result<u8, F
         OrdersCommand::Push(push) => return push::run(&push, &args.client, console).await,
         OrdersCommand::List(list) => return self::list(&list, &args.client, console).await,
         OrdersCommand::Show(show) => return show::run(&show, &args.client, console).await,
+        OrdersCommand::Callbacks(callbacks) => {
+            return callbacks::run(&callbacks, &args.client, console).await;
+        }
         OrdersCommand::Reconcile(reconcile) => {
             return self::reconcile(&reconcile, &args.client, console).await;
         }

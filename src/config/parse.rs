@@ -53,6 +53,13 @@ where
     }
 }
 
+/// A time zone by its name.
+pub(super) fn time_zone(text: &str) -> Result<chrono_tz::Tz, String> {
+    text.trim()
+        .parse()
+        .map_err(|_| "a name of the IANA is expected: Asia/Shanghai, Europe/Berlin, UTC".to_owned())
+}
+
 pub(super) fn flag(text: &str) -> Result<bool, String> {
     match text.trim() {
         "true" | "1" | "yes" | "on" => Ok(true),

@@ -6,7 +6,8 @@ use secrecy::SecretString;
 
 use super::{
     CallbackSettings, ChangesSettings, DatabaseUrl, ENV_PREFIX, Error, GuardSettings, KeySource,
-    OrderSettings, Problem, Setting, Settings, Sources, SyncSettings, UpstreamSettings, account_from_env,
+    OrderSettings, Problem, ScheduleSettings, Setting, Settings, Sources, SyncSettings, UpstreamSettings,
+    account_from_env,
     layers::{Layers, Origin},
     parse,
     table::{SETTINGS, nearest},
@@ -96,6 +97,7 @@ impl Reader {
             upstream: self.upstream(&standard.upstream),
             sync: self.sync(&standard.sync),
             guard: self.guard(&standard.guard),
+            schedules: self.schedules(&standard.schedules),
             changes: self.changes(&standard.changes),
             orders: self.orders(&standard.orders),
             default_deadline: self.time(
@@ -126,6 +128,20 @@ impl Reader {
             price_move: self.read("guard.price_move", standard.price_move, parse::number(1..=1_000)),
             moved: self.read("guard.moved", standard.moved, parse::number(0..=100)),
             held_for: self.time("guard.held_for", standard.held_for, MINUTE..=DAY * 365),
+        }
+    }
+
+    fn schedules(&mut self, standard: &ScheduleSettings) -> ScheduleSettings {
+        ScheduleSettings {
+            enabled: self.read("schedules.enabled", standard.enabled, parse::flag),
+            zone: self.read("schedules.time_zone", standard.zone, parse::time_zone),
+            budget_percent: self.read(
+                "schedules.budget_percent",
+                standard.budget_percent,
+                parse::number(1..=100),
+            ),
+            low_stock: self.read("schedules.low_stock", standard.low_stock, parse::number(0..=1_000_000)),
+            selling_for: self.time("schedules.selling_for", standard.selling_for, HOUR..=DAY * 365),
         }
     }
 

@@ -7,12 +7,17 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 pub use parameters::Parameters;
 
-use super::orders::facts::{Callback, CallbackMethod};
+use super::orders::{
+    SoId,
+    facts::{Callback, CallbackMethod},
+};
 
 /// Shanghai is eight hours ahead all the year round.
 const SHANGHAI: TimeDelta = TimeDelta::hours(8);
 const TIME_STAMP: &str = "%Y%m%d%H%M%S";
 const TIME_STAMP_DIGITS: usize = 14;
+/// Stands for words that are there.
+const MASKED: &str = "****";
 
 /// The instant of a `TimeStamp`: `yyyyMMddHHmmss`, as clocks in Shanghai show it.
 #[must_use]
@@ -73,6 +78,69 @@ impl ReceivedCallback {
     #[must_use]
     pub fn may_touch(&self, account: &str, seller_code: &str) -> bool {
         self.signers.iter().any(|signer| signer.account == account || signer.seller_code == seller_code)
+    }
+}
+
+/// How far a stored callback has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CallbackState {
+    /// Its order was not looked for yet.
+    New,
+    /// Its order was looked for in vain.
+    Parked,
+    /// It was applied to its order.
+    Applied,
+}
+
+/// Which stored callbacks are wanted. All that is given must match.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct CallbackFilter {
+    /// In this state.
+    pub state: Option<CallbackState>,
+    /// Came then or later.
+    pub after: Option<DateTime<Utc>>,
+    /// Came before.
+    pub before: Option<DateTime<Utc>>,
+}
+
+/// The order that a callback was applied to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Its number.
+    pub so_id: SoId,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// A stored callback, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCallback {
+    /// What came.
+    pub received: ReceivedCallback,
+    /// When its order was looked for in vain at first.
+    pub parked_at: Option<DateTime<Utc>>,
+    /// Its order, once that was found.
+    pub applied: Option<Applied>,
+}
+
+impl StoredCallback {
+    /// How far it has come.
+    #[must_use]
+    pub const fn state(&self) -> CallbackState {
+        match (&self.applied, self.parked_at) {
+            (Some(_), _) => CallbackState::Applied,
+            (None, Some(_)) => CallbackState::Parked,
+            (None, None) => CallbackState::New,
+        }
+    }
+
+    /// The same for eyes that need not see whom it is about: Haier's words may name him.
+    #[must_use]
+    pub fn masked(mut self) -> Self {
+        if !self.received.words.is_empty() {
+            MASKED.clone_into(&mut self.received.words);
+        }
+        self
     }
 }
 

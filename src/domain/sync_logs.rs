@@ -73,6 +73,7 @@ words! {
         Caller = "CALLER", "调用方", "a caller";
         FirstStart = "FIRST_START", "首次启动", "first start";
         Retry = "RETRY", "重试", "a retry";
+        Schedule = "SCHEDULE", "计划", "a schedule";
         AccountSwitch = "ACCOUNT_SWITCH", "账户切换", "a switch of accounts";
         Approval = "APPROVAL", "审批", "an approval";
         Repair = "REPAIR", "修复", "a repair";

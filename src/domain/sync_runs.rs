@@ -1,5 +1,7 @@
 //! What a run is asked to do, and where it stands while it runs.
 
+use chrono::{DateTime, Utc};
+
 use super::{
     products::ProductCode,
     stock::CountyCode,
@@ -25,6 +27,10 @@ pub struct SyncRequest {
     pub stock: Option<CountyCode>,
     /// Ask nothing: apply what was set aside and a person has approved.
     pub approved: bool,
+    /// In a run from the listing, ask for prices and stock of products that were not stored before, and of no others.
+    pub only_new: bool,
+    /// In a run over stored products, only those that are due. `None`: all.
+    pub due: Option<Due>,
     /// How often these codes were tried before, by the runs that this one repeats.
     pub tried: i64,
 }
@@ -33,8 +39,30 @@ impl SyncRequest {
     /// Whether the run is over the whole catalogue; of those one at a time may run per type.
     #[must_use]
     pub fn is_over_everything(&self) -> bool {
-        self.codes.is_empty() && self.category.is_none() && self.brand.is_none() && !self.approved
+        let in_front = self.due.as_ref().is_some_and(|due| due.front.is_some());
+        let selects = self.category.is_some() || self.brand.is_some();
+        self.codes.is_empty() && !selects && !in_front && !self.approved
     }
+}
+
+/// Which stored products are due to be asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Those that were last asked for before this, and those that never were.
+    pub before: DateTime<Utc>,
+    /// Of those that never were, only codes up to and with this one. `None`: all of them.
+    pub up_to: Option<ProductCode>,
+    /// Only what is looked after before others. `None`: all.
+    pub front: Option<Front>,
+}
+
+/// What is looked after before others: what an operator watches, and what is low or selling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Front {
+    /// Stock below this is low, unless a product has a threshold of its own.
+    pub low_stock: i64,
+    /// Ordered then or later: selling.
+    pub sold_since: DateTime<Utc>,
 }
 
 /// A run to be stored: its log and its work.

@@ -3,7 +3,8 @@
 use tonic::{Request, Response, Status};
 
 use super::{
-    Api, api_tokens, audit, context, haier_configs, held_runs, keys, orders, status, upstream, verification,
+    Api, api_tokens, audit, callbacks, context, haier_configs, held_runs, keys, orders, schedules, status,
+    upstream, verification,
 };
 use crate::proto::{self, haier_administration_server::HaierAdministration};
 
@@ -31,6 +32,35 @@ impl HaierAdministration for Api {
         request: Request<proto::ResumeUpstreamRequest>,
     ) -> Result<Response<proto::ResumeUpstreamResponse>, Status> {
         self.unary(request, async |ctx, request| upstream::resume(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_schedules(
+        &self,
+        request: Request<proto::ListSchedulesRequest>,
+    ) -> Result<Response<proto::ListSchedulesResponse>, Status> {
+        self.unary(request, async |ctx, _| schedules::list(&self.app, &ctx).await).await
+    }
+
+    async fn update_schedule(
+        &self,
+        request: Request<proto::UpdateScheduleRequest>,
+    ) -> Result<Response<proto::Schedule>, Status> {
+        self.unary(request, async |ctx, request| schedules::update(&self.app, &ctx, request).await).await
+    }
+
+    async fn run_schedule_now(
+        &self,
+        request: Request<proto::RunScheduleNowRequest>,
+    ) -> Result<Response<proto::RunScheduleNowResponse>, Status> {
+        self.unary(request, async |ctx, request| schedules::run_now(&self.app, &ctx, request).await).await
+    }
+
+    async fn set_product_attention(
+        &self,
+        request: Request<proto::SetProductAttentionRequest>,
+    ) -> Result<Response<proto::SetProductAttentionResponse>, Status> {
+        self.unary(request, async |ctx, request| schedules::set_attention(&self.app, &ctx, request).await)
+            .await
     }
 
     async fn create_api_token(
@@ -119,6 +149,13 @@ impl HaierAdministration for Api {
         request: Request<proto::ReconcileOrdersRequest>,
     ) -> Result<Response<proto::ReconcileOrdersResponse>, Status> {
         self.unary(request, async |ctx, request| orders::reconcile(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_callbacks(
+        &self,
+        request: Request<proto::ListCallbacksRequest>,
+    ) -> Result<Response<proto::ListCallbacksResponse>, Status> {
+        self.unary(request, async |ctx, request| callbacks::list(&self.app, &ctx, request).await).await
     }
 
     async fn create_haier_config(

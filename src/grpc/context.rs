@@ -11,8 +11,10 @@ use crate::{
     error::{Error, Result},
 };
 
-/// We give up this long before the caller does, so that it hears DEADLINE_EXCEEDED from us and not a cut connection.
-const HEAD_START: Duration = Duration::from_millis(10);
+/// We give up this part of its time before the caller does, so that it hears DEADLINE_EXCEEDED from us and not a cut
+/// connection; and no more than that is needed for.
+const HEAD_START: u32 = 20;
+const LONGEST_HEAD_START: Duration = Duration::from_millis(100);
 
 impl Api {
     /// Runs a unary call within the caller's deadline, or the default one.
@@ -22,7 +24,7 @@ impl Api {
         call: impl AsyncFnOnce(Ctx, Req) -> Result<Res>,
     ) -> std::result::Result<Response<Res>, Status> {
         let limit = timeout(request.metadata()).unwrap_or(self.default_deadline);
-        let deadline = Instant::now() + limit.saturating_sub(HEAD_START);
+        let deadline = Instant::now() + limit.saturating_sub((limit / HEAD_START).min(LONGEST_HEAD_START));
         let ctx = Ctx { caller: caller(&request), deadline: Some(deadline) };
         let answer = tokio::time::timeout_at(deadline.into(), call(ctx, request.into_inner())).await;
         let answer = match answer {

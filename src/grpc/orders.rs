@@ -14,7 +14,7 @@ use super::{
     status,
 };
 use crate::{
-    app::{App, Ctx, OrderChangesWatch, OrderWatch, OrderWish, page_tokens},
+    app::{App, Ctx, OrderWatch, OrderWish, page_tokens},
     domain::{
         orders::{OrderFilter, SoId, StoredOrder, check::is_end_of_day, facts::ResolvedOutcome},
         pages::PageRequest,
@@ -230,15 +230,15 @@ pub(super) async fn changes(
     let cursor = decode::cursor(request.cursor, &mut violations);
     let size = page_size(request.page_size, DEFAULT_PAGE_SIZE, &mut violations);
     let size = violations.into_result(size).map_err(Error::Invalid)?;
-    let found = app.order_changes_list(ctx, cursor, size).await?;
+    let page = app.order_changes_list(ctx, cursor, size).await?;
     Ok(proto::ListOrderChangesResponse {
-        next_cursor: found.changes.last().map_or(cursor, |last| last.seq),
-        head_cursor: found.head,
-        changes: found.changes.into_iter().map(encode::change).collect(),
+        next_cursor: page.number,
+        head_cursor: page.head,
+        changes: page.entries.iter().map(encode::change).collect(),
     })
 }
 
-pub(super) fn watch_changes(
+pub(super) async fn watch_changes(
     app: &Arc<App>,
     ctx: &Ctx,
     request: &proto::WatchOrderChangesRequest,
@@ -246,11 +246,12 @@ pub(super) fn watch_changes(
     let mut violations = Violations::default();
     let cursor = decode::cursor(request.cursor, &mut violations);
     let cursor = violations.into_result(cursor).map_err(Error::Invalid)?;
-    let mut watch: OrderChangesWatch = app.order_changes_watch(ctx, cursor);
+    let mut watch = app.order_changes_watch(ctx, cursor).await?;
     Ok(Box::pin(async_stream::try_stream! {
         loop {
-            let changes = watch.next().await.map_err(status::of)?;
-            yield proto::WatchOrderChangesResponse { changes: changes.into_iter().map(encode::change).collect() };
+            let batch = watch.next().await.map_err(status::of)?;
+            let changes = batch.entries().iter().map(encode::change).collect();
+            yield proto::WatchOrderChangesResponse { changes, cursor: batch.number };
         }
     }))
 }

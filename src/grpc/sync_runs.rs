@@ -66,6 +66,8 @@ fn decode(request: &proto::SyncProductsRequest) -> Result<(SyncType, SyncRequest
         prices: request.sync_prices || kind == SyncType::Prices,
         stock: (request.sync_stock || kind == SyncType::Stock).then_some(county),
         approved: false,
+        only_new: false,
+        due: None,
         tried: 0,
     };
     let selects = run.category.is_some() || run.brand.is_some();

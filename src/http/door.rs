@@ -2,7 +2,12 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{
+    Router,
+    http::{HeaderValue, header::CONNECTION},
+    middleware::map_response,
+    response::Response,
+};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -28,6 +33,7 @@ pub(super) async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let router = closing_in_a_crowd(router, &places);
     let open = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -60,4 +66,19 @@ pub(super) async fn serve(
     drop(listener);
     open.shutdown().await;
     Ok(())
+}
+
+/// In a crowd a connection is closed after its answer: whoever keeps it for his next request, and has none, would keep others
+/// waiting for as long as a header may take.
+fn closing_in_a_crowd(router: Router, places: &Arc<Semaphore>) -> Router {
+    let places = Arc::clone(places);
+    router.layer(map_response(move |mut answer: Response| {
+        let is_crowded = places.available_permits() == 0;
+        async move {
+            if is_crowded {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            answer
+        }
+    }))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::{
-    app::{CallbackSettings, ChangeSettings, OrderSettings, RunSettings},
+    app::{CallbackSettings, ChangeSettings, OrderSettings, RunSettings, ScheduleSettings},
     config::{self, DatabaseUrl, Settings},
     domain::{guard::Limits, orders::plan::PushRules},
     store,
@@ -57,6 +57,17 @@ pub(super) fn order_settings(settings: &Settings) -> OrderSettings {
         calls_in_flight: orders.calls_in_flight,
         lease: span(orders.lease),
         heartbeat: span(orders.heartbeat),
+    }
+}
+
+pub(super) fn schedule_settings(settings: &Settings) -> ScheduleSettings {
+    let config::ScheduleSettings { zone, budget_percent, low_stock, selling_for, .. } = settings.schedules;
+    let rate = f64::from(settings.upstream_rate) * f64::from(budget_percent) / 100.0;
+    ScheduleSettings {
+        zone,
+        calls_per_second: (settings.upstream_rate > 0).then_some(rate),
+        low_stock,
+        selling_for: span(selling_for),
     }
 }
 

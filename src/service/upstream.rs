@@ -9,10 +9,11 @@ use rustls::pki_types::CertificateDer;
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    app::{OpenUpstream, StoredLedger, StoredTokens, SystemClock},
+    app::{OpenUpstream, StoredLedger, StoredTokens},
     config::Settings,
     domain::{
         accounts::{Account, YlhAccount},
+        clock::Clock,
         slots::Rules,
     },
     redact, sandbox,
@@ -30,7 +31,7 @@ pub(super) struct Opener {
     order_settings: upstream::Settings,
     store: Store,
     process: u16,
-    clock: Arc<SystemClock>,
+    clock: Arc<dyn Clock>,
     shared: Mutex<HashMap<String, Shared>>,
 }
 
@@ -49,7 +50,7 @@ impl Opener {
         roots: Option<Vec<CertificateDer<'static>>>,
         store: Store,
         process: u16,
-        clock: Arc<SystemClock>,
+        clock: Arc<dyn Clock>,
     ) -> Self {
         let order_rate = settings.order_rate;
         let settings = upstream::Settings {

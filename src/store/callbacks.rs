@@ -5,8 +5,8 @@ mod meant;
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable,
-    Selectable, SelectableHelper as _, dsl::exists,
+    BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _,
+    OptionalExtension as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _, dsl::exists,
 };
 use diesel_async::RunQueryDsl as _;
 use serde::{Deserialize, Serialize};
@@ -21,8 +21,10 @@ use super::{
     sync_logs::unknown,
 };
 use crate::domain::{
-    callbacks::{ReceivedCallback, Signer},
-    orders::facts::CallbackMethod,
+    callbacks::{Applied, CallbackFilter, CallbackState, ReceivedCallback, Signer, StoredCallback},
+    ids::first_id_at,
+    orders::{SoId, facts::CallbackMethod},
+    pages::{Page, PageRequest},
 };
 
 #[derive(Queryable, Selectable)]
@@ -152,6 +154,65 @@ pub async fn list_open_naming(conn: &mut Conn, ours: &[String], haiers: &[String
         .order(callbacks::id)
         .select(callbacks::id);
     Ok(on!(conn, |c| open.load(c).await)?)
+}
+
+/// One page of those that match, newest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(
+    conn: &mut Conn,
+    filter: &CallbackFilter,
+    page: &PageRequest<i64>,
+) -> Result<Page<StoredCallback, i64>> {
+    type Row = (CallbackRow, Option<At>, Option<At>, Option<String>);
+    let rows: Vec<Row> = on!(conn, |c| {
+        let mut query = callbacks::table
+            .left_join(orders::table.on(callbacks::order_id.eq(orders::id.nullable())))
+            .select((
+                CallbackRow::as_select(),
+                callbacks::parked_at,
+                callbacks::applied_at,
+                orders::so_id.nullable(),
+            ))
+            .into_boxed();
+        query = match filter.state {
+            None => query,
+            Some(CallbackState::Applied) => query.filter(callbacks::applied_at.is_not_null()),
+            Some(CallbackState::Parked) => {
+                query.filter(callbacks::applied_at.is_null()).filter(callbacks::parked_at.is_not_null())
+            }
+            Some(CallbackState::New) => {
+                query.filter(callbacks::applied_at.is_null()).filter(callbacks::parked_at.is_null())
+            }
+        };
+        // The bounds on the id, which is ordered like received_at, are what finds the index range.
+        if let Some(after) = filter.after {
+            query = query
+                .filter(callbacks::id.ge(first_id_at(after)))
+                .filter(callbacks::received_at.ge(At(after)));
+        }
+        if let Some(before) = filter.before {
+            let next_millisecond = before + chrono::TimeDelta::milliseconds(1);
+            query = query
+                .filter(callbacks::id.lt(first_id_at(next_millisecond)))
+                .filter(callbacks::received_at.lt(At(before)));
+        }
+        if let Some(after) = page.after {
+            query = query.filter(callbacks::id.lt(after));
+        }
+        query.order(callbacks::id.desc()).limit(page.size + 1).load(c).await
+    })?;
+    let stored = |(row, parked_at, applied_at, so_id): Row| {
+        let applied = applied_at.zip(so_id);
+        Ok(StoredCallback {
+            received: row.try_into()?,
+            parked_at: parked_at.map(Into::into),
+            applied: applied.map(|(at, so_id)| Applied { so_id: SoId::from_stored(so_id), at: at.into() }),
+        })
+    };
+    let items = rows.into_iter().map(stored).collect::<Result<Vec<_>>>()?;
+    Ok(Page::cut(items, page.size, |callback| callback.received.id))
 }
 
 /// How many are parked.

@@ -58,15 +58,17 @@ impl TryFrom<HeldRow> for HeldRun {
     }
 }
 
-/// Stores a run that waits. One over everything takes the place of those of its type that wait.
+/// Stores a run that waits. One over everything takes the place of those of its type that wait; unless it has `asked_prices`
+/// of everything, only of those that have no prices to lose.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn insert(conn: &mut Conn, run: &HeldRun) -> Result<()> {
+pub async fn insert(conn: &mut Conn, run: &HeldRun, asked_prices: bool) -> Result<()> {
     if run.over_everything {
         let waiting = held_runs::table
             .filter(held_runs::decision.is_null().and(held_runs::over_everything))
             .filter(held_runs::sync_type.eq(run.sync_type.as_str()).and(held_runs::account.eq(&run.account)))
+            .filter(held_runs::moved.eq(0).or(asked_prices))
             .select(held_runs::sync_log_id)
             .order(held_runs::sync_log_id);
         let waiting: Vec<i64> = on!(conn, |c| waiting.load(c).await)?;

@@ -16,6 +16,8 @@ use diesel::{
 #[diesel(sqlite_type(name = "Text"))]
 pub struct Instant;
 
+impl diesel::sql_types::SqlOrd for Instant {}
+
 /// An instant on its way to or from the database.
 #[derive(Debug, Clone, Copy, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Instant)]

@@ -48,31 +48,47 @@ impl TryFrom<ChangeRow> for OrderChange {
     }
 }
 
-/// Adds an entry; its number is given here, whatever `change` says. The last lock of a transaction: whoever holds the head
-/// makes everybody else wait, and whoever commits first has the smaller number.
+/// Adds entries; their numbers are given here, whatever `changes` say. The last lock of a transaction: whoever holds the head
+/// makes everybody else wait, and whoever commits first has the smaller numbers.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn append(conn: &mut Conn, change: &OrderChange) -> Result<()> {
-    let seq: i64 = on!(conn, |c| diesel::update(order_feed_head::table.find(HEAD))
-        .set(order_feed_head::seq.eq(order_feed_head::seq + 1))
+pub async fn append(conn: &mut Conn, changes: &[OrderChange]) -> Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
+    let last: i64 = on!(conn, |c| diesel::update(order_feed_head::table.find(HEAD))
+        .set(order_feed_head::seq.eq(order_feed_head::seq + count))
         .returning(order_feed_head::seq)
         .get_result(c)
         .await)?;
-    let error = change.last_error.as_ref();
-    let row = (
-        order_changes::seq.eq(seq),
-        order_changes::so_id.eq(change.so_id.as_str()),
-        order_changes::online_no.eq(&change.online_no),
-        order_changes::state_before.eq(change.before.map(|state| state.as_str())),
-        order_changes::state.eq(change.state.as_str()),
-        order_changes::retail_order_no.eq(&change.retail_order_no),
-        order_changes::haier_order_no.eq(&change.haier_order_no),
-        order_changes::error_reason.eq(error.map(|error| error.reason.as_str())),
-        order_changes::error_words.eq(error.map(|error| error.words.as_str())),
-        order_changes::changed_at.eq(At(change.changed_at)),
-    );
-    on!(conn, |c| diesel::insert_into(order_changes::table).values(row).execute(c).await)?;
+    let row = |(seq, change): (i64, &OrderChange)| {
+        let error = change.last_error.as_ref();
+        (
+            order_changes::seq.eq(seq),
+            order_changes::so_id.eq(change.so_id.as_str().to_owned()),
+            order_changes::online_no.eq(change.online_no.clone()),
+            order_changes::state_before.eq(change.before.map(|state| state.as_str())),
+            order_changes::state.eq(change.state.as_str()),
+            order_changes::retail_order_no.eq(change.retail_order_no.clone()),
+            order_changes::haier_order_no.eq(change.haier_order_no.clone()),
+            order_changes::error_reason.eq(error.map(|error| error.reason.as_str())),
+            order_changes::error_words.eq(error.map(|error| error.words.clone())),
+            order_changes::changed_at.eq(At(change.changed_at)),
+        )
+    };
+    let rows: Vec<_> = (last - count + 1..).zip(changes).map(row).collect();
+    match conn {
+        Conn::Pg(conn) => {
+            diesel::insert_into(order_changes::table).values(&rows).execute(conn).await?;
+        }
+        Conn::Lite(conn) => {
+            for row in rows {
+                diesel::insert_into(order_changes::table).values(row).execute(conn).await?;
+            }
+        }
+    }
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use super::{
     on,
     schema::{order_pushes, orders},
 };
-use crate::domain::orders::SoId;
+use crate::domain::orders::{SoId, StoredOrder};
 
 /// An order in this worker's hands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,6 +133,32 @@ pub async fn find_lease(conn: &mut Conn, claim: &ClaimedOrder) -> Result<Option<
         .await
         .optional())?;
     Ok(until.flatten().map(Into::into))
+}
+
+/// Has new orders sent from then on.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn insert(conn: &mut Conn, orders: &[&StoredOrder]) -> Result<()> {
+    let row = |order: &&StoredOrder| {
+        (
+            order_pushes::order_id.eq(order.id),
+            order_pushes::step.eq(Work::Push.as_str()),
+            order_pushes::next_attempt_at.eq(At(order.created_at)),
+        )
+    };
+    let rows: Vec<_> = orders.iter().map(row).collect();
+    match conn {
+        Conn::Pg(conn) => {
+            diesel::insert_into(order_pushes::table).values(&rows).execute(conn).await?;
+        }
+        Conn::Lite(conn) => {
+            for row in rows {
+                diesel::insert_into(order_pushes::table).values(row).execute(conn).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Sets when something is due; whoever has the order in hand keeps it.

@@ -26,7 +26,8 @@ use crate::domain::{
     sealed::Sealed,
 };
 
-/// Stores a new order with its lines; whether it is new. `personal` goes in place of what is personal in it.
+/// Stores a new order without its [lines](insert_items); whether it is new. `personal` goes in place of what is personal in
+/// it.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -63,10 +64,15 @@ pub async fn insert(conn: &mut Conn, order: &StoredOrder, personal: &PersonalPar
         .do_nothing()
         .execute(c)
         .await)?;
-    if inserted == 0 {
-        return Ok(false);
-    }
-    let items: Vec<ItemRow> = rows::items(order.id, given).collect();
+    Ok(inserted == 1)
+}
+
+/// Stores the lines of new orders.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn insert_items(conn: &mut Conn, orders: &[&StoredOrder]) -> Result<()> {
+    let items: Vec<ItemRow> = orders.iter().flat_map(|order| rows::items(order.id, &order.order)).collect();
     match conn {
         Conn::Pg(conn) => {
             diesel::insert_into(order_items::table).values(&items).execute(conn).await?;
@@ -77,7 +83,7 @@ pub async fn insert(conn: &mut Conn, order: &StoredOrder, personal: &PersonalPar
             }
         }
     }
-    Ok(true)
+    Ok(())
 }
 
 /// One order, if it is stored.

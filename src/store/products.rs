@@ -229,6 +229,28 @@ pub async fn list_codes(
     Ok(codes.into_iter().map(ProductCode::from_stored).collect())
 }
 
+/// Codes of all products after one that another one than this run has stored, in their order; delisted ones among them.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_stored(
+    conn: &mut Conn,
+    run: i64,
+    after: Option<&ProductCode>,
+    limit: i64,
+) -> Result<Vec<ProductCode>> {
+    let after = after.map_or("", ProductCode::as_str);
+    let codes: Vec<String> = on!(conn, |c| products::table
+        .filter(products::product_code.gt(after))
+        .filter(products::created_by.is_null().or(products::created_by.ne(run)))
+        .select(products::product_code)
+        .order(products::product_code)
+        .limit(limit)
+        .load(c)
+        .await)?;
+    Ok(codes.into_iter().map(ProductCode::from_stored).collect())
+}
+
 /// Those of some codes that are stored, in no particular order.
 ///
 /// # Errors

@@ -464,13 +464,45 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+    use super::super::instant::Instant;
+
+    schedules (name) {
+        name -> Text,
+        every_micros -> Nullable<BigInt>,
+        daily_at -> Nullable<Text>,
+        jitter_micros -> BigInt,
+        paused -> Bool,
+        seed -> BigInt,
+        version -> BigInt,
+        epoch -> BigInt,
+        next_at -> Instant,
+        wanted -> Nullable<Text>,
+        last_at -> Nullable<Instant>,
+        last_outcome -> Nullable<Text>,
+        last_detail -> Text,
+        last_log_id -> Nullable<BigInt>,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    product_attention (product_id) {
+        product_id -> BigInt,
+        watched -> Bool,
+        low_stock -> Nullable<BigInt>,
+    }
+}
+
 diesel::joinable!(product_sync -> products (product_id));
 diesel::allow_tables_to_appear_in_same_query!(
     products,
     product_sync,
     product_prices,
     stock_levels,
-    new_products
+    new_products,
+    product_attention
 );
 diesel::allow_tables_to_appear_in_same_query!(orders, order_pushes, callbacks);
 

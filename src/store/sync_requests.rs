@@ -1,10 +1,15 @@
 //! What a run is asked to do, as it is stored with the run and with its log.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Result, sync_logs::unknown};
-use crate::domain::{products::ProductCode, stock::CountyCode, sync_runs::SyncRequest};
+use crate::domain::{
+    products::ProductCode,
+    stock::CountyCode,
+    sync_runs::{Due, Front, SyncRequest},
+};
 
 #[derive(Serialize, Deserialize)]
 struct RequestJson {
@@ -17,7 +22,46 @@ struct RequestJson {
     stock: Option<String>,
     #[serde(default)]
     approved: bool,
+    #[serde(default)]
+    only_new: bool,
+    #[serde(default)]
+    due: Option<DueJson>,
     tried: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DueJson {
+    before: DateTime<Utc>,
+    up_to: Option<String>,
+    front: Option<FrontJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FrontJson {
+    low_stock: i64,
+    sold_since: DateTime<Utc>,
+}
+
+impl From<&Due> for DueJson {
+    fn from(due: &Due) -> Self {
+        let front = |Front { low_stock, sold_since }| FrontJson { low_stock, sold_since };
+        Self {
+            before: due.before,
+            up_to: due.up_to.as_ref().map(|code| code.as_str().to_owned()),
+            front: due.front.map(front),
+        }
+    }
+}
+
+impl From<DueJson> for Due {
+    fn from(due: DueJson) -> Self {
+        let front = |FrontJson { low_stock, sold_since }| Front { low_stock, sold_since };
+        Self {
+            before: due.before,
+            up_to: due.up_to.map(ProductCode::from_stored),
+            front: due.front.map(front),
+        }
+    }
 }
 
 pub(super) fn encode(request: &SyncRequest) -> Value {
@@ -30,6 +74,8 @@ pub(super) fn encode(request: &SyncRequest) -> Value {
         prices: request.prices,
         stock: request.stock.as_ref().map(|county| county.as_str().to_owned()),
         approved: request.approved,
+        only_new: request.only_new,
+        due: request.due.as_ref().map(DueJson::from),
         tried: request.tried,
     })
 }
@@ -46,6 +92,8 @@ pub(super) fn decode(json: Value) -> Result<SyncRequest> {
         prices: request.prices,
         stock: request.stock.map(CountyCode::from_stored),
         approved: request.approved,
+        only_new: request.only_new,
+        due: request.due.map(Due::from),
         tried: request.tried,
     })
 }

@@ -93,6 +93,16 @@ pub async fn find_exclusive(conn: &mut Conn, sync_type: &str) -> Result<Option<i
     Ok(id)
 }
 
+/// Whether a run is open.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn is_open(conn: &mut Conn, log_id: i64) -> Result<bool> {
+    let row = sync_runs::table.find(log_id).select(sync_runs::log_id);
+    let found: Option<i64> = on!(conn, |c| row.first(c).await.optional())?;
+    Ok(found.is_some())
+}
+
 /// The step at which an open run stands. `None`: not begun, or not open.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! Callbacks of the order system, posted as a stranger would: what is taken, what is refused, and in which words.
 
+mod listing;
 mod matching;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -14,7 +15,10 @@ use haier_integration::{
 use md5::{Digest as _, Md5};
 use reqwest::{StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use url::Url;
 
 use crate::support::{Backend, Plan, Wire, World, account, on_both_databases, run, within};
@@ -25,6 +29,7 @@ on_both_databases!(
     the_window_of_time_is_held_on_both_sides,
     a_callback_that_comes_again_is_stored_once,
     a_thousand_at_once_are_all_stored,
+    who_keeps_his_connection_keeps_nobody_waiting,
     a_stored_callback_is_never_touched_again,
     a_parked_callback_is_complained_of_once,
     an_account_that_is_stored_and_not_active_is_known_by_its_key,
@@ -300,6 +305,32 @@ async fn a_stored_callback_is_never_touched_again(plan: Plan) {
     ] {
         world.database.execute(statement).await.expect_err(statement);
     }
+    world.finish().await;
+}
+
+/// Asks for what is not there, and returns the head of the answer; the connection is kept.
+async fn head_of_answer(stream: &mut TcpStream) -> String {
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: callbacks\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"not found\n") {
+        assert_ne!(within(stream.read_buf(&mut answer)).await.unwrap(), 0, "closed before its answer");
+    }
+    String::from_utf8(answer).unwrap().to_ascii_lowercase()
+}
+
+async fn who_keeps_his_connection_keeps_nobody_waiting(plan: Plan) {
+    // As many as are served at once.
+    const PLACES: usize = 256;
+    let world = served(plan).await;
+    let url = Url::parse(&world.service().callback_url()).unwrap();
+    let (mut kept, mut closed) = (Vec::new(), 0);
+    for _ in 0..PLACES + 50 {
+        let mut stream = TcpStream::connect(("127.0.0.1", url.port().unwrap())).await.unwrap();
+        closed += usize::from(head_of_answer(&mut stream).await.contains("connection: close"));
+        kept.push(stream);
+    }
+    assert!((50..60).contains(&closed), "{closed} of {} were closed", kept.len());
+    assert_eq!(kept[PLACES + 49].read(&mut [0]).await.unwrap(), 0, "it was said to be closed");
     world.finish().await;
 }
 

@@ -38,6 +38,7 @@ mod requests;
 mod retry_cancel;
 mod runs;
 mod sandbox;
+mod schedules;
 mod serving;
 mod shared_tokens;
 mod store;

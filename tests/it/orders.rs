@@ -6,6 +6,7 @@ mod doubt;
 mod intake;
 #[cfg(target_os = "linux")]
 mod killed;
+mod masks;
 
 use std::time::Duration;
 

@@ -29,6 +29,7 @@ pub(crate) fn program(arguments: &[&str]) -> Command {
     {
         command.env_remove(name);
     }
+    command.env("HAIER_INTEGRATION_SCHEDULES_ENABLED", "false");
     command.args(arguments).env("LANG", "zh_CN.UTF-8").stdin(Stdio::null()).stderr(Stdio::null());
     command
 }

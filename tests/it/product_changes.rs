@@ -1,6 +1,6 @@
 //! The feed of products: each change of content once, in the order of the commits; and how a value came about.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use chrono::{DateTime, Utc};
 use haier_integration::{
@@ -215,26 +215,31 @@ fn changes(seconds: i64) -> Changes {
 const WRITERS: i64 = 4;
 const ROUNDS: i64 = 25;
 
+/// Writes prices of these products, which nobody else has written.
+async fn write_round(store: &Store, products: Range<i64>, writer: i64, round: i64) {
+    let price = |number: i64| PriceRecord {
+        code: code(number),
+        supply_price: Some(Money { e4: writer * 1_000_000 + round * 10_000 }),
+        invoice_price: None,
+        market_price: None,
+        stock_rebate: None,
+        rebate_policy: None,
+        rebate_money: None,
+        is_sales: None,
+        reason: None,
+        asked_at: at(round * WRITERS + writer),
+    };
+    let mut tx = store.begin().await.unwrap();
+    let mut changes = changes(round);
+    prices::upsert(&mut tx, products.map(price).collect(), &mut changes).await.unwrap();
+    product_changes::record(&mut tx, changes, &[]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
 /// Writes new prices of three products, which it shares with its neighbours.
 async fn write(store: Store, writer: i64) {
     for round in 1..=ROUNDS {
-        let price = |number: i64| PriceRecord {
-            code: code(number),
-            supply_price: Some(Money { e4: writer * 1_000_000 + round * 10_000 }),
-            invoice_price: None,
-            market_price: None,
-            stock_rebate: None,
-            rebate_policy: None,
-            rebate_money: None,
-            is_sales: None,
-            reason: None,
-            asked_at: at(round * WRITERS + writer),
-        };
-        let mut tx = store.begin().await.unwrap();
-        let mut changes = changes(round);
-        prices::upsert(&mut tx, (writer..writer + 3).map(price).collect(), &mut changes).await.unwrap();
-        product_changes::record(&mut tx, changes, &[]).await.unwrap();
-        tx.commit().await.unwrap();
+        write_round(&store, writer..writer + 3, writer, round).await;
     }
 }
 
@@ -262,6 +267,7 @@ async fn numbers_are_dense_and_in_the_order_of_commits(plan: Plan) {
     product_changes::record(&mut tx, first, &[]).await.unwrap();
     tx.commit().await.unwrap();
 
+    write_round(&store, 0..WRITERS + 2, 0, 0).await;
     let writers: Vec<_> = (0..WRITERS).map(|writer| tokio::spawn(write(store.clone(), writer))).collect();
     let (mut seen, mut done) = (Vec::new(), false);
     loop {

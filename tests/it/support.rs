@@ -10,6 +10,7 @@ mod dice;
 mod haier;
 mod served;
 mod tokens;
+mod turned;
 mod wire;
 mod world;
 
@@ -25,6 +26,7 @@ pub(crate) use dice::Dice;
 pub(crate) use haier::{Haier, Shown};
 pub(crate) use served::{e4, equals, money_e4};
 pub(crate) use tokens::bearing;
+pub(crate) use turned::TurnedClock;
 pub(crate) use wire::Wire;
 pub(crate) use world::{Client, Plan, World, collect};
 

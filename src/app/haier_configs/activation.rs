@@ -9,10 +9,12 @@ use crate::{
         accounts::{Account, Naming, difference},
         audit::Change,
         haier_configs::HaierConfig,
+        schedules::ScheduleName,
+        sync_logs::Trigger,
         violations::Violations,
     },
     error::{Error, Result},
-    store::haier_configs,
+    store::{haier_configs, products, schedules},
 };
 
 /// What activating an account does.
@@ -83,6 +85,13 @@ impl App {
             None => None,
         };
         haier_configs::set_active(&mut tx, Some(present.id), self.clock.now()).await?;
+        let calls_go_elsewhere = !self.upstreams.given.over_any_other
+            && (other.is_some()
+                || self.upstreams.given.account.is_some()
+                || !products::is_empty(&mut tx).await?);
+        if calls_go_elsewhere {
+            schedules::want(&mut tx, ScheduleName::Full, Trigger::AccountSwitch).await?;
+        }
         let changes = Change::between("active", other, Some(present.name.clone()));
         self.audit(&mut tx, ctx, "account.activate", &present.name, changes.into_iter().collect()).await?;
         let stored = fetch_by_id(&mut tx, present.id).await?;
@@ -111,6 +120,11 @@ impl App {
                 return Ok(present);
             }
             haier_configs::set_active(&mut tx, None, app.clock.now()).await?;
+            let given = &app.upstreams.given;
+            if given.account.is_some() && !given.over_any_other {
+                // Calls go on under the account of the environment.
+                schedules::want(&mut tx, ScheduleName::Full, Trigger::AccountSwitch).await?;
+            }
             let changes = vec![Change::from("active", name.clone())];
             app.audit(&mut tx, &ctx, "account.deactivate", &name, changes).await?;
             let stored = fetch_by_id(&mut tx, present.id).await?;

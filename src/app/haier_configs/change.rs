@@ -8,14 +8,18 @@ use crate::{
     domain::{
         accounts::{AccountDraft, Field, difference},
         haier_configs::{HaierConfig, HaierConfigChange},
+        schedules::ScheduleName,
+        sync_logs::Trigger,
         violations::Violations,
     },
     error::{Error, Result},
-    store::haier_configs,
+    store::{haier_configs, schedules},
 };
 
 /// How often a change that others got ahead of is made anew.
 const TRIES: usize = 5;
+/// Fields by which Haier shows another catalogue: with them changed, an account in use is another one.
+const OF_CATALOGUE: [&str; 4] = ["base_url", "customer_code", "send_to_code", "supplier_code"];
 
 impl App {
     /// Changes an account; a non-empty `etag` must be its present one. `violations` are what was found wrong with the
@@ -62,9 +66,9 @@ impl App {
         let mut tx = self.store.begin().await?;
         haier_configs::lock(&mut tx).await?;
         let present = haier_configs::find_by_id(&mut tx, before.id).await?;
-        if present.is_none_or(|present| present.version != before.version) {
+        let Some(present) = present.filter(|present| present.version == before.version) else {
             return Ok(None);
-        }
+        };
         let replaced: Vec<_> = given_secrets(draft).map(|(field, _)| field).collect();
         let changes = difference::of_drafts(Some(&before.draft), Some(draft), &replaced);
         if changes.is_empty() {
@@ -77,6 +81,10 @@ impl App {
         }
         for secret in before.secrets.iter().filter(|secret| !draft.has(secret.field)) {
             haier_configs::delete_secret(&mut tx, before.id, secret.field).await?;
+        }
+        let other_catalogue = changes.iter().any(|change| OF_CATALOGUE.contains(&&*change.field));
+        if present.active && other_catalogue && !self.upstreams.given.over_any_other {
+            schedules::want(&mut tx, ScheduleName::Full, Trigger::AccountSwitch).await?;
         }
         self.audit(&mut tx, ctx, "account.update", &before.name, changes).await?;
         let stored = fetch_by_id(&mut tx, before.id).await?;

@@ -18,10 +18,14 @@ use crate::{
     error::Error,
     store::{
         delistings::WholeListing,
+        products,
         sync_failures::{self, NewFailure},
     },
     upstream::{BadRecord, ListingEvent},
 };
+
+/// Codes read at a time.
+const PAGE: i64 = 5_000;
 
 /// What the workers before have decided of a run that is resumed past its listing. The listing is another one now: a
 /// code that was bad then may be good, and the other way round, and must still count once.
@@ -49,6 +53,9 @@ struct Listed {
     unreadable: HashSet<ProductCode>,
     /// Records that do not even say their code.
     nameless: usize,
+    /// Hashes of the codes of which the listing says all that is asked for: in a run that asks more of new products only,
+    /// those that were stored before.
+    known: HashSet<u128>,
     /// Hashes of the codes met: a million codes themselves would be most of a run's memory.
     seen: HashSet<u128>,
     /// Codes of which more than the listing is asked for.
@@ -124,7 +131,7 @@ impl Fetcher<'_> {
             () = self.stop.cancelled() => return Err(End::Stopped),
             listing = self.ask_listing() => listing?,
         };
-        let mut listed = Listed::default();
+        let mut listed = Listed { known: self.stored_before().await?, ..Listed::default() };
         loop {
             let event = tokio::select! {
                 () = self.stop.cancelled() => return Err(End::Stopped),
@@ -180,6 +187,9 @@ impl Fetcher<'_> {
         }
         if !self.wants_more() {
             found.success += 1;
+        } else if listed.known.contains(&hash(&record.code)) {
+            // Whoever listed before this worker has counted it.
+            found.success += i64::from(decided.is_none());
         } else if decided.is_none_or(|decided| !decided.holds(&record.code)) {
             listed.left.push(record.code.clone());
         }
@@ -187,6 +197,24 @@ impl Fetcher<'_> {
             found.known += 1;
         }
         found.catalogue.push(record);
+    }
+
+    /// Hashes of the codes that were stored before this run, where it makes a difference.
+    async fn stored_before(&self) -> Result<HashSet<u128>, End> {
+        let mut known = HashSet::new();
+        let loading = self.run.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.loading);
+        if !self.run.request.only_new || loading {
+            return Ok(known);
+        }
+        let mut conn = self.app.store.read().await.map_err(Error::from)?;
+        let mut after = None;
+        loop {
+            let page = products::list_stored(&mut conn, self.run.log_id, after.as_ref(), PAGE).await;
+            let codes = page.map_err(Error::from)?;
+            known.extend(codes.iter().map(hash));
+            let Some(last) = codes.into_iter().next_back() else { return Ok(known) };
+            after = Some(last);
+        }
     }
 
     /// Whether something is asked for that the listing does not bring.

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     domain::{products::ProductCode, reasons::Reason},
     error::Error,
-    store::{products, sync_failures::NewFailure},
+    store::{due, products, sync_failures::NewFailure},
 };
 
 /// Codes read at a time.
@@ -57,13 +57,22 @@ impl Fetcher<'_> {
         let mut after = self.run.checkpoint.as_ref().and_then(|checkpoint| checkpoint.after.clone());
         if after.is_none() {
             let mut conn = self.app.store.read().await.map_err(Error::from)?;
-            let count = products::count(&mut conn, category, brand).await.map_err(Error::from)?;
+            let count = match &self.run.request.due {
+                Some(due) => due::count(&mut conn, self.run.sync_type, due).await,
+                None => products::count(&mut conn, category, brand).await,
+            };
+            let count = count.map_err(Error::from)?;
             drop(conn);
             self.hand_over(Step::Left(usize::try_from(count).unwrap_or(usize::MAX))).await?;
         }
         loop {
             let mut conn = self.app.store.read().await.map_err(Error::from)?;
-            let page = products::list_codes(&mut conn, category, brand, after.as_ref(), PAGE.into()).await;
+            let page = match &self.run.request.due {
+                Some(due) => {
+                    due::list_codes(&mut conn, self.run.sync_type, due, after.as_ref(), PAGE.into()).await
+                }
+                None => products::list_codes(&mut conn, category, brand, after.as_ref(), PAGE.into()).await,
+            };
             drop(conn);
             let codes = page.map_err(Error::from)?;
             let Some(last) = codes.last() else { return Ok(End::completed()) };

@@ -85,15 +85,15 @@ fn reasoned(reason: Reason, words: &str) -> String {
     if words.is_empty() { reason.to_string() } else { format!("{reason}: {words}") }
 }
 
-pub(super) fn change(change: OrderChange) -> proto::OrderChange {
+pub(super) fn change(change: &OrderChange) -> proto::OrderChange {
     proto::OrderChange {
         cursor: change.seq,
         so_id: change.so_id.to_string(),
-        online_no: change.online_no,
+        online_no: change.online_no.clone(),
         state_before: change.before.map_or(proto::OrderState::Unspecified, state).into(),
         state: state(change.state).into(),
-        retail_order_no: change.retail_order_no.unwrap_or_default(),
-        haier_order_no: change.haier_order_no.unwrap_or_default(),
+        retail_order_no: change.retail_order_no.clone().unwrap_or_default(),
+        haier_order_no: change.haier_order_no.clone().unwrap_or_default(),
         last_error: failure(change.last_error.as_ref()),
         changed_at: Some(timestamp(change.changed_at)),
     }

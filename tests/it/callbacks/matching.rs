@@ -27,14 +27,14 @@ on_both_databases!(
     the_stand_ins_callbacks_confirm_and_cancel_what_was_pushed,
 );
 
-async fn pushed(world: &World, order: Order) -> Order {
+pub(super) async fn pushed(world: &World, order: Order) -> Order {
     let order = push(&mut world.client(), order).await.unwrap();
     assert_eq!(order.state(), OrderState::Pushed);
     order
 }
 
 /// Haier's number, and ours.
-async fn tell(world: &World, method: &str, ext: &str, number: &str, state: i64) {
+pub(super) async fn tell(world: &World, method: &str, ext: &str, number: &str, state: i64) {
     let data = json!({ "ExtOrderNo": ext, "PlatformOrderNo": number, "State": state, "FailMsg": "13912345678 缺货" });
     post(method, &data).taken(world).await;
 }

@@ -1,13 +1,17 @@
 //! What happens to an order after it was stored: cancelled, given other times, looked up.
 
+use std::{collections::BTreeSet, time::Duration};
+
+use futures_util::future::join_all;
 use haier_integration::proto::{
-    CancelOrderRequest, ListCourierNumbersRequest, ListDeliveryPhotosRequest, Order, OrderState,
-    PauseUpstreamRequest, RescheduleOrderRequest, ResumeUpstreamRequest, UpstreamTarget,
+    CancelOrderRequest, ListCourierNumbersRequest, ListDeliveryPhotosRequest, ListOrderChangesRequest, Order,
+    OrderState, PauseUpstreamRequest, RescheduleOrderRequest, ResumeUpstreamRequest, UpstreamTarget,
     WatchOrderChangesRequest,
 };
 use prost_types::Timestamp;
 use serde_json::json;
-use tonic::Status;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 use super::{accept, administration, booked, changes_of, facts, kinds, order, push, shop, until, whole};
 use crate::support::{Plan, World, on_both_databases, refusal, violated, within};
@@ -20,6 +24,8 @@ on_both_databases!(
     other_times_are_days,
     photos_come_by_haiers_number,
     the_feed_is_followed_from_a_cursor,
+    a_slow_reader_is_cut_and_goes_on_from_its_cursor,
+    a_burst_is_stored_together_and_each_order_once,
 );
 
 /// 2026-12-31 23:59:59 in Shanghai.
@@ -160,5 +166,59 @@ async fn the_feed_is_followed_from_a_cursor(plan: Plan) {
     let numbers: Vec<i64> = seen.iter().map(|change| change.cursor).collect();
     assert_eq!(numbers, (1..=40).collect::<Vec<_>>());
     drop(stream);
+    world.finish().await;
+}
+
+async fn a_slow_reader_is_cut_and_goes_on_from_its_cursor(plan: Plan) {
+    // No time at all to take what it is sent.
+    let (world, code) =
+        shop(plan.settings(|settings| settings.changes.reader_patience = Duration::ZERO)).await;
+    let (mut cursor, mut seen) = (0, Vec::new());
+    let watch = async |cursor| world.client().watch_order_changes(WatchOrderChangesRequest { cursor }).await;
+    push(&mut world.client(), order("SO-1", &code)).await.unwrap();
+    while seen.len() < 2 {
+        let mut stream = watch(cursor).await.unwrap().into_inner();
+        let message = within(stream.message()).await.unwrap().unwrap();
+        seen.extend(message.changes.iter().map(|change| change.cursor));
+        cursor = message.cursor;
+        let cut = within(stream.message()).await.unwrap_err();
+        assert_eq!(refusal(&cut), (Code::ResourceExhausted, "SLOW_READER".to_owned()));
+        assert_eq!(cut.get_details_error_info().unwrap().metadata["cursor"], cursor.to_string());
+    }
+    assert_eq!((seen, cursor), (vec![1, 2], 2));
+    // Nothing new: a sign of life, so that the reader knows that it is heard.
+    let alive = within(watch(2).await.unwrap().into_inner().message()).await.unwrap().unwrap();
+    assert_eq!((alive.changes, alive.cursor), (Vec::new(), 2));
+    // As if the database had been put back.
+    let beyond = watch(3).await.unwrap_err();
+    assert_eq!(refusal(&beyond), (Code::OutOfRange, "CURSOR_EXPIRED".to_owned()));
+    assert_eq!(beyond.get_details_error_info().unwrap().metadata["cursor"], "2");
+    world.finish().await;
+}
+
+async fn a_burst_is_stored_together_and_each_order_once(plan: Plan) {
+    const ORDERS: usize = 80;
+    let (world, code) = shop(plan).await;
+    let target = UpstreamTarget::OrderPush.into();
+    let mut operator = administration(&world).await;
+    operator.pause_upstream(PauseUpstreamRequest { target, ..Default::default() }).await.unwrap();
+    // Each twice at once.
+    let pushes =
+        (0..2 * ORDERS).map(|number| accept(&world, order(&format!("SO-{}", number % ORDERS), &code)));
+    for accepted in within(join_all(pushes)).await {
+        assert_eq!(accepted.unwrap().state(), OrderState::Accepted);
+    }
+    let request = ListOrderChangesRequest { cursor: 0, page_size: 1_000 };
+    let answer = world.client().list_order_changes(request).await.unwrap().into_inner();
+    let numbers: Vec<i64> = answer.changes.iter().map(|change| change.cursor).collect();
+    let orders: BTreeSet<String> = answer.changes.into_iter().map(|change| change.so_id).collect();
+    assert_eq!((numbers, orders.len()), ((1..=ORDERS as i64).collect(), ORDERS));
+    for table in ["orders", "order_items", "order_pushes"] {
+        assert_eq!(world.database.number(&format!("SELECT count(*) FROM {table}")).await, ORDERS as i64);
+    }
+    operator.resume_upstream(ResumeUpstreamRequest { target }).await.unwrap();
+    for number in 0..ORDERS {
+        until(&mut world.client(), &format!("SO-{number}"), OrderState::Pushed).await;
+    }
     world.finish().await;
 }

@@ -1,6 +1,6 @@
 //! A service, its stand-in for Haier and a client; and what must hold when a test is over.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use haier_integration::{
     app::SystemClock,
@@ -17,7 +17,7 @@ use haier_integration::{
 };
 use tonic::{Status, Streaming, transport::Channel};
 
-use super::{Database, Haier, within};
+use super::{Database, Haier, TurnedClock, within};
 
 pub(crate) type Client = HaierIntegrationClient<Channel>;
 
@@ -26,6 +26,7 @@ pub(crate) struct Plan {
     pub(crate) database: Database,
     options: Options,
     settings: Settings,
+    clock: Option<Arc<TurnedClock>>,
 }
 
 impl Plan {
@@ -44,13 +45,21 @@ impl Plan {
             keys: Some(KeySource::Text(keys.to_text())),
             ..Settings::default()
         };
+        settings.schedules.enabled = false;
         // Enough to be a wait, and too little to be waited for.
         settings.upstream.retry_base = Duration::from_millis(2);
-        Self { database, options, settings }
+        Self { database, options, settings, clock: None }
     }
 
     pub(crate) fn products(mut self, products: u64) -> Self {
         self.options.products = products;
+        self
+    }
+
+    /// The service goes by a clock that the test turns, and schedules fire.
+    pub(crate) fn turned(mut self) -> Self {
+        self.settings.schedules.enabled = true;
+        self.clock = Some(Arc::new(TurnedClock::new()));
         self
     }
 
@@ -66,10 +75,10 @@ impl Plan {
 
     /// The stand-in runs, the service does not yet.
     pub(crate) async fn prepare(self) -> World {
-        let Self { database, options, mut settings } = self;
+        let Self { database, options, mut settings, clock } = self;
         let haier = Haier::start(options).await;
         settings.account = Some(haier.account());
-        World { database, haier, settings, running: None, finished: false }
+        World { database, haier, settings, clock, running: None, finished: false }
     }
 
     /// Everything runs, and the first full sync is over.
@@ -87,6 +96,7 @@ pub(crate) struct World {
     pub(crate) database: Database,
     pub(crate) haier: Haier,
     pub(crate) settings: Settings,
+    clock: Option<Arc<TurnedClock>>,
     /// Boxed: every test moves it about.
     running: Option<Box<(Service, Client)>>,
     finished: bool,
@@ -95,9 +105,23 @@ pub(crate) struct World {
 impl World {
     /// Starts the service.
     pub(crate) async fn serve(&mut self) {
-        let service = within(Box::pin(Service::start(self.settings.clone()))).await.unwrap();
+        let service = self.replica().await;
         let client = Client::connect(format!("http://{}", service.grpc_addr())).await.unwrap();
         self.running = Some(Box::new((service, client)));
+    }
+
+    /// One more service on the same database.
+    pub(crate) async fn replica(&self) -> Service {
+        let settings = self.settings.clone();
+        match &self.clock {
+            Some(clock) => within(Box::pin(Service::start_at(settings, clock.clone()))).await.unwrap(),
+            None => within(Box::pin(Service::start(settings))).await.unwrap(),
+        }
+    }
+
+    /// The clock of [`Plan::turned`].
+    pub(crate) fn clock(&self) -> &TurnedClock {
+        self.clock.as_ref().expect("the plan is turned")
     }
 
     /// Stops the service as SIGTERM does.

@@ -1,0 +1,2 @@
+DROP TABLE product_attention;
+DROP TABLE schedules;

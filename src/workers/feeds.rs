@@ -1,0 +1,10 @@
+//! Reads the feeds of products and of orders for those who follow them here.
+
+use std::sync::Arc;
+
+use crate::app::App;
+
+/// Reads until the process goes down.
+pub async fn run(app: Arc<App>) {
+    tokio::join!(app.product_feed_run(), app.order_feed_run());
+}
