@@ -66,7 +66,7 @@ pub use sync_run::{Preview, SyncPreview};
 pub use sync_runs::{Progress, SyncWatch};
 pub use tokens::StoredTokens;
 pub use upstreams::{GivenAccount, OpenUpstream};
-pub use verification::{Compared, Comparison, Verification};
+pub use verification::{Compared, Comparison, STANDARD_SAMPLE, Verification};
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{

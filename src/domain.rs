@@ -8,6 +8,7 @@ pub mod callbacks;
 pub mod callers;
 pub mod clock;
 pub mod decimal;
+pub mod freshness;
 pub mod guard;
 pub mod haier_configs;
 pub mod held_runs;

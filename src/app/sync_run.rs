@@ -6,6 +6,7 @@
 
 mod ask;
 mod batches;
+mod compare;
 mod listing;
 mod preview;
 mod stored;
@@ -163,6 +164,9 @@ impl App {
             );
             return self.run_end(self.store.begin().await?, run, Reason::NotConfigured, detail).await;
         };
+        if let Some(sample) = run.request.verify {
+            return self.compare(run, openplat, sample).await;
+        }
         let poison = poison_codes::list(&mut self.store.read().await?).await?.into_iter().collect();
         let (steps, writer) = self.start_writer(run).await?;
         let fetching = async {

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         audit::Change,
         reasons::Reason,
-        sync_logs::{Stage, SyncLog, SyncType, Trigger},
+        sync_logs::{Stage, SyncLog, SyncStatus, SyncType, Trigger},
         sync_runs::{NewRun, SyncRequest},
     },
     error::{Error, Result},
@@ -39,6 +39,8 @@ pub struct Progress {
     pub log: SyncLog,
     /// The step it works on; `None` before it begins and after its end.
     pub stage: Option<Stage>,
+    /// Whether it waits because as many runs as may are at work.
+    pub waits: bool,
     /// Codes a second, lately; 0 while unknown.
     pub rate: f64,
     /// Time left at this rate.
@@ -76,6 +78,9 @@ impl App {
         let codes = sync_failures::codes(&mut conn, log_id).await?;
         drop(conn);
         let asked = asked.ok_or_else(|| nothing("it is the log of no sync run"))?;
+        if asked.verify.is_some() {
+            return Err(nothing("it compared and wrote nothing; `verify --repair` mends what differs"));
+        }
         if codes.is_empty() {
             return Err(nothing("none of its codes failed"));
         }
@@ -256,8 +261,10 @@ impl SyncWatch {
         let stage = sync_runs::find_stage(&mut conn, self.log_id).await?;
         let log = sync_logs::find(&mut conn, self.log_id).await?.ok_or_else(|| not_found(self.log_id))?;
         let stage = stage.filter(|_| !log.status.is_end());
-        drop(conn);
         let now = self.app.clock.now();
+        let waits =
+            log.status == SyncStatus::Pending && sync_runs::is_waiting(&mut conn, self.log_id, now).await?;
+        drop(conn);
         let done = log.counts.success + log.counts.failed;
         let rate = if let (true, Some(started), Some(ended)) =
             (log.status.is_end(), log.started_at, log.completed_at)
@@ -275,7 +282,7 @@ impl SyncWatch {
             )]
             TimeDelta::try_milliseconds((left as f64 / rate * 1_000.0) as i64)
         });
-        Ok(Progress { log, stage, rate, remaining })
+        Ok(Progress { log, stage, waits, rate, remaining })
     }
 
     fn rate(&mut self, now: DateTime<Utc>, done: i64) -> f64 {
@@ -318,5 +325,5 @@ fn per_second(done: i64, span: TimeDelta) -> f64 {
 }
 
 fn differs(last: &Progress, now: &Progress) -> bool {
-    last.log != now.log || last.stage != now.stage
+    last.log != now.log || last.stage != now.stage || last.waits != now.waits
 }

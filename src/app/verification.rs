@@ -1,5 +1,5 @@
 //! Comparing the stored copy with what Haier says now: the whole listing, and a sample of prices. Nothing is written; what
-//! differs is repaired by a run that a person asks for.
+//! differs is repaired by a run that a person asks for. How a schedule does it is in `sync_run::compare`.
 
 use std::sync::Arc;
 
@@ -19,8 +19,11 @@ use crate::{
     },
     error::Result,
     store::products,
+    upstream::Openplat,
 };
 
+/// Products whose prices are compared as long as nobody says otherwise.
+pub const STANDARD_SAMPLE: u32 = 200;
 /// Codes read at a time.
 const PAGE: i64 = 5_000;
 
@@ -79,7 +82,7 @@ pub enum Compared {
 /// A comparison under way. It ends when it is dropped.
 pub struct Verification {
     app: Arc<App>,
-    ctx: Ctx,
+    openplat: Arc<Openplat>,
     sample: usize,
     part: Part,
     sum: Comparison,
@@ -96,15 +99,25 @@ impl App {
     ///
     /// # Errors
     /// Without an account.
-    pub fn catalogue_verify(self: &Arc<Self>, ctx: &Ctx, sample: usize) -> Result<Verification> {
-        let listing = self.sync_preview(ctx, SyncType::Products, SyncRequest::default())?;
-        Ok(Verification {
+    pub fn catalogue_verify(self: &Arc<Self>, _: &Ctx, sample: u32) -> Result<Verification> {
+        Ok(self.catalogue_verify_of(self.openplat()?, sample))
+    }
+
+    /// The same, with what this account is shown.
+    pub(super) fn catalogue_verify_of(
+        self: &Arc<Self>,
+        openplat: Arc<Openplat>,
+        sample: u32,
+    ) -> Verification {
+        let whole = SyncRequest::default();
+        let listing = self.sync_preview_of(Arc::clone(&openplat), SyncType::Products, whole);
+        Verification {
             app: Arc::clone(self),
-            ctx: ctx.clone(),
-            sample,
+            openplat,
+            sample: usize::try_from(sample).unwrap_or(usize::MAX),
             part: Part::Listing(listing),
             sum: Comparison::NONE,
-        })
+        }
     }
 
     /// So many codes of listed products at random, in their order.
@@ -170,7 +183,8 @@ impl Verification {
             let codes = self.app.sample_codes(self.sample).await?;
             if !codes.is_empty() {
                 let request = SyncRequest { codes, prices: true, ..SyncRequest::default() };
-                self.part = Part::Prices(self.app.sync_preview(&self.ctx, SyncType::Prices, request)?);
+                let openplat = Arc::clone(&self.openplat);
+                self.part = Part::Prices(self.app.sync_preview_of(openplat, SyncType::Prices, request));
                 return Ok(Some(Compared::Piece(Preview { end: None, ..preview })));
             }
         }

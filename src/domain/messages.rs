@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{
     guard::{Extent, Share},
     reasons::Reason,
+    sync_runs::MOST_BESIDE,
 };
 
 /// Longest message in characters.
@@ -93,6 +94,15 @@ impl EndMessage {
             let _ = write!(text, "{separator}{}", cut(&self.detail, MAX_DETAIL_CHARS));
         }
         cut(&text, MAX_MESSAGE_CHARS).to_owned()
+    }
+}
+
+/// What is said of a run that waits for others.
+#[must_use]
+pub fn waiting(language: Language) -> String {
+    match language {
+        Language::Chinese => format!("等待中：已有 {MOST_BESIDE} 个同步正在进行"),
+        Language::English => format!("waiting: {MOST_BESIDE} other runs are at work"),
     }
 }
 

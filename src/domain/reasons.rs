@@ -68,6 +68,8 @@ reasons! {
     Held = "HELD", "待确认", "held for approval";
     /// A later answer of Haier's says something else than what was approved.
     Overtaken = "OVERTAKEN", "已被更新", "overtaken by a later answer";
+    /// A comparison found something else stored than Haier says.
+    Differs = "DIFFERS", "与海尔不一致", "differs from Haier";
     /// The run is not held, or not any more.
     NotHeld = "NOT_HELD", "不在待确认状态", "not held";
     /// The listing held nothing at all.

@@ -8,6 +8,10 @@ use super::{
     sync_logs::{Stage, SyncType, Trigger},
 };
 
+/// How many runs that are not over everything are at work at a time, over all replicas. Those over everything run beside
+/// them, one per type.
+pub const MOST_BESIDE: i64 = 4;
+
 /// Which products, and what about them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SyncRequest {
@@ -27,6 +31,8 @@ pub struct SyncRequest {
     pub stock: Option<CountyCode>,
     /// Ask nothing: apply what was set aside and a person has approved.
     pub approved: bool,
+    /// Write nothing: compare what is stored with the whole listing, and with the prices of so many products at random.
+    pub verify: Option<u32>,
     /// In a run from the listing, ask for prices and stock of products that were not stored before, and of no others.
     pub only_new: bool,
     /// In a run over stored products, only those that are due. `None`: all.

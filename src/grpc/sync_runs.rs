@@ -15,7 +15,7 @@ use super::{
 use crate::{
     app::{App, Ctx, Preview, Progress, SyncPreview, SyncWatch},
     domain::{
-        messages::Language,
+        messages::{self, Language},
         sync_logs::{SyncStatus, SyncType},
         sync_runs::SyncRequest,
         violations::Violations,
@@ -66,6 +66,7 @@ fn decode(request: &proto::SyncProductsRequest) -> Result<(SyncType, SyncRequest
         prices: request.sync_prices || kind == SyncType::Prices,
         stock: (request.sync_stock || kind == SyncType::Stock).then_some(county),
         approved: false,
+        verify: None,
         only_new: false,
         due: None,
         tried: 0,
@@ -159,7 +160,11 @@ fn encode(progress: &Progress, language: Language) -> proto::SyncProgress {
         failed_count: log.counts.failed,
         rate: progress.rate,
         remaining: progress.remaining.map(duration),
-        message: log.end.as_ref().map(|end| end.render(language)).unwrap_or_default(),
+        message: match &log.end {
+            Some(end) => end.render(language),
+            None if progress.waits => messages::waiting(language),
+            None => String::new(),
+        },
         changes: Vec::new(),
         failures: Vec::new(),
     }

@@ -11,13 +11,12 @@ use super::{
     sync_logs::{encode, encode_failure},
 };
 use crate::{
-    app::{App, Compared, Comparison, Ctx, Verification},
+    app::{App, Compared, Comparison, Ctx, STANDARD_SAMPLE, Verification},
     domain::{messages::Language, violations::Violations},
     error::{Error, Result},
     proto,
 };
 
-const DEFAULT_SAMPLE: usize = 200;
 const LARGEST_SAMPLE: i32 = 10_000;
 
 pub(super) type VerificationStream =
@@ -30,12 +29,12 @@ pub(super) fn verify(
 ) -> Result<VerificationStream> {
     let mut violations = Violations::default();
     let sample = match request.price_sample_size {
-        None => DEFAULT_SAMPLE,
+        None => STANDARD_SAMPLE,
         Some(size) => {
             if !(0..=LARGEST_SAMPLE).contains(&size) {
                 violations.add("price_sample_size", format!("is {size}; 0 to {LARGEST_SAMPLE} is allowed"));
             }
-            usize::try_from(size).unwrap_or_default()
+            u32::try_from(size).unwrap_or_default()
         }
     };
     let sample = violations.into_result(sample).map_err(Error::Invalid)?;

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable,
-    Selectable, SelectableHelper as _,
+    BoolExpressionMethods as _, ExpressionMethods as _, IntoSql as _, OptionalExtension as _, QueryDsl as _,
+    Queryable, Selectable, SelectableHelper as _, sql_types::Bool,
 };
 use diesel_async::RunQueryDsl as _;
 
@@ -68,7 +68,7 @@ pub async fn insert(conn: &mut Conn, run: &HeldRun, asked_prices: bool) -> Resul
         let waiting = held_runs::table
             .filter(held_runs::decision.is_null().and(held_runs::over_everything))
             .filter(held_runs::sync_type.eq(run.sync_type.as_str()).and(held_runs::account.eq(&run.account)))
-            .filter(held_runs::moved.eq(0).or(asked_prices))
+            .filter(held_runs::moved.eq(0).or(asked_prices.into_sql::<Bool>()))
             .select(held_runs::sync_log_id)
             .order(held_runs::sync_log_id);
         let waiting: Vec<i64> = on!(conn, |c| waiting.load(c).await)?;

@@ -23,6 +23,8 @@ struct RequestJson {
     #[serde(default)]
     approved: bool,
     #[serde(default)]
+    verify: Option<u32>,
+    #[serde(default)]
     only_new: bool,
     #[serde(default)]
     due: Option<DueJson>,
@@ -74,6 +76,7 @@ pub(super) fn encode(request: &SyncRequest) -> Value {
         prices: request.prices,
         stock: request.stock.as_ref().map(|county| county.as_str().to_owned()),
         approved: request.approved,
+        verify: request.verify,
         only_new: request.only_new,
         due: request.due.as_ref().map(DueJson::from),
         tried: request.tried,
@@ -92,6 +95,7 @@ pub(super) fn decode(json: Value) -> Result<SyncRequest> {
         prices: request.prices,
         stock: request.stock.map(CountyCode::from_stored),
         approved: request.approved,
+        verify: request.verify,
         only_new: request.only_new,
         due: request.due.map(Due::from),
         tried: request.tried,

@@ -1,18 +1,19 @@
 //! What would change is told before anything does; and the stored copy is compared with Haier's, and mended on demand.
 
 use haier_integration::proto::{
-    CatalogueComparison, ProductChange, ProductChangeKind, RepairCatalogueRequest, SyncProductsRequest,
-    SyncProgress, SyncStatus, SyncType, VerifyCatalogueRequest,
+    CatalogueComparison, ProductChange, ProductChangeKind, RepairCatalogueRequest, RetrySyncRequest, SyncLog,
+    SyncProductsRequest, SyncProgress, SyncStatus, SyncType, VerifyCatalogueRequest,
 };
 use serde_json::json;
 
-use crate::support::{Plan, World, on_both_databases, within};
+use crate::support::{Plan, World, on_both_databases, refusal, within};
 
 on_both_databases!(
     a_dry_run_tells_what_a_run_changes_and_writes_nothing,
     a_dry_run_by_codes_tells_a_new_product_whole,
     a_dry_run_says_that_a_run_would_be_held,
     a_comparison_finds_what_differs_and_a_repair_mends_it,
+    a_scheduled_comparison_tells_what_differs_and_mends_nothing,
 );
 
 /// Kinds and codes, by code.
@@ -164,5 +165,61 @@ async fn a_comparison_finds_what_differs_and_a_repair_mends_it(plan: Plan) {
     let end = world.watch(repair.id).await.pop().unwrap();
     assert_eq!(end.status(), SyncStatus::Success, "{}", end.message);
     assert_eq!(verify(&world).await.0, []);
+    world.finish().await;
+}
+
+/// Lets the schedule of comparisons come due, and nothing else; the log of what it has run.
+async fn compared(world: &World) -> SyncLog {
+    let fired = "SELECT coalesce(max(last_log_id), 0) FROM schedules WHERE name = 'verify'";
+    let before = world.database.number(fired).await;
+    let fire = "UPDATE schedules SET epoch = epoch + 1, paused = name <> 'verify', next_at = updated_at";
+    world.database.execute(fire).await.unwrap();
+    world.clock().turn(chrono::TimeDelta::seconds(1));
+    let id = within(async {
+        loop {
+            match world.database.number(fired).await {
+                id if id != before => break id,
+                _ => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            }
+        }
+    });
+    let id = id.await;
+    world.watch(id).await;
+    world.log(id).await
+}
+
+async fn a_scheduled_comparison_tells_what_differs_and_mends_nothing(plan: Plan) {
+    let world = plan.turned().start().await;
+    let log = compared(&world).await;
+    assert_eq!((log.sync_type(), log.trigger.as_str()), (SyncType::Manual, "SCHEDULE"));
+    assert_eq!((log.status(), log.success_count, log.failed_count), (SyncStatus::Success, 45, 0), "{log:?}");
+
+    let (moved, gone) = change(&world).await;
+    let before =
+        (world.products().await, world.database.number("SELECT max(seq) FROM product_changes").await);
+    let log = compared(&world).await;
+    // 45 listed, one of them new, and one that is gone.
+    let counts = (log.status(), log.total_count, log.failed_count);
+    assert_eq!(counts, (SyncStatus::Partial, 46, 3), "{}", log.message);
+    assert!(
+        log.message.contains("DIFFERS 与海尔不一致 3") && log.message.contains("--repair"),
+        "{}",
+        log.message
+    );
+    let failures = world.failures(log.id).await;
+    let of = |code: &str| failures.iter().find(|failure| failure.product_code == code).unwrap();
+    assert!(failures.iter().all(|failure| failure.reason == "DIFFERS"));
+    assert!(of(&moved).detail.contains("supply_price") && of(&moved).detail.contains("4321"), "{failures:?}");
+    assert_eq!((of(&moved).stage.as_str(), of(&gone).stage.as_str()), ("PRICES", "LISTING"));
+    let after = (world.products().await, world.database.number("SELECT max(seq) FROM product_changes").await);
+    assert_eq!(before, after, "nothing is mended");
+    let retry = RetrySyncRequest { sync_log_id: log.id };
+    let refused = world.client().retry_sync(retry).await.unwrap_err();
+    assert_eq!(refusal(&refused).1, "NOTHING_TO_RETRY");
+
+    world.administration().await.repair_catalogue(RepairCatalogueRequest {}).await.unwrap();
+    let repaired = world.logs(Default::default()).await.remove(0);
+    world.watch(repaired.id).await;
+    assert_eq!(compared(&world).await.status(), SyncStatus::Success);
     world.finish().await;
 }

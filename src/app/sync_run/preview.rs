@@ -86,7 +86,16 @@ impl App {
         sync_type: SyncType,
         request: SyncRequest,
     ) -> Result<SyncPreview> {
-        let openplat = self.openplat()?;
+        Ok(self.sync_preview_of(self.openplat()?, sync_type, request))
+    }
+
+    /// The same, with what this account is shown.
+    pub(in crate::app) fn sync_preview_of(
+        self: &Arc<Self>,
+        openplat: Arc<Openplat>,
+        sync_type: SyncType,
+        request: SyncRequest,
+    ) -> SyncPreview {
         let account = openplat.account().name.clone();
         let run =
             ClaimedRun { log_id: 0, epoch: 0, sync_type, request, checkpoint: None, account, takeovers: 0 };
@@ -101,7 +110,7 @@ impl App {
             // Whoever is gone by now needs no last word.
             let _ = out.send(told).await;
         });
-        Ok(SyncPreview(previews))
+        SyncPreview(previews)
     }
 
     /// Tells all but the last piece, and returns that.
