@@ -29,6 +29,7 @@ mod products;
 mod sandbox;
 mod schedules;
 mod serve;
+mod simulate_freshness;
 mod status;
 mod stock;
 mod sync;
@@ -84,6 +85,7 @@ enum Command {
     Orders(orders::OrdersArgs),
     Status(upstream::StatusArgs),
     Schedules(schedules::SchedulesArgs),
+    SimulateFreshness(simulate_freshness::SimulateFreshnessArgs),
     Config(haier_configs::ConfigArgs),
     Tokens(tokens::TokensArgs),
     Audit(audit::AuditArgs),
@@ -125,6 +127,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Orders(args) => block_on(&mut client, orders::run(args, console)),
         Command::Logistics(args) => block_on(&mut client, logistics::run(args, console)),
         Command::Schedules(args) => block_on(&mut client, schedules::run(args, console)),
+        Command::SimulateFreshness(args) => simulate_freshness::run(&args, console),
         Command::Status(args) => block_on(&mut client, upstream::run(args, console)),
         Command::Config(args) => block_on(&mut client, haier_configs::run(args, console)),
         Command::Tokens(args) => block_on(&mut client, tokens::run(args, console)),

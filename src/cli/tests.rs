@@ -65,6 +65,7 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["schedules", "run"], String::new()),
         (&["schedules", "watch"], "--low-stock".to_owned()),
         (&["schedules", "unwatch"], String::new()),
+        (&["simulate-freshness"], "--products --days --calls-per-second --seed --output".to_owned()),
         (&["tokens"], client.to_owned()),
         (&["tokens", "create"], "--role --expires".to_owned()),
         (&["tokens", "list"], String::new()),
