@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::{App, held_runs::tell_held, sync_logs::not_found};
 use crate::{
     domain::{
+        clock::BoxFuture,
         guard::{Extent, is_exempt},
         held_runs::{FindingKind, HeldRun},
         messages::EndMessage,
@@ -165,7 +166,8 @@ impl App {
             return self.run_end(self.store.begin().await?, run, Reason::NotConfigured, detail).await;
         };
         if let Some(sample) = run.request.verify {
-            return self.compare(run, openplat, sample).await;
+            let compared: BoxFuture<'_, _> = Box::pin(self.compare(run, openplat, sample));
+            return compared.await;
         }
         let poison = poison_codes::list(&mut self.store.read().await?).await?.into_iter().collect();
         let (steps, writer) = self.start_writer(run).await?;
@@ -348,21 +350,24 @@ struct Fetcher<'a> {
     stop: &'a CancellationToken,
 }
 
-impl Fetcher<'_> {
-    /// Asks for all that the run is about, then has what was set aside dealt with.
-    async fn fetch(self) -> End {
-        let end = match (self.run.sync_type, self.run.request.codes.is_empty()) {
-            (SyncType::Products, true) => self.by_listing().await,
-            (SyncType::Products, false) => self.by_codes().await,
-            _ => self.by_store().await,
-        };
-        // A run that ends before its time has seen too little to judge what it set aside.
-        if let End::Ended { reason: Reason::Completed, .. } = &end
-            && let Err(gone) = self.hand_over(Step::Settle).await
-        {
-            return gone;
-        }
-        end
+impl<'a> Fetcher<'a> {
+    /// Asks for all that the run is about, then has what was set aside dealt with. Boxed, so that the compiler proves once, and
+    /// not for every caller, that this nest may move between threads.
+    fn fetch(self) -> BoxFuture<'a, End> {
+        Box::pin(async move {
+            let end = match (self.run.sync_type, self.run.request.codes.is_empty()) {
+                (SyncType::Products, true) => self.by_listing().await,
+                (SyncType::Products, false) => self.by_codes().await,
+                _ => self.by_store().await,
+            };
+            // A run that ends before its time has seen too little to judge what it set aside.
+            if let End::Ended { reason: Reason::Completed, .. } = &end
+                && let Err(gone) = self.hand_over(Step::Settle).await
+            {
+                return gone;
+            }
+            end
+        })
     }
 
     /// Hands a step over; waits while the writer is behind.
