@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use haier_integration::proto::{
     ApproveRunRequest, DiscardRunRequest, FieldChange, HeldFinding, HeldRun, HeldRunDecision,
-    ListHeldFindingsRequest, ListHeldRunsRequest, ProductChangeKind, Role, SyncLog, SyncProductsRequest,
-    SyncProgress, SyncStatus, SyncType,
+    ListHeldFindingsRequest, ListHeldRunsRequest, ProductChangeKind, Role, RunScheduleNowRequest, SyncLog,
+    SyncProductsRequest, SyncProgress, SyncStatus, SyncType,
 };
 use serde_json::{Value, json};
 use tonic::{Code, Status};
@@ -21,6 +21,7 @@ on_both_databases!(
     what_haier_says_later_wins_over_what_was_approved,
     of_two_operators_one_decides,
     a_later_run_is_held_in_the_place_of_an_earlier_one,
+    a_listing_alone_takes_no_prices_from_a_run_that_waits,
     a_run_that_does_not_reach_its_end_forgets_what_it_set_aside,
     a_reader_looks_and_an_operator_decides,
 );
@@ -295,6 +296,27 @@ async fn a_later_run_is_held_in_the_place_of_an_earlier_one(plan: Plan) {
     assert!(refused.message().contains(&second.to_string()), "{}", refused.message());
     assert_eq!(applied(&world, second).await.status(), SyncStatus::Success);
     assert_eq!(delisted(&world).await, 6);
+    world.finish().await;
+}
+
+async fn a_listing_alone_takes_no_prices_from_a_run_that_waits(plan: Plan) {
+    let world = hundred(plan).start().await;
+    let some = priced(&world, 20).await;
+    let gone: Vec<_> =
+        world.codes(100).await.into_iter().filter(|code| some.iter().all(|(of, _)| of != code)).collect();
+    world.haier.change(times(&some, 200)).await;
+    world.haier.change(json!({ "withdraw": gone[..6] })).await;
+    let full = world.sync(prices()).await.sync_log_id;
+    let request = RunScheduleNowRequest { name: "new-products".to_owned() };
+    let listing =
+        world.administration().await.run_schedule_now(request).await.unwrap().into_inner().sync_log_id;
+    world.watch(listing).await;
+    let waiting: Vec<_> = held(&world, false).await.into_iter().map(|run| run.sync_log_id).collect();
+    assert_eq!(waiting, [listing, full]);
+    let end = applied(&world, full).await;
+    assert_eq!((end.status(), end.success_count), (SyncStatus::Success, 26), "{}", end.message);
+    assert_eq!((delisted(&world).await, supply_price(&world, &some[0].0).await), (6, some[0].1 * 2));
+    assert_eq!(applied(&world, listing).await.success_count, 6, "they are as they should be");
     world.finish().await;
 }
 
