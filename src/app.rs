@@ -11,6 +11,7 @@ mod feeds;
 mod flights;
 mod haier_configs;
 pub mod health;
+mod held_runs;
 mod keys;
 mod learning;
 mod live;
@@ -38,6 +39,7 @@ mod sync_run;
 mod sync_runs;
 mod tokens;
 mod upstreams;
+mod verification;
 
 use std::{sync::Arc, time::Instant};
 
@@ -60,16 +62,18 @@ pub use products::FoundProducts;
 pub use replicas::{ReplicaStatus, UpstreamStatus};
 pub use schedules::{ScheduleList, ScheduleSettings, ScheduleView};
 pub use slots::StoredLedger;
+pub use sync_run::{Preview, SyncPreview};
 pub use sync_runs::{Progress, SyncWatch};
 pub use tokens::StoredTokens;
 pub use upstreams::{GivenAccount, OpenUpstream};
+pub use verification::{Compared, Comparison, STANDARD_SAMPLE, Verification};
 
 pub use crate::upstream::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 use crate::{
     auth::{Gate, Outside},
     domain::{
-        accounts::AccountRules, callers::Caller, clock::Clock, ids::IdGenerator, pauses::Pause,
-        product_changes::ProductChange,
+        accounts::AccountRules, callers::Caller, clock::Clock, guard::Limits, ids::IdGenerator,
+        pauses::Pause, product_changes::ProductChange,
     },
     error::{Error, Result},
     keyring::KeyRing,
@@ -102,6 +106,10 @@ pub struct RunSettings {
     pub heartbeat: TimeDelta,
     /// How long a run waits for a Haier that is down.
     pub outage_wait: TimeDelta,
+    /// How much a run may change without a person's word.
+    pub guard: Limits,
+    /// How long what it has set aside waits for one.
+    pub held_for: TimeDelta,
 }
 
 /// How feeds of changes are kept and read. All of it is settings.

@@ -14,6 +14,7 @@ mod console;
 mod explain;
 mod failure;
 mod haier_configs;
+mod held;
 mod json;
 mod keys;
 mod lines;
@@ -29,6 +30,7 @@ mod products;
 mod sandbox;
 mod schedules;
 mod serve;
+mod simulate_freshness;
 mod status;
 mod stock;
 mod sync;
@@ -37,6 +39,7 @@ mod table;
 mod tests;
 mod tokens;
 mod upstream;
+mod verify;
 
 use console::Console;
 use failure::Failure;
@@ -75,12 +78,15 @@ enum Command {
     Products(products::ProductsArgs),
     Changes(changes::ChangesArgs),
     Explain(explain::ExplainArgs),
+    Held(held::HeldArgs),
+    Verify(verify::VerifyArgs),
     Stock(stock::StockArgs),
     Balance(balance::BalanceArgs),
     Logistics(logistics::LogisticsArgs),
     Orders(orders::OrdersArgs),
     Status(upstream::StatusArgs),
     Schedules(schedules::SchedulesArgs),
+    SimulateFreshness(simulate_freshness::SimulateFreshnessArgs),
     Config(haier_configs::ConfigArgs),
     Tokens(tokens::TokensArgs),
     Audit(audit::AuditArgs),
@@ -115,11 +121,14 @@ fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
         Command::Products(args) => block_on(&mut client, products::run(args, console)),
         Command::Changes(args) => block_on(&mut client, changes::run(args, console)),
         Command::Explain(args) => block_on(&mut client, explain::run(args, console)),
+        Command::Held(args) => block_on(&mut client, held::run(args, console)),
+        Command::Verify(args) => block_on(&mut client, verify::run(args, console)),
         Command::Stock(args) => block_on(&mut client, stock::run(args, console)),
         Command::Balance(args) => block_on(&mut client, balance::run(args, console)),
         Command::Orders(args) => block_on(&mut client, orders::run(args, console)),
         Command::Logistics(args) => block_on(&mut client, logistics::run(args, console)),
         Command::Schedules(args) => block_on(&mut client, schedules::run(args, console)),
+        Command::SimulateFreshness(args) => simulate_freshness::run(&args, console),
         Command::Status(args) => block_on(&mut client, upstream::run(args, console)),
         Command::Config(args) => block_on(&mut client, haier_configs::run(args, console)),
         Command::Tokens(args) => block_on(&mut client, tokens::run(args, console)),

@@ -79,6 +79,8 @@ pub struct Settings {
     pub upstream: UpstreamSettings,
     /// How runs work.
     pub sync: SyncSettings,
+    /// How much a run may change without a person's word.
+    pub guard: GuardSettings,
     /// When the service syncs by itself.
     pub schedules: ScheduleSettings,
     /// How feeds of changes are kept and read.
@@ -158,6 +160,19 @@ pub struct SyncSettings {
     pub outage_wait: Duration,
 }
 
+/// How much a run may change without a person's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuardSettings {
+    /// Percent of the listed products that it may delist.
+    pub delisted: u32,
+    /// Percent by which a price may move before it is far.
+    pub price_move: u32,
+    /// Percent of the stored prices that it may move so far.
+    pub moved: u32,
+    /// How long what it has set aside waits for approval.
+    pub held_for: Duration,
+}
+
 /// When the service syncs by itself. The schedules themselves are in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduleSettings {
@@ -231,6 +246,7 @@ impl Default for Settings {
             allow_private_hosts: false,
             upstream: UpstreamSettings::default(),
             sync: SyncSettings::default(),
+            guard: GuardSettings::default(),
             schedules: ScheduleSettings::default(),
             changes: ChangesSettings::default(),
             orders: OrderSettings::default(),
@@ -284,6 +300,12 @@ impl Default for SyncSettings {
             heartbeat: Duration::from_secs(5),
             outage_wait: Duration::from_secs(30 * 60),
         }
+    }
+}
+
+impl Default for GuardSettings {
+    fn default() -> Self {
+        Self { delisted: 5, price_move: 30, moved: 10, held_for: Duration::from_secs(7 * 24 * 3600) }
     }
 }
 

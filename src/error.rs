@@ -35,6 +35,14 @@ pub enum Error {
         /// What is in the way.
         why: &'static str,
     },
+    /// The run waits for nobody's word.
+    #[error("sync run {sync_log_id} is not held any more: {why}")]
+    NotHeld {
+        /// Id of the run's log.
+        sync_log_id: i64,
+        /// What became of it, and what to do.
+        why: String,
+    },
     /// Entries of a feed are gone that a reader wants.
     #[error("entries after this cursor are not kept any more, or never were: {remedy}: {cursor}")]
     CursorExpired {
@@ -212,6 +220,7 @@ impl Error {
             Self::NotFound { .. } => Reason::NotFound,
             Self::UnknownCode { .. } => Reason::UnknownCode,
             Self::NothingToRetry { .. } => Reason::NothingToRetry,
+            Self::NotHeld { .. } => Reason::NotHeld,
             Self::CursorExpired { .. } => Reason::CursorExpired,
             Self::SlowReader { .. } => Reason::SlowReader,
             Self::RunInProgress { .. } => Reason::RunInProgress,

@@ -12,6 +12,7 @@ mod context;
 mod convert;
 mod descriptors;
 mod haier_configs;
+mod held_runs;
 mod introduced;
 mod keys;
 mod logistics;
@@ -26,6 +27,7 @@ mod stock;
 mod sync_logs;
 mod sync_runs;
 mod upstream;
+mod verification;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -230,8 +232,7 @@ impl HaierIntegration for Api {
         request: Request<proto::SyncProductsRequest>,
     ) -> Result<Response<Self::SyncProductsStream>, Status> {
         let (ctx, language) = (context::of_stream(&request), context::language(request.metadata()));
-        let watch = sync_runs::start(&self.app, &ctx, request.into_inner()).await?;
-        Ok(Response::new(sync_runs::stream(watch, language)))
+        sync_runs::start(&self.app, &ctx, request.into_inner(), language).await.map(Response::new)
     }
 
     async fn watch_sync(

@@ -38,6 +38,7 @@ impl App {
             detail,
             bad_pictures: 0,
             delisted: 0,
+            held: None,
         };
         let ended_at = self.clock.now();
         let log = SyncLog {

@@ -230,5 +230,14 @@ fn end(order: &StoredOrder, after: &Standing) -> EndMessage {
         (_, Some(number)) => format!("{so_id} → {number}"),
         _ => so_id.to_string(),
     };
-    EndMessage { reason, success, failed, failures: Vec::new(), detail, bad_pictures: 0, delisted: 0 }
+    EndMessage {
+        reason,
+        success,
+        failed,
+        failures: Vec::new(),
+        detail,
+        bad_pictures: 0,
+        delisted: 0,
+        held: None,
+    }
 }

@@ -77,6 +77,8 @@ pub struct ReplicaStatus {
 pub struct UpstreamStatus {
     /// What is held back, by target.
     pub pauses: Vec<Pause>,
+    /// Sync runs that wait for a person.
+    pub held_runs: i64,
     /// The replicas: first the one that answers, then the others by name.
     pub replicas: Vec<ReplicaStatus>,
 }
@@ -103,7 +105,8 @@ impl App {
         };
         let others = reports.into_iter().filter(|report| report.name != own.name);
         let replicas = std::iter::once(own.clone()).chain(others.map(|report| other(report, now))).collect();
-        Ok(UpstreamStatus { pauses: self.pauses_in_force(), replicas })
+        let held_runs = self.held_runs_count().await?;
+        Ok(UpstreamStatus { pauses: self.pauses_in_force(), held_runs, replicas })
     }
 
     fn systems(&self) -> Vec<SystemStatus> {

@@ -6,32 +6,42 @@
 
 mod ask;
 mod batches;
+mod compare;
 mod listing;
+mod preview;
 mod stored;
 mod writer;
 
 use std::{collections::HashSet, sync::Arc};
 
-use tokio::sync::Semaphore;
+use chrono::{DateTime, Utc};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{App, sync_logs::not_found};
+use super::{App, held_runs::tell_held, sync_logs::not_found};
 use crate::{
     domain::{
+        clock::BoxFuture,
+        guard::{Extent, is_exempt},
+        held_runs::{FindingKind, HeldRun},
         messages::EndMessage,
         reasons::Reason,
-        sync_logs::{Counts, SyncStatus, SyncType},
+        sync_logs::{Counts, Stage, SyncLog, SyncStatus, SyncType},
         sync_runs::ClaimedRun,
     },
     error::{Error, Result},
     store::{
-        self, Tx,
+        self, Tx, held_findings, held_runs,
         poison_codes::{self, PoisonCode},
         product_changes, sync_failures, sync_logs, sync_runs,
     },
     upstream::{self, Haier, Openplat},
 };
-use writer::{Step, Writer};
+pub use preview::{Preview, SyncPreview};
+use writer::{Step, Writer, Written};
 
 /// How often in a row a run is taken over from a worker that was gone before it committed a batch.
 const MAX_TAKEOVERS: i64 = 5;
@@ -143,6 +153,11 @@ impl App {
     }
 
     async fn drive(self: &Arc<Self>, run: &ClaimedRun) -> Result<()> {
+        if run.request.approved {
+            let (steps, writer) = self.start_writer(run).await?;
+            let end = self.hand_over_approved(run, steps).await;
+            return self.conclude(run, end, writer).await;
+        }
         let Some(Haier { openplat, .. }) = self.upstream_of(&run.account).await? else {
             let detail = format!(
                 "it began with the account {}, which is not there any more; start it anew",
@@ -150,39 +165,68 @@ impl App {
             );
             return self.run_end(self.store.begin().await?, run, Reason::NotConfigured, detail).await;
         };
-        let (counts, planned) = self.counts_so_far(run).await?;
+        if let Some(sample) = run.request.verify {
+            let compared: BoxFuture<'_, _> = Box::pin(self.compare(run, openplat, sample));
+            return compared.await;
+        }
         let poison = poison_codes::list(&mut self.store.read().await?).await?.into_iter().collect();
-        let (steps, writer) = Writer::start(Arc::clone(self), run.clone(), counts, planned);
+        let (steps, writer) = self.start_writer(run).await?;
         let fetching = async {
             let calls = Semaphore::new(self.runs.calls_in_flight);
             let (openplat, stop) = (&*openplat, &self.stopping);
-            let fetcher = Fetcher { app: self, openplat, run, poison, steps, calls, stop };
-            match (run.sync_type, run.request.codes.is_empty()) {
-                (SyncType::Products, true) => fetcher.by_listing().await,
-                (SyncType::Products, false) => fetcher.by_codes().await,
-                _ => fetcher.by_store().await,
-            }
+            Fetcher { app: self, openplat, run, poison, steps, calls, stop }.fetch().await
         };
         // The steps' sender is gone with the fetcher, so that the writer ends too.
         let end = fetching.await;
-        let written = writer.await.map_err(|error| Error::Internal(Box::new(error)))??;
+        self.conclude(run, end, writer).await
+    }
+
+    async fn start_writer(
+        self: &Arc<Self>,
+        run: &ClaimedRun,
+    ) -> Result<(mpsc::Sender<Step>, JoinHandle<Result<Written>>)> {
+        let log = sync_logs::find(&mut self.store.read().await?, run.log_id).await?;
+        // What it has decided before this claim. A run that must start over starts from nothing.
+        let SyncLog { counts, planned_count, trigger, .. } = log.ok_or_else(|| not_found(run.log_id))?;
+        Ok(Writer::start(Arc::clone(self), run.clone(), counts, planned_count, is_exempt(trigger)))
+    }
+
+    /// The one step of a run that only applies what was set aside.
+    async fn hand_over_approved(&self, run: &ClaimedRun, steps: mpsc::Sender<Step>) -> End {
+        let handed = async {
+            let mut conn = self.store.read().await.map_err(Error::from)?;
+            let mut left = 0;
+            for kind in [FindingKind::Delisted, FindingKind::Price] {
+                let some = held_findings::count(&mut conn, run.log_id, kind).await.map_err(Error::from)?;
+                left += usize::try_from(some).unwrap_or(usize::MAX);
+            }
+            drop(conn);
+            for step in [Step::Enter(Stage::Prices), Step::Left(left), Step::Settle] {
+                steps.send(step).await.map_err(|_| End::WriterGone)?;
+            }
+            Ok(End::completed())
+        };
+        handed.await.unwrap_or_else(|end: End| end)
+    }
+
+    /// Ends a run whose fetching side is done, as soon as its writer is.
+    async fn conclude(&self, run: &ClaimedRun, end: End, writer: JoinHandle<Result<Written>>) -> Result<()> {
+        let Written { checkpoint, held, settled } =
+            writer.await.map_err(|error| Error::Internal(Box::new(error)))??;
         match end {
+            End::Ended { .. } if !settled => self.run_release(run).await,
             End::Ended { reason, detail } => {
-                let run = ClaimedRun { checkpoint: Some(written), ..run.clone() };
-                self.run_end(self.store.begin().await?, &run, reason, detail).await
+                let run = ClaimedRun { checkpoint: Some(checkpoint), ..run.clone() };
+                let tx = self.store.begin().await?;
+                match held {
+                    Some(extent) => self.run_end_as(tx, &run, Reason::Held, detail, Some(extent)).await,
+                    None => self.run_end(tx, &run, reason, detail).await,
+                }
             }
             End::Stopped => self.run_release(run).await,
             End::Failed(error) => Err(error),
             End::WriterGone => Err(Error::Internal("the writer ended without a reason".into())),
         }
-    }
-
-    /// What a run has decided before this claim. A run that must start over starts from nothing.
-    async fn counts_so_far(&self, run: &ClaimedRun) -> Result<(Counts, Option<i64>)> {
-        let mut conn = self.store.read().await?;
-        let log = sync_logs::find(&mut conn, run.log_id).await?;
-        let log = log.ok_or_else(|| not_found(run.log_id))?;
-        Ok((log.counts, log.planned_count))
     }
 
     /// Whether somebody else has ended the run: cancelled it, most likely.
@@ -194,10 +238,22 @@ impl App {
     /// Ends a run for good with what is stored of it, and the transaction with it.
     pub(super) async fn run_end(
         &self,
+        tx: Tx,
+        run: &ClaimedRun,
+        reason: Reason,
+        detail: String,
+    ) -> Result<()> {
+        self.run_end_as(tx, run, reason, detail, None).await
+    }
+
+    /// The same; `held`: what it has set aside waits for a person. Else it is forgotten: the next run finds it again.
+    async fn run_end_as(
+        &self,
         mut tx: Tx,
         run: &ClaimedRun,
         reason: Reason,
         detail: String,
+        held: Option<Extent>,
     ) -> Result<()> {
         let log = sync_logs::find(&mut tx, run.log_id).await?;
         let counts = log.ok_or_else(|| not_found(run.log_id))?.counts;
@@ -209,16 +265,41 @@ impl App {
             detail,
             bad_pictures: run.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.bad_pictures),
             delisted: run.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.delisted),
+            held,
         };
         let now = self.clock.now();
         sync_runs::finish(&mut tx, run, &end, now).await?;
+        match held {
+            Some(extent) => {
+                let asked_prices = run.request.prices && !run.request.only_new;
+                held_runs::insert(&mut tx, &self.held_run(run, extent, now), asked_prices).await?;
+            }
+            None => held_findings::clear(&mut tx, run.log_id, None).await?,
+        }
         let loading = run.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.loading);
         let recorded = product_changes::record_end(&mut tx, run.log_id, loading, now).await?;
         tx.commit().await?;
         self.tell_changes(&recorded);
         tell_end(run.log_id, &end);
+        if let Some(extent) = &held {
+            tell_held(run.log_id, extent);
+            self.record_held_runs().await;
+        }
         self.announce_commit();
         Ok(())
+    }
+
+    fn held_run(&self, run: &ClaimedRun, extent: Extent, now: DateTime<Utc>) -> HeldRun {
+        HeldRun {
+            sync_log_id: run.log_id,
+            sync_type: run.sync_type,
+            account: run.account.clone(),
+            over_everything: run.request.is_over_everything(),
+            extent,
+            held_at: now,
+            expires_at: now + self.runs.held_for,
+            decision: None,
+        }
     }
 
     async fn run_release(&self, run: &ClaimedRun) -> Result<()> {
@@ -232,7 +313,7 @@ impl App {
         Ok(())
     }
 
-    fn lease_end(&self) -> chrono::DateTime<chrono::Utc> {
+    fn lease_end(&self) -> DateTime<Utc> {
         self.clock.now() + self.runs.lease
     }
 }
@@ -263,13 +344,32 @@ struct Fetcher<'a> {
     run: &'a ClaimedRun,
     /// Codes that spoil any batch they are in.
     poison: HashSet<PoisonCode>,
-    steps: tokio::sync::mpsc::Sender<Step>,
+    steps: mpsc::Sender<Step>,
     /// One permit per call in flight.
     calls: Semaphore,
     stop: &'a CancellationToken,
 }
 
-impl Fetcher<'_> {
+impl<'a> Fetcher<'a> {
+    /// Asks for all that the run is about, then has what was set aside dealt with. Boxed, so that the compiler proves once, and
+    /// not for every caller, that this nest may move between threads.
+    fn fetch(self) -> BoxFuture<'a, End> {
+        Box::pin(async move {
+            let end = match (self.run.sync_type, self.run.request.codes.is_empty()) {
+                (SyncType::Products, true) => self.by_listing().await,
+                (SyncType::Products, false) => self.by_codes().await,
+                _ => self.by_store().await,
+            };
+            // A run that ends before its time has seen too little to judge what it set aside.
+            if let End::Ended { reason: Reason::Completed, .. } = &end
+                && let Err(gone) = self.hand_over(Step::Settle).await
+            {
+                return gone;
+            }
+            end
+        })
+    }
+
     /// Hands a step over; waits while the writer is behind.
     async fn hand_over(&self, step: Step) -> std::result::Result<(), End> {
         self.steps.send(step).await.map_err(|_| End::WriterGone)

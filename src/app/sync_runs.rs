@@ -10,7 +10,7 @@ use crate::{
     domain::{
         audit::Change,
         reasons::Reason,
-        sync_logs::{Stage, SyncLog, SyncType, Trigger},
+        sync_logs::{Stage, SyncLog, SyncStatus, SyncType, Trigger},
         sync_runs::{NewRun, SyncRequest},
     },
     error::{Error, Result},
@@ -39,6 +39,8 @@ pub struct Progress {
     pub log: SyncLog,
     /// The step it works on; `None` before it begins and after its end.
     pub stage: Option<Stage>,
+    /// Whether it waits because as many runs as may are at work.
+    pub waits: bool,
     /// Codes a second, lately; 0 while unknown.
     pub rate: f64,
     /// Time left at this rate.
@@ -76,15 +78,38 @@ impl App {
         let codes = sync_failures::codes(&mut conn, log_id).await?;
         drop(conn);
         let asked = asked.ok_or_else(|| nothing("it is the log of no sync run"))?;
+        if asked.verify.is_some() {
+            return Err(nothing("it compared and wrote nothing; `verify --repair` mends what differs"));
+        }
         if codes.is_empty() {
             return Err(nothing("none of its codes failed"));
         }
         let tried = asked.tried + 1;
-        let request =
-            SyncRequest { codes, category: None, brand: None, only_new: false, due: None, tried, ..asked };
+        let request = SyncRequest {
+            codes,
+            category: None,
+            brand: None,
+            only_new: false,
+            due: None,
+            approved: false,
+            tried,
+            ..asked
+        };
         let origin = Origin { trigger: Trigger::Retry, by: Some(ctx.clone()), parent_id: Some(log_id) };
         let app = Arc::clone(self);
         to_its_end(async move { app.run_insert(parent.sync_type, request, origin).await }).await
+    }
+
+    /// Stores a run that makes the stored copy, with prices, what Haier's catalogue is, however much that changes: who asks
+    /// for it has seen the difference.
+    ///
+    /// # Errors
+    /// As [`App::sync_start`].
+    pub async fn catalogue_repair(self: &Arc<Self>, ctx: &Ctx) -> Result<i64> {
+        let origin = Origin { trigger: Trigger::Repair, by: Some(ctx.clone()), parent_id: None };
+        let request = SyncRequest { prices: true, ..SyncRequest::default() };
+        let app = Arc::clone(self);
+        to_its_end(async move { app.run_insert(SyncType::Products, request, origin).await }).await
     }
 
     /// Ends a run, whoever works on it: what is decided stays, what is in flight is dropped. An ended one stays as it is.
@@ -146,7 +171,11 @@ impl App {
         match sync_runs::insert(&mut tx, &run, now).await {
             Ok(()) => {
                 if let Some(ctx) = &by {
-                    let action = if trigger == Trigger::Retry { "sync.retry" } else { "sync.start" };
+                    let action = match trigger {
+                        Trigger::Retry => "sync.retry",
+                        Trigger::Repair => "sync.repair",
+                        _ => "sync.start",
+                    };
                     self.audit(&mut tx, ctx, action, &log_id.to_string(), asked(&run)).await?;
                 }
                 tx.commit().await?;
@@ -232,8 +261,10 @@ impl SyncWatch {
         let stage = sync_runs::find_stage(&mut conn, self.log_id).await?;
         let log = sync_logs::find(&mut conn, self.log_id).await?.ok_or_else(|| not_found(self.log_id))?;
         let stage = stage.filter(|_| !log.status.is_end());
-        drop(conn);
         let now = self.app.clock.now();
+        let waits =
+            log.status == SyncStatus::Pending && sync_runs::is_waiting(&mut conn, self.log_id, now).await?;
+        drop(conn);
         let done = log.counts.success + log.counts.failed;
         let rate = if let (true, Some(started), Some(ended)) =
             (log.status.is_end(), log.started_at, log.completed_at)
@@ -251,7 +282,7 @@ impl SyncWatch {
             )]
             TimeDelta::try_milliseconds((left as f64 / rate * 1_000.0) as i64)
         });
-        Ok(Progress { log, stage, rate, remaining })
+        Ok(Progress { log, stage, waits, rate, remaining })
     }
 
     fn rate(&mut self, now: DateTime<Utc>, done: i64) -> f64 {
@@ -294,5 +325,5 @@ fn per_second(done: i64, span: TimeDelta) -> f64 {
 }
 
 fn differs(last: &Progress, now: &Progress) -> bool {
-    last.log != now.log || last.stage != now.stage
+    last.log != now.log || last.stage != now.stage || last.waits != now.waits
 }

@@ -158,9 +158,20 @@ fn was_slow(status: &Status) -> bool {
     status.get_details_error_info().is_some_and(|info| info.reason == "SLOW_READER")
 }
 
+/// One entry as a line.
 fn line(change: &ProductChange) -> String {
+    let mut line = format!("{} {}", moment::local(change.changed_at.as_ref()), body(change));
+    match change.sync_log_id {
+        0 => line.push_str("  (live call)"),
+        run => line.push_str(&format!("  (run {run})")),
+    }
+    line
+}
+
+/// What an entry tells, without when and by whom.
+pub(super) fn body(change: &ProductChange) -> String {
     let kind = change.kind().as_str_name().trim_start_matches("PRODUCT_CHANGE_KIND_");
-    let mut line = format!("{} {kind:<8}", moment::local(change.changed_at.as_ref()));
+    let mut line = format!("{kind:<8}");
     match change.kind() {
         ProductChangeKind::Loaded => line.push_str(&format!(" {} products", change.product_count)),
         _ => line.push_str(&format!(" {}", printable(&change.product_code))),
@@ -174,10 +185,6 @@ fn line(change: &ProductChange) -> String {
         .collect();
     if !told.is_empty() {
         line.push_str(&format!("  {}", told.join(", ")));
-    }
-    match change.sync_log_id {
-        0 => line.push_str("  (live call)"),
-        run => line.push_str(&format!("  (run {run})")),
     }
     line
 }

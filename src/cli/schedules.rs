@@ -28,8 +28,9 @@ use crate::{
 ///
 /// `full` is the whole catalogue with prices, `new-products` the listing with prices and stock of what is new in it or back,
 /// `prices` the prices of what is stored, `stock` the stock of what is low, watched or selling, and `stock-rest` that of the
-/// others, what was asked for longest ago first, as far as the budget of calls goes. One replica fires for all of them; what
-/// came due while all were down is run once. Changes take effect within seconds, without a restart.
+/// others, what was asked for longest ago first, as far as the budget of calls goes. `verify` compares what is stored with the
+/// catalogue and changes nothing: `logs show` lists what differs. One replica fires for all of them; what came due while all
+/// were down is run once. Changes take effect within seconds, without a restart.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -76,7 +77,7 @@ Examples:
   haier-integration schedules set full --daily-at 04:30
   haier-integration schedules set stock --every 10m --jitter 1m --etag stock-1")]
 struct SetArgs {
-    /// Which: full, new-products, prices, stock or stock-rest
+    /// Which: full, new-products, prices, stock, stock-rest or verify
     #[arg(value_name = "NAME")]
     name: String,
     /// At every whole multiple of this, 1m to 31days [default: as it is]
@@ -132,7 +133,7 @@ struct RunArgs {
 
 #[derive(Debug, Args)]
 struct Which {
-    /// Which: full, new-products, prices, stock or stock-rest
+    /// Which: full, new-products, prices, stock, stock-rest or verify
     #[arg(value_name = "NAME")]
     name: String,
 }

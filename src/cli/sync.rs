@@ -5,7 +5,7 @@ use std::cell::Cell;
 use clap::{ArgGroup, Args, ValueEnum, builder::NonEmptyStringValueParser};
 
 use super::{
-    client::{ClientArgs, OutputForm},
+    client::{Client, ClientArgs, OutputForm},
     codes,
     console::Console,
     failure::Failure,
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::proto::{SyncProductsRequest, SyncProgress, SyncStatus, SyncType};
 
+mod dry_run;
 mod failures;
 mod progress;
 mod successes;
@@ -37,6 +38,7 @@ Examples:
   haier-integration sync --product-codes GA0SZC00U GA0SZD001 -v
   haier-integration sync --product-codes GA0SZC00U,GA0SZD001 --sync-prices=true --assign-category 热水器
   haier-integration sync --category 电热水器 --brand 海尔 --output json
+  haier-integration sync --sync-prices --dry-run
   haier-integration sync --retry 381073546842112000
   haier-integration sync --kind stock --county-code 310101 --product-codes GA0SZC00U")]
 pub(super) struct SyncArgs {
@@ -77,6 +79,9 @@ pub(super) struct SyncArgs {
     /// Start nothing; follow the run with this log to its end
     #[arg(long, value_name = "ID", conflicts_with_all = ["product_codes", "category", "brand", "sync_prices", "sync_stock", "county_code", "kind", "verbose"])]
     watch: Option<i64>,
+    /// Only say what would change, a line a product; nothing is written, not even a log
+    #[arg(long, conflicts_with_all = ["retry", "watch", "verbose"])]
+    dry_run: bool,
     /// Also print a line per code that succeeded [default: only failures]
     #[arg(short, long)]
     verbose: bool,
@@ -121,6 +126,7 @@ impl SyncArgs {
             sync_stock: self.sync_stock,
             county_code: self.county_code.clone().unwrap_or_default(),
             kind: self.kind.map_or(SyncType::Unspecified, Into::into).into(),
+            validate_only: self.dry_run,
         })
     }
 }
@@ -153,6 +159,10 @@ async fn follow(args: &SyncArgs, console: &mut Console, id: &Cell<Option<i64>>) 
     let request = args.request()?;
     let form = args.client.output;
     let client = args.client.connect().await?;
+    if args.dry_run {
+        let end = dry_run::follow(client, request, form, console).await?;
+        return conclude(&end, form, console);
+    }
     let mut watch = watch::Watch::new(client, console, form, id);
     let begin = match (args.retry, args.watch) {
         (Some(id), _) => watch::Begin::Retry(id),
@@ -163,9 +173,26 @@ async fn follow(args: &SyncArgs, console: &mut Console, id: &Cell<Option<i64>>) 
     if args.verbose {
         watch.print_successes(&request.product_codes, &end).await?;
     }
+    conclude(&end, form, console)
+}
+
+/// Follows a run that is there, as `sync --watch` does.
+pub(super) async fn follow_to_its_end(
+    sync_log_id: i64,
+    client: Client,
+    console: &mut Console,
+    form: OutputForm,
+    id: &Cell<Option<i64>>,
+) -> Result<u8, Failure> {
+    let end = watch::Watch::new(client, console, form, id).follow(watch::Begin::Watch(sync_log_id)).await?;
+    conclude(&end, form, console)
+}
+
+/// Tells the end of a run; the exit code that says it.
+fn conclude(end: &SyncProgress, form: OutputForm, console: &mut Console) -> Result<u8, Failure> {
     match form {
-        OutputForm::Json => console.say_json(&json::sync_progress(&end))?,
-        OutputForm::Table => tell_end(&end, console)?,
+        OutputForm::Json => console.say_json(&json::sync_progress(end))?,
+        OutputForm::Table => tell_end(end, console)?,
     }
     Ok(match end.status() {
         SyncStatus::Success => 0,
@@ -181,8 +208,9 @@ fn tell_end(end: &SyncProgress, console: &mut Console) -> std::io::Result<()> {
         SyncStatus::Partial => "partial",
         _ => "failed",
     };
+    let log = if *sync_log_id == 0 { "nothing is written".to_owned() } else { format!("log {sync_log_id}") };
     console.say(&format!(
-        "{word}: {success_count} succeeded, {failed_count} failed, {total_count} in all (log {sync_log_id})"
+        "{word}: {success_count} succeeded, {failed_count} failed, {total_count} in all ({log})"
     ))?;
     if end.message.is_empty() { Ok(()) } else { console.say(&super::console::printable(&end.message)) }
 }

@@ -35,7 +35,7 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (
             &["sync"],
             format!(
-                "{client}--product-codes --category --brand --assign-category --assign-brand --sync-prices"
+                "{client}--product-codes --category --brand --assign-category --assign-brand --sync-prices --dry-run"
             ),
         ),
         (&["logs"], format!("{client}--type --status --after --before --query --limit --page-token")),
@@ -45,6 +45,12 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["products", "show"], "--max-staleness".to_owned()),
         (&["changes"], format!("{client}--after --follow --limit")),
         (&["explain"], client.to_owned()),
+        (&["held"], client.to_owned()),
+        (&["held", "list"], "--all".to_owned()),
+        (&["held", "show"], "--limit".to_owned()),
+        (&["held", "approve"], String::new()),
+        (&["held", "discard"], String::new()),
+        (&["verify"], format!("{client}--price-sample --repair")),
         (&["stock"], format!("{client}--county-code")),
         (&["balance"], client.to_owned()),
         (&["logistics"], format!("{client}--delivery-record-code --member-id")),
@@ -59,6 +65,7 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["schedules", "run"], String::new()),
         (&["schedules", "watch"], "--low-stock".to_owned()),
         (&["schedules", "unwatch"], String::new()),
+        (&["simulate-freshness"], "--products --days --calls-per-second --seed --output".to_owned()),
         (&["tokens"], client.to_owned()),
         (&["tokens", "create"], "--role --expires".to_owned()),
         (&["tokens", "list"], String::new()),

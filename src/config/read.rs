@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
-    CallbackSettings, ChangesSettings, DatabaseUrl, ENV_PREFIX, Error, OrderSettings, Problem,
+    CallbackSettings, ChangesSettings, DatabaseUrl, ENV_PREFIX, Error, GuardSettings, OrderSettings, Problem,
     ScheduleSettings, Setting, Settings, Sources, SyncSettings, UpstreamSettings, account_from_env,
     layers::{Layers, Origin},
     parse,
@@ -93,6 +93,7 @@ impl Reader {
             allow_private_hosts: self.read("allow_private_hosts", standard.allow_private_hosts, parse::flag),
             upstream: self.upstream(&standard.upstream),
             sync: self.sync(&standard.sync),
+            guard: self.guard(&standard.guard),
             schedules: self.schedules(&standard.schedules),
             changes: self.changes(&standard.changes),
             orders: self.orders(&standard.orders),
@@ -116,6 +117,15 @@ impl Reader {
             self.refuse("callback_addr", "must differ from grpc_addr and http_addr");
         }
         settings
+    }
+
+    fn guard(&mut self, standard: &GuardSettings) -> GuardSettings {
+        GuardSettings {
+            delisted: self.read("guard.delisted", standard.delisted, parse::number(0..=100)),
+            price_move: self.read("guard.price_move", standard.price_move, parse::number(1..=1_000)),
+            moved: self.read("guard.moved", standard.moved, parse::number(0..=100)),
+            held_for: self.time("guard.held_for", standard.held_for, MINUTE..=DAY * 365),
+        }
     }
 
     fn schedules(&mut self, standard: &ScheduleSettings) -> ScheduleSettings {

@@ -2,7 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::reasons::Reason;
+use super::{
+    guard::{Extent, Share},
+    reasons::Reason,
+    sync_runs::MOST_BESIDE,
+};
 
 /// Longest message in characters.
 pub const MAX_MESSAGE_CHARS: usize = 2_000;
@@ -38,6 +42,8 @@ pub struct EndMessage {
     pub bad_pictures: i64,
     /// Products found gone from the listing.
     pub delisted: i64,
+    /// How far what waits for a person reaches; `None`: nothing does.
+    pub held: Option<Extent>,
 }
 
 impl EndMessage {
@@ -74,6 +80,9 @@ impl EndMessage {
                 Language::English => write!(text, "; {} delisted", self.delisted),
             };
         }
+        if let Some(extent) = &self.held {
+            text.push_str(&held(extent, language));
+        }
         if self.bad_pictures > 0 {
             let _ = match language {
                 Language::Chinese => write!(text, "；忽略了 {} 个无效图片地址", self.bad_pictures),
@@ -88,6 +97,33 @@ impl EndMessage {
     }
 }
 
+/// What is said of a run that waits for others.
+#[must_use]
+pub fn waiting(language: Language) -> String {
+    match language {
+        Language::Chinese => format!("等待中：已有 {MOST_BESIDE} 个同步正在进行"),
+        Language::English => format!("waiting: {MOST_BESIDE} other runs are at work"),
+    }
+}
+
+/// What waits for a person, as a part of the message.
+fn held(Extent { delisted, prices }: &Extent, language: Language) -> String {
+    let told = |Share { part, of }: Share, chinese: &str, english: &str| {
+        let percent = Share { part, of }.percent();
+        (part > 0).then(|| match language {
+            Language::Chinese => format!("{chinese} {part} 个（共 {of} 个，{percent:.1}%）"),
+            Language::English => format!("{part} {english} ({percent:.1}% of {of})"),
+        })
+    };
+    let parts =
+        [told(*delisted, "下架", "delistings"), told(*prices, "价格大幅变动", "prices that moved far")];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    match language {
+        Language::Chinese => format!("；暂未写入：{}", parts.join("，")),
+        Language::English => format!("; set aside: {}", parts.join(", ")),
+    }
+}
+
 /// The first `chars` characters of a text (characters, not bytes).
 #[must_use]
 pub fn cut(text: &str, chars: usize) -> &str {
@@ -96,8 +132,7 @@ pub fn cut(text: &str, chars: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{EndMessage, Language, cut};
-    use crate::domain::reasons::Reason;
+    use super::{EndMessage, Extent, Language, Reason, Share, cut};
 
     #[test]
     fn a_message_is_found_by_word_and_by_name() {
@@ -109,6 +144,7 @@ mod tests {
             detail: "no answer within 30 s".into(),
             bad_pictures: 1,
             delisted: 3,
+            held: None,
         };
         assert_eq!(
             end.render(Language::Chinese),
@@ -118,6 +154,31 @@ mod tests {
             end.render(Language::English),
             "COMPLETED completed: 7 succeeded, 2 failed (REQUEST_TIMEOUT request timed out 2); 3 delisted; \
              1 bad picture addresses left out; no answer within 30 s"
+        );
+    }
+
+    #[test]
+    fn what_is_held_is_told_in_both_languages() {
+        let share = |part, of| Share { part, of };
+        let extent = Extent { delisted: share(6, 100), prices: share(11, 100) };
+        let end = EndMessage {
+            reason: Reason::Held,
+            success: 94,
+            failed: 0,
+            failures: Vec::new(),
+            detail: String::new(),
+            bad_pictures: 0,
+            delisted: 0,
+            held: Some(extent),
+        };
+        assert_eq!(
+            end.render(Language::Chinese),
+            "HELD 待确认：成功 94，失败 0；暂未写入：下架 6 个（共 100 个，6.0%），价格大幅变动 11 个（共 100 个，11.0%）"
+        );
+        let only_prices = Extent { delisted: share(0, 100), ..extent };
+        assert_eq!(
+            EndMessage { held: Some(only_prices), ..end }.render(Language::English),
+            "HELD held for approval: 94 succeeded, 0 failed; set aside: 11 prices that moved far (11.0% of 100)"
         );
     }
 

@@ -31,6 +31,12 @@ words! {
         Cancelled = "CANCELLED", "已取消", "cancelled";
         /// The run did what was planned.
         Completed = "COMPLETED", "已完成", "completed";
+        /// It found more than it may change by itself; a person decides.
+        Held = "HELD", "待确认", "held for approval";
+        /// A later answer of Haier's says something else than what was approved.
+        Overtaken = "OVERTAKEN", "已被更新", "overtaken by a later answer";
+        /// A comparison found something else stored than Haier says.
+        Differs = "DIFFERS", "与海尔不一致", "differs from Haier";
         /// The listing held nothing at all.
         EmptyListing = "EMPTY_LISTING", "商品目录为空", "empty listing";
         /// The listing ended before its end.
@@ -43,6 +49,8 @@ words! {
         NotFound = "NOT_FOUND", "未找到", "not found";
         /// Nothing to repeat: the run is still open, or none of its codes failed.
         NothingToRetry = "NOTHING_TO_RETRY", "无可重试项", "nothing to retry";
+        /// The run is not held, or not any more.
+        NotHeld = "NOT_HELD", "不在待确认状态", "not held";
         /// Entries of a feed after the reader's cursor are not kept any more.
         CursorExpired = "CURSOR_EXPIRED", "游标已过期", "cursor expired";
         /// A reader of a feed took too long over what it was sent.

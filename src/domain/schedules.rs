@@ -24,6 +24,8 @@ words! {
         Stock = "stock";
         /// Stock of the rest, what was asked for longest ago first, as far as the budget goes.
         StockRest = "stock-rest";
+        /// What is stored, compared with the listing and a sample of prices; what differs is told, and left to a person.
+        Verify = "verify";
     }
 }
 
@@ -35,6 +37,7 @@ impl ScheduleName {
             Self::Full | Self::NewProducts => SyncType::Products,
             Self::Prices => SyncType::Prices,
             Self::Stock | Self::StockRest => SyncType::Stock,
+            Self::Verify => SyncType::Manual,
         }
     }
 
@@ -48,12 +51,11 @@ impl ScheduleName {
     #[must_use]
     pub fn standard(self) -> (Cadence, TimeDelta) {
         let (hour, quarter) = (Cadence::Every(TimeDelta::hours(1)), Cadence::Every(TimeDelta::minutes(15)));
+        let daily = |hour| Cadence::DailyAt(NaiveTime::from_hms_opt(hour, 0, 0).unwrap_or_default());
         match self {
-            // While the shop sleeps.
-            Self::Full => (
-                Cadence::DailyAt(NaiveTime::from_hms_opt(3, 0, 0).unwrap_or_default()),
-                TimeDelta::minutes(30),
-            ),
+            // While the shop sleeps; the comparison after the full sync, so that it finds what that could not mend.
+            Self::Full => (daily(3), TimeDelta::minutes(30)),
+            Self::Verify => (daily(5), TimeDelta::minutes(30)),
             Self::NewProducts => (hour, TimeDelta::minutes(5)),
             Self::Prices => (hour, TimeDelta::minutes(10)),
             Self::Stock | Self::StockRest => (quarter, TimeDelta::minutes(2)),
@@ -185,7 +187,7 @@ impl Schedule {
 }
 
 /// Spreads the bits of a number (SplitMix64's finalizer).
-const fn mixed(number: u64) -> u64 {
+pub(super) const fn mixed(number: u64) -> u64 {
     let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -56,6 +56,8 @@ words! {
         Schedule = "SCHEDULE", "计划", "a schedule";
         /// Another account is in use.
         AccountSwitch = "ACCOUNT_SWITCH", "账户切换", "a switch of accounts";
+        Approval = "APPROVAL", "审批", "an approval";
+        Repair = "REPAIR", "修复", "a repair";
     }
 }
 

@@ -8,6 +8,10 @@ use super::{
     sync_logs::{Stage, SyncType, Trigger},
 };
 
+/// How many runs that are not over everything are at work at a time, over all replicas. Those over everything run beside
+/// them, one per type.
+pub const MOST_BESIDE: i64 = 4;
+
 /// Which products, and what about them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SyncRequest {
@@ -25,6 +29,10 @@ pub struct SyncRequest {
     pub prices: bool,
     /// Ask for stock in this county.
     pub stock: Option<CountyCode>,
+    /// Ask nothing: apply what was set aside and a person has approved.
+    pub approved: bool,
+    /// Write nothing: compare what is stored with the whole listing, and with the prices of so many products at random.
+    pub verify: Option<u32>,
     /// In a run from the listing, ask for prices and stock of products that were not stored before, or were delisted, and of
     /// no others.
     pub only_new: bool,
@@ -39,7 +47,8 @@ impl SyncRequest {
     #[must_use]
     pub fn is_over_everything(&self) -> bool {
         let in_front = self.due.as_ref().is_some_and(|due| due.front.is_some());
-        self.codes.is_empty() && self.category.is_none() && self.brand.is_none() && !in_front
+        let selects = self.category.is_some() || self.brand.is_some();
+        self.codes.is_empty() && !selects && !in_front && !self.approved
     }
 }
 

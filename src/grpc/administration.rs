@@ -3,13 +3,15 @@
 use tonic::{Request, Response, Status};
 
 use super::{
-    Api, api_tokens, audit, callbacks, context, haier_configs, keys, orders, schedules, status, upstream,
+    Api, api_tokens, audit, callbacks, context, haier_configs, held_runs, keys, orders, schedules, status,
+    upstream, verification,
 };
 use crate::proto::{self, haier_administration_server::HaierAdministration};
 
 #[tonic::async_trait]
 impl HaierAdministration for Api {
     type RotateKeysStream = keys::RotationStream;
+    type VerifyCatalogueStream = verification::VerificationStream;
 
     async fn get_upstream_status(
         &self,
@@ -87,6 +89,52 @@ impl HaierAdministration for Api {
         request: Request<proto::ListAuditEventsRequest>,
     ) -> Result<Response<proto::ListAuditEventsResponse>, Status> {
         self.unary(request, async |ctx, request| audit::list(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_held_runs(
+        &self,
+        request: Request<proto::ListHeldRunsRequest>,
+    ) -> Result<Response<proto::ListHeldRunsResponse>, Status> {
+        self.unary(request, async |ctx, request| held_runs::list(&self.app, &ctx, request).await).await
+    }
+
+    async fn list_held_findings(
+        &self,
+        request: Request<proto::ListHeldFindingsRequest>,
+    ) -> Result<Response<proto::ListHeldFindingsResponse>, Status> {
+        self.unary(request, async |ctx, request| held_runs::findings(&self.app, &ctx, request).await).await
+    }
+
+    async fn approve_run(
+        &self,
+        request: Request<proto::ApproveRunRequest>,
+    ) -> Result<Response<proto::SyncLog>, Status> {
+        let language = context::language(request.metadata());
+        self.unary(request, async |ctx, request| held_runs::approve(&self.app, &ctx, request, language).await)
+            .await
+    }
+
+    async fn discard_run(
+        &self,
+        request: Request<proto::DiscardRunRequest>,
+    ) -> Result<Response<proto::HeldRun>, Status> {
+        self.unary(request, async |ctx, request| held_runs::discard(&self.app, &ctx, request).await).await
+    }
+
+    async fn verify_catalogue(
+        &self,
+        request: Request<proto::VerifyCatalogueRequest>,
+    ) -> Result<Response<Self::VerifyCatalogueStream>, Status> {
+        let ctx = context::of_stream(&request);
+        verification::verify(&self.app, &ctx, request.into_inner()).map(Response::new).map_err(status::of)
+    }
+
+    async fn repair_catalogue(
+        &self,
+        request: Request<proto::RepairCatalogueRequest>,
+    ) -> Result<Response<proto::SyncLog>, Status> {
+        let language = context::language(request.metadata());
+        self.unary(request, async |ctx, _| verification::repair(&self.app, &ctx, language).await).await
     }
 
     async fn resolve_order(

@@ -103,11 +103,6 @@ fn encode(change: &ProductChange) -> proto::ProductChange {
         ChangeKind::Delisted => proto::ProductChangeKind::Delisted,
         ChangeKind::Returned => proto::ProductChangeKind::Returned,
     };
-    let field = |change: &FieldChange| proto::FieldChange {
-        field: change.field.clone(),
-        old: change.old.clone(),
-        new: change.new.clone(),
-    };
     proto::ProductChange {
         cursor: product_changes::cursor(change),
         kind: kind.into(),
@@ -117,6 +112,16 @@ fn encode(change: &ProductChange) -> proto::ProductChange {
         changed_at: Some(timestamp(change.origin.at)),
         sync_log_id: change.origin.sync_log_id.unwrap_or_default(),
     }
+}
+
+/// A change that is not in the feed.
+pub(super) fn would_change(change: &ProductChange) -> proto::ProductChange {
+    proto::ProductChange { cursor: String::new(), changed_at: None, ..encode(change) }
+}
+
+pub(super) fn field(change: &FieldChange) -> proto::FieldChange {
+    let FieldChange { field, old, new } = change.clone();
+    proto::FieldChange { field, old, new }
 }
 
 fn history(history: FieldHistory) -> proto::FieldHistory {

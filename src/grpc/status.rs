@@ -53,6 +53,7 @@ pub(super) fn of(error: Error) -> Status {
         Error::NotConfigured
         | Error::OrdersNotConfigured { .. }
         | Error::NothingToRetry { .. }
+        | Error::NotHeld { .. }
         | Error::LastAdmin { .. }
         | Error::AccountActive { .. }
         | Error::AccountBusy { .. }

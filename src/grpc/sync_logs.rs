@@ -136,7 +136,7 @@ pub(super) const fn encode_status(status: SyncStatus) -> proto::SyncStatus {
     }
 }
 
-const fn encode_type(sync_type: SyncType) -> proto::SyncType {
+pub(super) const fn encode_type(sync_type: SyncType) -> proto::SyncType {
     match sync_type {
         SyncType::Products => proto::SyncType::Products,
         SyncType::Prices => proto::SyncType::Prices,
@@ -147,7 +147,7 @@ const fn encode_type(sync_type: SyncType) -> proto::SyncType {
     }
 }
 
-fn encode(log: SyncLog, language: Language) -> proto::SyncLog {
+pub(super) fn encode(log: SyncLog, language: Language) -> proto::SyncLog {
     let words = |chinese: &str, english: &str| match language {
         Language::Chinese => chinese.to_owned(),
         Language::English => english.to_owned(),
@@ -176,7 +176,7 @@ fn encode(log: SyncLog, language: Language) -> proto::SyncLog {
     }
 }
 
-fn encode_failure(failure: SyncFailure) -> proto::SyncFailure {
+pub(super) fn encode_failure(failure: SyncFailure) -> proto::SyncFailure {
     proto::SyncFailure {
         product_code: failure.product_code,
         stage: failure.stage.as_str().to_owned(),

@@ -7,27 +7,37 @@ use tonic::Status;
 use super::{
     ProgressStream,
     convert::duration,
+    product_changes::would_change,
     requests::{county_code, optional_text, product_codes},
     status,
-    sync_logs::encode_status,
+    sync_logs::{encode_failure, encode_status},
 };
 use crate::{
-    app::{App, Ctx, Progress, SyncWatch},
-    domain::{messages::Language, sync_logs::SyncType, sync_runs::SyncRequest, violations::Violations},
+    app::{App, Ctx, Preview, Progress, SyncPreview, SyncWatch},
+    domain::{
+        messages::{self, Language},
+        sync_logs::{SyncStatus, SyncType},
+        sync_runs::SyncRequest,
+        violations::Violations,
+    },
     error::{Error, Result},
     proto,
 };
 
-/// Stores the run and follows it.
+/// Stores the run and follows it, or only says what it would change.
 pub(super) async fn start(
     app: &Arc<App>,
     ctx: &Ctx,
     request: proto::SyncProductsRequest,
-) -> std::result::Result<SyncWatch, Status> {
+    language: Language,
+) -> std::result::Result<ProgressStream, Status> {
     let started = async {
         let (kind, run) = decode(&request)?;
+        if request.validate_only {
+            return Ok(preview(app.sync_preview(ctx, kind, run)?, language));
+        }
         let id = app.sync_start(ctx, kind, run).await?;
-        app.sync_watch(ctx, id).await
+        Ok(stream(app.sync_watch(ctx, id).await?, language))
     };
     started.await.map_err(status::of)
 }
@@ -55,6 +65,8 @@ fn decode(request: &proto::SyncProductsRequest) -> Result<(SyncType, SyncRequest
         assign_brand: optional_text("assign_brand", &request.assign_brand, &mut violations),
         prices: request.sync_prices || kind == SyncType::Prices,
         stock: (request.sync_stock || kind == SyncType::Stock).then_some(county),
+        approved: false,
+        verify: None,
         only_new: false,
         due: None,
         tried: 0,
@@ -109,6 +121,33 @@ pub(super) fn stream(mut watch: SyncWatch, language: Language) -> ProgressStream
     })
 }
 
+fn preview(mut previews: SyncPreview, language: Language) -> ProgressStream {
+    Box::pin(async_stream::try_stream! {
+        while let Some(preview) = previews.next().await.map_err(status::of)? {
+            yield encode_preview(preview, language);
+        }
+    })
+}
+
+fn encode_preview(preview: Preview, language: Language) -> proto::SyncProgress {
+    let Preview { stage, counts, planned, changes, failures, end } = preview;
+    let status = end.as_ref().map_or(SyncStatus::Processing, |end| SyncStatus::at_end(end.reason, counts));
+    proto::SyncProgress {
+        sync_log_id: 0,
+        stage: stage.map(|stage| stage.as_str().to_owned()).unwrap_or_default(),
+        status: encode_status(status).into(),
+        planned_count: planned,
+        total_count: counts.total,
+        success_count: counts.success,
+        failed_count: counts.failed,
+        rate: 0.0,
+        remaining: None,
+        message: end.map(|end| end.render(language)).unwrap_or_default(),
+        changes: changes.iter().map(would_change).collect(),
+        failures: failures.into_iter().map(encode_failure).collect(),
+    }
+}
+
 fn encode(progress: &Progress, language: Language) -> proto::SyncProgress {
     let log = &progress.log;
     proto::SyncProgress {
@@ -121,6 +160,12 @@ fn encode(progress: &Progress, language: Language) -> proto::SyncProgress {
         failed_count: log.counts.failed,
         rate: progress.rate,
         remaining: progress.remaining.map(duration),
-        message: log.end.as_ref().map(|end| end.render(language)).unwrap_or_default(),
+        message: match &log.end {
+            Some(end) => end.render(language),
+            None if progress.waits => messages::waiting(language),
+            None => String::new(),
+        },
+        changes: Vec::new(),
+        failures: Vec::new(),
     }
 }

@@ -23,6 +23,7 @@ pub(super) async fn status(app: &App, ctx: &Ctx) -> Result<proto::GetUpstreamSta
     Ok(proto::GetUpstreamStatusResponse {
         pauses: status.pauses.into_iter().map(encode_pause).collect(),
         replicas: status.replicas.into_iter().map(encode_replica).collect(),
+        held_run_count: status.held_runs,
     })
 }
 

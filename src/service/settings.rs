@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use crate::{
     app::{CallbackSettings, ChangeSettings, OrderSettings, RunSettings, ScheduleSettings},
     config::{self, DatabaseUrl, Settings},
-    domain::orders::plan::PushRules,
+    domain::{guard::Limits, orders::plan::PushRules},
     store,
 };
 
@@ -33,6 +33,12 @@ pub(super) fn run_settings(settings: &Settings) -> RunSettings {
         lease: span(settings.sync.lease),
         heartbeat: span(settings.sync.heartbeat),
         outage_wait: span(settings.sync.outage_wait),
+        guard: Limits {
+            delisted: settings.guard.delisted,
+            far: settings.guard.price_move,
+            moved: settings.guard.moved,
+        },
+        held_for: span(settings.guard.held_for),
     }
 }
 

@@ -82,6 +82,16 @@ impl Tx {
         drop(self.0.take());
         Ok(())
     }
+
+    /// Takes everything back, on purpose: the connection stays in its pool.
+    ///
+    /// # Errors
+    /// When the database does not confirm it; nothing was written all the same.
+    pub async fn rollback(mut self) -> Result<()> {
+        on!(&mut *self, |c| c.batch_execute("ROLLBACK").await)?;
+        drop(self.0.take());
+        Ok(())
+    }
 }
 
 impl Drop for Tx {

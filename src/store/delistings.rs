@@ -38,27 +38,29 @@ pub struct DelistedPage {
     pub next: Option<i64>,
 }
 
+/// One page of what is gone, by key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GonePage {
+    /// Keys and codes.
+    pub gone: Vec<(i64, ProductCode)>,
+    /// Where to go on; `None`: there is no more.
+    pub next: Option<i64>,
+}
+
 #[derive(QueryableByName)]
 struct Gone {
     #[diesel(sql_type = BigInt)]
     product_id: i64,
 }
 
-/// Marks up to `limit` of the products with a key above `after` that the listing does not hold, and nobody has heard of since;
-/// `changes` notes which.
+/// Up to `limit` of the products with a key above `after` that the listing does not hold, and nobody has heard of since.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark(
-    conn: &mut Conn,
-    listing: &WholeListing,
-    after: i64,
-    limit: i64,
-    changes: &mut Changes,
-) -> Result<DelistedPage> {
-    let (asked_at, now) = (At(listing.asked_at), changes.at());
+pub async fn find(conn: &mut Conn, listing: &WholeListing, after: i64, limit: i64) -> Result<GonePage> {
+    let asked_at = At(listing.asked_at);
     let listed_before = || product_sync::catalogue_at.assume_not_null().lt(asked_at);
-    // Nothing is locked yet: in most runs there is nothing to lock.
+    // Nothing is locked: in most runs there is nothing to lock.
     let found: Vec<(i64, String)> = on!(conn, |c| products::table
         .inner_join(product_sync::table.on(product_sync::product_id.eq(products::id)))
         .filter(listed_before().and(products::delisted_at.is_null()))
@@ -70,11 +72,71 @@ pub async fn mark(
         .await)?;
     let full = i64::try_from(found.len()).is_ok_and(|found| found == limit);
     let next = found.last().filter(|_| full).map(|(id, _)| *id);
-    let readable = |code: &str| !listing.unreadable.contains(&ProductCode::from_stored(code.to_owned()));
-    let mut codes: HashMap<i64, String> = found.into_iter().filter(|(_, code)| readable(code)).collect();
+    let codes = found.into_iter().map(|(id, code)| (id, ProductCode::from_stored(code)));
+    Ok(GonePage { gone: codes.filter(|(_, code)| !listing.unreadable.contains(code)).collect(), next })
+}
+
+/// Marks a page of what [`find`] finds; `changes` notes which.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark(
+    conn: &mut Conn,
+    listing: &WholeListing,
+    after: i64,
+    limit: i64,
+    changes: &mut Changes,
+) -> Result<DelistedPage> {
+    let GonePage { gone, next } = find(conn, listing, after, limit).await?;
+    let marked = mark_found(conn, listing.asked_at, gone, changes).await?;
+    Ok(DelistedPage { delisted: marked.len(), next })
+}
+
+/// Marks products that a listing asked for then did not hold; returns those that Haier has named since, which are left.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_codes(
+    conn: &mut Conn,
+    asked_at: DateTime<Utc>,
+    codes: &[ProductCode],
+    changes: &mut Changes,
+) -> Result<Vec<ProductCode>> {
+    let codes: Vec<&str> = codes.iter().map(ProductCode::as_str).collect();
+    // What another run has delisted in the meantime is as it should be.
+    let listed: Vec<(i64, String)> = on!(conn, |c| products::table
+        .filter(products::product_code.eq_any(codes).and(products::delisted_at.is_null()))
+        .select((products::id, products::product_code))
+        .load(c)
+        .await)?;
+    let listed: Vec<_> = listed.into_iter().map(|(id, code)| (id, ProductCode::from_stored(code))).collect();
+    let ids: Vec<i64> = listed.iter().map(|(id, _)| *id).collect();
+    let heard_before = product_sync::catalogue_at.lt(At(asked_at));
+    let gone: HashSet<i64> = on!(conn, |c| product_sync::table
+        .filter(product_sync::product_id.eq_any(ids).and(heard_before))
+        .select(product_sync::product_id)
+        .load::<i64>(c)
+        .await)?
+    .into_iter()
+    .collect();
+    let (gone, mut named): (Vec<_>, Vec<_>) = listed.into_iter().partition(|(id, _)| gone.contains(id));
+    let marked = mark_found(conn, asked_at, gone.clone(), changes).await?;
+    named.extend(gone.into_iter().filter(|(id, _)| !marked.contains(id)));
+    Ok(named.into_iter().map(|(_, code)| code).collect())
+}
+
+/// Marks what has been found gone and nobody has heard of since; the keys of what is marked.
+async fn mark_found(
+    conn: &mut Conn,
+    asked_at: DateTime<Utc>,
+    found: Vec<(i64, ProductCode)>,
+    changes: &mut Changes,
+) -> Result<HashSet<i64>> {
+    let (asked_at, now) = (At(asked_at), changes.at());
+    let mut codes: HashMap<i64, ProductCode> = found.into_iter().collect();
     let ids: Vec<i64> = codes.keys().copied().collect();
     if ids.is_empty() {
-        return Ok(DelistedPage { delisted: 0, next });
+        return Ok(HashSet::new());
     }
     // In the order of the codes, as in every other write; another one may have heard of some of them meanwhile.
     let gone: Vec<i64> = match conn {
@@ -99,14 +161,14 @@ pub async fn mark(
         .execute(c)
         .await)?;
     let mark = (products::delisted_at.eq(At(now)), products::updated_at.eq(At(now)));
-    let delisted = on!(conn, |c| diesel::update(products::table.filter(products::id.eq_any(&gone)))
+    on!(conn, |c| diesel::update(products::table.filter(products::id.eq_any(&gone)))
         .set(mark)
         .execute(c)
         .await)?;
-    for id in gone {
-        if let Some(code) = codes.remove(&id) {
-            changes.delisted(id, code);
+    for id in &gone {
+        if let Some(code) = codes.remove(id) {
+            changes.delisted(*id, code.into_string());
         }
     }
-    Ok(DelistedPage { delisted, next })
+    Ok(gone.into_iter().collect())
 }

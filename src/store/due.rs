@@ -1,4 +1,5 @@
-//! Which stored products a run is due to ask about, and how old what is stored of them is. Delisted ones never are due.
+//! Which stored products a run is due to ask about, and how old what is stored of them is. Delisted ones never are due. What is
+//! in front is `domain::freshness`'s rule, in the database's words.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{

@@ -1,17 +1,43 @@
 //! Writing Haier's price records, by the same rules as the catalogue: content decides, newer answers win.
 
+mod differing;
 mod postgres;
 mod sqlite;
 
 use chrono::{DateTime, Utc};
+use diesel::{BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, QueryDsl as _};
+use diesel_async::RunQueryDsl as _;
 
 use super::{
     Conn, Result,
     catalogue::Written,
     content::{self, ContentHash},
+    on,
     product_changes::Changes,
+    schema::{product_prices, products},
 };
 use crate::domain::products::{PriceRecord, ProductCode};
+
+pub use differing::differing;
+
+/// How many listed products have a price.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn count(conn: &mut Conn) -> Result<i64> {
+    let has_one = || {
+        product_prices::supply_price_e4
+            .is_not_null()
+            .or(product_prices::invoice_price_e4.is_not_null())
+            .or(product_prices::market_price_e4.is_not_null())
+    };
+    Ok(on!(conn, |c| product_prices::table
+        .inner_join(products::table.on(products::id.eq(product_prices::product_id)))
+        .filter(products::delisted_at.is_null().and(has_one()))
+        .count()
+        .get_result(c)
+        .await)?)
+}
 
 /// Stores the price records of some answers, and notes in `changes` what is other than before. Codes that are not stored
 /// are passed over.

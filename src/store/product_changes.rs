@@ -65,6 +65,23 @@ pub async fn record(conn: &mut Conn, changes: Changes, decided: &[ProductCode]) 
     Ok(recorded)
 }
 
+/// What [`record`] would write down, with no number. For a transaction that is rolled back.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn preview(conn: &mut Conn, changes: Changes) -> Result<Vec<ProductChange>> {
+    let Changes { origin, inserted, mut found, .. } = changes;
+    let mut entries = Vec::new();
+    for some in inserted.chunks(AT_ONCE) {
+        entries.extend(newcomers::entries(conn, some).await?);
+    }
+    for id in &inserted {
+        found.remove(id);
+    }
+    let changed = found.into_values().map(|found| NewEntry::new(found.kind, found.code, found.changes));
+    Ok(entries.into_iter().chain(changed).map(|entry| entry.into_change(origin)).collect())
+}
+
 /// Tells of what a run has stored and not told yet, at its end; `loading`: it has filled an empty store. The last thing a
 /// transaction does.
 ///

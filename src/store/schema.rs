@@ -137,6 +137,42 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::{BigInt, Json, Nullable, Text};
+    use super::super::instant::Instant;
+
+    held_findings (sync_log_id, product_code) {
+        sync_log_id -> BigInt,
+        product_code -> Text,
+        kind -> Text,
+        asked_at -> Instant,
+        answer -> Nullable<Json>,
+        changes -> Json,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+    use super::super::instant::Instant;
+
+    held_runs (sync_log_id) {
+        sync_log_id -> BigInt,
+        sync_type -> Text,
+        account -> Text,
+        over_everything -> Bool,
+        delisted -> BigInt,
+        listed -> BigInt,
+        moved -> BigInt,
+        priced -> BigInt,
+        held_at -> Instant,
+        expires_at -> Instant,
+        decision -> Nullable<Text>,
+        decided_by -> Text,
+        decided_at -> Nullable<Instant>,
+        successor_id -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     poison_codes (product_code, stage) {
         product_code -> Text,
         stage -> Text,

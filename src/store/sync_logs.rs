@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     domain::{
+        guard::{Extent, Share},
         ids::first_id_at,
         messages::{EndMessage, Language},
         pages::{Page, PageRequest},
@@ -58,6 +59,29 @@ pub(super) struct MessageParts {
     bad_pictures: i64,
     #[serde(default)]
     delisted: i64,
+    #[serde(default)]
+    held: Option<HeldParts>,
+}
+
+/// How far what waits for a person reaches.
+#[derive(Serialize, Deserialize)]
+struct HeldParts {
+    delisted: i64,
+    listed: i64,
+    moved: i64,
+    priced: i64,
+}
+
+impl From<Extent> for HeldParts {
+    fn from(Extent { delisted, prices }: Extent) -> Self {
+        Self { delisted: delisted.part, listed: delisted.of, moved: prices.part, priced: prices.of }
+    }
+}
+
+impl From<HeldParts> for Extent {
+    fn from(HeldParts { delisted, listed, moved, priced }: HeldParts) -> Self {
+        Self { delisted: Share { part: delisted, of: listed }, prices: Share { part: moved, of: priced } }
+    }
 }
 
 impl From<&EndMessage> for MessageParts {
@@ -71,6 +95,7 @@ impl From<&EndMessage> for MessageParts {
             detail: end.detail.clone(),
             bad_pictures: end.bad_pictures,
             delisted: end.delisted,
+            held: end.held.map(Into::into),
         }
     }
 }
@@ -111,6 +136,7 @@ fn end_message(word: &str, row: &SyncLogRow) -> Result<EndMessage> {
         detail: String::new(),
         bad_pictures: 0,
         delisted: 0,
+        held: None,
     });
     let failures = parts.failures.iter().map(|(word, count)| Ok((reason(word)?, *count)));
     Ok(EndMessage {
@@ -121,6 +147,7 @@ fn end_message(word: &str, row: &SyncLogRow) -> Result<EndMessage> {
         detail: parts.detail,
         bad_pictures: parts.bad_pictures,
         delisted: parts.delisted,
+        held: parts.held.map(Into::into),
     })
 }
 

@@ -21,6 +21,10 @@ struct RequestJson {
     prices: bool,
     stock: Option<String>,
     #[serde(default)]
+    approved: bool,
+    #[serde(default)]
+    verify: Option<u32>,
+    #[serde(default)]
     only_new: bool,
     #[serde(default)]
     due: Option<DueJson>,
@@ -71,6 +75,8 @@ pub(super) fn encode(request: &SyncRequest) -> Value {
         assign_brand: request.assign_brand.clone(),
         prices: request.prices,
         stock: request.stock.as_ref().map(|county| county.as_str().to_owned()),
+        approved: request.approved,
+        verify: request.verify,
         only_new: request.only_new,
         due: request.due.as_ref().map(DueJson::from),
         tried: request.tried,
@@ -88,6 +94,8 @@ pub(super) fn decode(json: Value) -> Result<SyncRequest> {
         assign_brand: request.assign_brand,
         prices: request.prices,
         stock: request.stock.map(CountyCode::from_stored),
+        approved: request.approved,
+        verify: request.verify,
         only_new: request.only_new,
         due: request.due.map(Due::from),
         tried: request.tried,

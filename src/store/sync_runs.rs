@@ -5,10 +5,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _,
-    OptionalExtension as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
+    BoolExpressionMethods as _, ExpressionMethods as _, IntoSql as _, NullableExpressionMethods as _,
+    OptionalExtension as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _, sql_types::Bool,
 };
-use diesel_async::RunQueryDsl as _;
+use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
 
 use super::{
     Conn, Error, Result,
@@ -22,7 +22,7 @@ use crate::domain::{
     messages::EndMessage,
     products::ProductCode,
     sync_logs::{Counts, Stage, SyncStatus, SyncType},
-    sync_runs::{Checkpoint, ClaimedRun, NewRun},
+    sync_runs::{Checkpoint, ClaimedRun, MOST_BESIDE, NewRun},
 };
 
 #[derive(Queryable, Selectable)]
@@ -113,7 +113,27 @@ pub async fn find_stage(conn: &mut Conn, log_id: i64) -> Result<Option<Stage>> {
     stage.flatten().map(|word| Stage::parse(&word).ok_or_else(|| unknown("stage", &word))).transpose()
 }
 
-/// Takes the oldest run that nobody holds: its epoch goes up, its lease is ours, its log is `processing`.
+/// Whether a run that nobody has begun has to wait until one of those at work is over. What is over everything waits for none.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn is_waiting(conn: &mut Conn, log_id: i64, now: DateTime<Utc>) -> Result<bool> {
+    let beside = diesel::dsl::not(sync_runs::over_everything);
+    let row = sync_runs::table.find(log_id).filter(beside).select(sync_runs::log_id);
+    let found: Option<i64> = on!(conn, |c| row.first(c).await.optional())?;
+    Ok(found.is_some() && count_beside(conn, now).await? >= MOST_BESIDE)
+}
+
+/// Runs at work that are not over everything.
+async fn count_beside(conn: &mut Conn, now: DateTime<Utc>) -> Result<i64> {
+    let held = sync_runs::lease_until.assume_not_null().ge(At(now));
+    let beside = diesel::dsl::not(sync_runs::over_everything);
+    let at_work = sync_runs::table.filter(beside.and(sync_runs::lease_until.is_not_null()).and(held)).count();
+    Ok(on!(conn, |c| at_work.get_result(c).await)?)
+}
+
+/// Takes the oldest run that nobody holds and that need not wait: its epoch goes up, its lease is ours, its log is
+/// `processing`.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -123,9 +143,15 @@ pub async fn claim(
     now: DateTime<Utc>,
     lease: TimeDelta,
 ) -> Result<Option<ClaimedRun>> {
+    if let Conn::Pg(conn) = conn {
+        // One claim at a time over all replicas, so that none counts what another is about to take. SQLite has one writer.
+        conn.batch_execute("SELECT pg_advisory_xact_lock(7521938002)").await?;
+    }
+    let has_room = count_beside(conn, now).await? < MOST_BESIDE;
     let oldest_free = || {
         let free = sync_runs::lease_until.is_null().or(sync_runs::lease_until.assume_not_null().lt(At(now)));
-        sync_runs::table.filter(free).order(sync_runs::log_id).limit(1)
+        let may_run = sync_runs::over_everything.or(has_room.into_sql::<Bool>());
+        sync_runs::table.filter(free.and(may_run)).order(sync_runs::log_id).limit(1)
     };
     let row: Option<RunRow> = match conn {
         Conn::Pg(conn) => {

@@ -1,4 +1,4 @@
-//! Small chores: partitions for the months ahead, old entries of the feed, and the clock set to the database's.
+//! Small chores: held runs that nobody decides, partitions for the months ahead, old entries of the feed, and the clock set to the database's.
 
 use std::{
     sync::Arc,
@@ -15,7 +15,7 @@ const TRIM_PERIOD: TimeDelta = TimeDelta::hours(1);
 /// Partitions are made two months ahead, so once a day is often enough.
 const PARTITION_PERIOD: TimeDelta = TimeDelta::days(1);
 
-/// Sets the clock every minute, removes old entries every hour and looks after the partitions every day, until the
+/// Sets the clock and drops what was held for too long every minute, removes old entries every hour and looks after the partitions every day, until the
 /// process goes down.
 pub async fn run(app: Arc<App>, clock: Option<Arc<SystemClock>>) {
     let mut next_partitions = app.clock().now();
@@ -41,6 +41,9 @@ pub async fn run(app: Arc<App>, clock: Option<Arc<SystemClock>>) {
                 }
                 Err(error) => tracing::warn!(%error, "old entries of the feed stay; trying again"),
             }
+        }
+        if let Err(error) = app.held_runs_expire().await {
+            tracing::warn!(%error, "held runs stay; trying again");
         }
         app.record_pool();
         tokio::select! {

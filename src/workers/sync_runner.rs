@@ -1,4 +1,4 @@
-//! Claims runs and works on them: one over everything per type by the store's rule, and a few others beside it.
+//! Claims runs and works on them. How many run at a time is the store's rule, over all replicas.
 
 use std::sync::Arc;
 
@@ -7,8 +7,6 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 
-/// Runs this process works on at a time.
-const AT_ONCE: usize = 5;
 /// How often runs are looked for by themselves: those of other replicas ring no bell here.
 const PERIOD: TimeDelta = TimeDelta::seconds(1);
 
@@ -17,7 +15,7 @@ pub async fn run(app: Arc<App>) {
     let mut running = JoinSet::new();
     let mut database_down = false;
     while !app.stopping.is_cancelled() {
-        while running.len() < AT_ONCE {
+        loop {
             match app.run_claim().await {
                 Ok(Some(claimed)) => {
                     let app = Arc::clone(&app);

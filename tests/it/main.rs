@@ -22,6 +22,7 @@ mod deploy;
 mod faults;
 #[cfg(target_os = "linux")]
 mod harsh;
+mod held_runs;
 mod keys;
 mod layering;
 mod live;
@@ -29,6 +30,7 @@ mod order_calls;
 mod orders;
 mod outages;
 mod policy;
+mod previews;
 #[cfg(target_os = "linux")]
 mod processes;
 mod product_changes;

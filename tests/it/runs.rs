@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use haier_integration::proto::{
-    GetPricesRequest, ListSyncLogsRequest, SyncProductsRequest, SyncProgress, SyncStatus, WatchSyncRequest,
+    CancelSyncRequest, GetPricesRequest, ListSyncLogsRequest, SyncProductsRequest, SyncProgress, SyncStatus,
+    WatchSyncRequest,
 };
 use serde_json::json;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::support::{Plan, World, on_both_databases, refusal, within};
+use crate::support::{Client, Plan, World, on_both_databases, refusal, within};
 
 on_both_databases!(
     a_second_full_sync_is_refused_with_the_id_of_the_first,
     runs_by_code_go_on_beside_a_full_one,
+    a_fifth_run_beside_it_waits_over_all_replicas_and_says_so,
     progress_only_grows_and_ends_with_the_log,
     watching_an_ended_run_gives_its_end_once,
     a_client_that_hangs_up_does_not_stop_the_run,
@@ -66,6 +68,53 @@ async fn runs_by_code_go_on_beside_a_full_one(plan: Plan) {
     assert_eq!(world.log(first).await.status(), SyncStatus::Processing);
     let_go(&mut world).await;
     assert_eq!(world.watch(first).await.pop().unwrap().status(), SyncStatus::Success);
+    world.finish().await;
+}
+
+async fn a_fifth_run_beside_it_waits_over_all_replicas_and_says_so(plan: Plan) {
+    let mut world = plan.start().await;
+    let mut clients = vec![world.client()];
+    let mut other = None;
+    if world.database.is_postgres() {
+        let service = world.replica().await;
+        clients.push(Client::connect(format!("http://{}", service.grpc_addr())).await.unwrap());
+        other = Some(service);
+    }
+    world.haier.fault(json!({ "kind": "hang", "endpoint": "H1" })).await;
+    let full = begin(&world, SyncProductsRequest::default()).await;
+    let (mut ids, mut watched) = (Vec::new(), Vec::new());
+    for (code, client) in world.codes(6).await.into_iter().zip(clients.iter().cycle()) {
+        let request = SyncProductsRequest { product_codes: vec![code], ..SyncProductsRequest::default() };
+        let mut stream = client.clone().sync_products(request).await.unwrap().into_inner();
+        let first = within(stream.message()).await.unwrap().unwrap();
+        ids.push(first.sync_log_id);
+        watched.push((first, stream));
+    }
+    // The full one and four beside it.
+    world.haier.struck(5).await;
+    for (progress, stream) in &mut watched[4..] {
+        while !progress.message.contains("4 个同步正在进行") {
+            assert_eq!(progress.status(), SyncStatus::Pending);
+            *progress = within(stream.message()).await.unwrap().unwrap();
+        }
+    }
+    let open = |status| format!("SELECT count(*) FROM sync_logs WHERE status = '{status}'");
+    let counts =
+        (world.database.number(&open("processing")).await, world.database.number(&open("pending")).await);
+    assert_eq!(counts, (5, 2));
+    // One goes, and the next one comes.
+    let cancel = CancelSyncRequest { sync_log_id: ids[1] };
+    world.client().cancel_sync(cancel).await.unwrap();
+    world.haier.struck(6).await;
+    assert_eq!(world.log(ids[5]).await.status(), SyncStatus::Pending);
+    drop(watched);
+    if let Some(other) = other {
+        within(Box::pin(other.stop())).await;
+    }
+    let_go(&mut world).await;
+    for id in ids.into_iter().chain([full]) {
+        world.watch(id).await;
+    }
     world.finish().await;
 }
 

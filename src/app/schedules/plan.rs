@@ -5,7 +5,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::App;
 use crate::{
+    app::verification::STANDARD_SAMPLE,
     domain::{
+        freshness,
         schedules::{Reach, Schedule, ScheduleName},
         stock::CountyCode,
         sync_logs::SyncType,
@@ -14,9 +16,6 @@ use crate::{
     error::Result,
     store::due::{self, Ages},
 };
-
-/// The share of the budget that the rest of the stock gets even where nothing is left of it.
-const LEAST_SHARE: f64 = 0.1;
 
 impl App {
     /// What is looked after before others.
@@ -31,7 +30,7 @@ impl App {
         all: &[Schedule],
         now: DateTime<Utc>,
     ) -> Result<SyncRequest> {
-        let before = now - schedule.cadence.period() / 2;
+        let before = freshness::due_before(now, schedule.cadence.period());
         let standard = SyncRequest::default();
         let stock = Some(CountyCode::default());
         Ok(match schedule.name {
@@ -50,6 +49,7 @@ impl App {
                 let due = due::oldest_stock(&mut self.store.read().await?, limit, before).await?;
                 SyncRequest { stock, due: Some(due), ..standard }
             }
+            ScheduleName::Verify => SyncRequest { verify: Some(STANDARD_SAMPLE), ..standard },
         })
     }
 
@@ -62,8 +62,8 @@ impl App {
             due::ages(&mut self.store.read().await?, kind, front).await?;
         // What was asked for just within half a period of one firing waits for the next one.
         let late = match kind {
-            SyncType::Products => TimeDelta::zero(),
-            _ => period / 2,
+            SyncType::Prices | SyncType::Stock => period / 2,
+            _ => TimeDelta::zero(),
         };
         let (at_a_time, rounds) = match schedule.name {
             ScheduleName::StockRest => {
@@ -77,12 +77,18 @@ impl App {
             ScheduleName::NewProducts => 1,
             ScheduleName::Prices => self.batches(products),
             ScheduleName::Stock | ScheduleName::StockRest => at_a_time,
+            ScheduleName::Verify => 1 + self.batches(i64::from(STANDARD_SAMPLE)),
         };
         let rounds = i32::try_from(rounds).unwrap_or(i32::MAX);
         let age = period
             .checked_mul(rounds)
             .and_then(|age| age.checked_add(&(late + schedule.jitter + self.lasts(calls))))
             .unwrap_or(TimeDelta::MAX);
+        // A comparison keeps nothing fresh: its age is how long a difference may go unseen.
+        let (oldest_at, never_asked) = match schedule.name {
+            ScheduleName::Verify => (None, 0),
+            _ => (oldest_at, never_asked),
+        };
         Ok(Reach { products, at_a_time, age, oldest_at, never_asked })
     }
 
@@ -103,14 +109,12 @@ impl App {
                     ScheduleName::Prices => self.batches(products),
                     ScheduleName::Stock => front,
                     ScheduleName::StockRest => 0,
+                    ScheduleName::Verify => 1 + self.batches(i64::from(STANDARD_SAMPLE)),
                 };
                 as_number(calls) / schedule.cadence.period().as_seconds_f64()
             })
             .sum();
-        let left = (budget - used).max(budget * LEAST_SHARE);
-        #[expect(clippy::cast_possible_truncation, reason = "a count of calls, rounded down")]
-        let calls = (left * rest.cadence.period().as_seconds_f64()) as i64;
-        Ok(calls.max(1))
+        Ok(freshness::rest_at_a_time(budget, used, rest.cadence.period()))
     }
 
     fn batches(&self, products: i64) -> i64 {

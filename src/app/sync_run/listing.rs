@@ -230,6 +230,6 @@ impl Fetcher<'_> {
 }
 
 /// Wide enough that no two codes of any catalogue share one.
-fn hash(code: &ProductCode) -> u128 {
+pub(super) fn hash(code: &ProductCode) -> u128 {
     xxhash_rust::xxh3::xxh3_128(code.as_str().as_bytes())
 }

@@ -1,6 +1,8 @@
 //! The one writer of a run: gathers what was fetched and commits it with checkpoint and counts in one transaction, at
 //! so many rows or after so much time.
 
+mod guard;
+
 use std::{sync::Arc, time::Instant};
 
 use chrono::{DateTime, Utc};
@@ -9,6 +11,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use super::super::App;
 use crate::{
     domain::{
+        guard::Extent,
         product_changes::Origin,
         products::{CatalogueRecord, PriceRecord, ProductCode},
         stock::StockRecord,
@@ -19,6 +22,7 @@ use crate::{
     store::{
         catalogue::{self, CatalogueBatch},
         delistings::{self, WholeListing},
+        held_findings,
         poison_codes::{self, PoisonCode},
         prices,
         product_changes::{self, Changes, Newcomers},
@@ -27,6 +31,8 @@ use crate::{
         sync_runs,
     },
 };
+use guard::Gone;
+pub(super) use guard::set_aside;
 
 /// Steps of 20 to 50 rows that wait while the writer commits: enough for its next transaction.
 const STEPS_AHEAD: usize = 128;
@@ -46,6 +52,8 @@ pub(super) enum Step {
     Delist(WholeListing),
     /// Something to store.
     Store(Found),
+    /// The run has done what was planned: what it set aside is applied, or held.
+    Settle,
 }
 
 /// Records to store and codes that are decided by them.
@@ -67,11 +75,11 @@ pub(super) struct Found {
 }
 
 impl Found {
-    fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.catalogue.len() + self.prices.len() + self.stock.len() + self.failures.len()
     }
 
-    fn absorb(&mut self, other: Self) {
+    pub(super) fn absorb(&mut self, other: Self) {
         self.catalogue.extend(other.catalogue);
         self.prices.extend(other.prices);
         self.stock.extend(other.stock);
@@ -82,6 +90,16 @@ impl Found {
         self.known += other.known;
         self.after = other.after.or(self.after.take());
     }
+}
+
+/// What a writer leaves behind.
+pub(super) struct Written {
+    /// Where the run stands.
+    pub(super) checkpoint: Checkpoint,
+    /// How far what a person must decide reaches. `None`: nothing must be decided.
+    pub(super) held: Option<Extent>,
+    /// Whether all that was set aside was dealt with; else the run goes on elsewhere.
+    pub(super) settled: bool,
 }
 
 pub(super) struct Writer {
@@ -98,6 +116,10 @@ pub(super) struct Writer {
     looked: bool,
     /// Since when something waits to be written.
     dirty_since: Option<Instant>,
+    /// Whether nothing is too much for this run to change.
+    exempt: bool,
+    held: Option<Extent>,
+    settled: bool,
 }
 
 impl Writer {
@@ -107,7 +129,8 @@ impl Writer {
         run: ClaimedRun,
         counts: Counts,
         planned: Option<i64>,
-    ) -> (mpsc::Sender<Step>, JoinHandle<Result<Checkpoint>>) {
+        exempt: bool,
+    ) -> (mpsc::Sender<Step>, JoinHandle<Result<Written>>) {
         let (sender, steps) = mpsc::channel(STEPS_AHEAD);
         let fresh =
             Checkpoint { stage: Stage::Listing, after: None, bad_pictures: 0, delisted: 0, loading: false };
@@ -124,11 +147,14 @@ impl Writer {
             holding: resumed,
             looked: false,
             dirty_since: None,
+            exempt,
+            held: None,
+            settled: true,
         };
         (sender, tokio::spawn(writer.work(steps)))
     }
 
-    async fn work(mut self, mut steps: mpsc::Receiver<Step>) -> Result<Checkpoint> {
+    async fn work(mut self, mut steps: mpsc::Receiver<Step>) -> Result<Written> {
         loop {
             let due = self.dirty_since.map(|since| since + self.app.runs.flush_interval);
             let step = match due {
@@ -150,7 +176,7 @@ impl Writer {
         if self.dirty_since.is_some() {
             self.flush().await?;
         }
-        Ok(self.checkpoint)
+        Ok(Written { checkpoint: self.checkpoint, held: self.held, settled: self.settled })
     }
 
     async fn take(&mut self, step: Step) -> Result<()> {
@@ -177,12 +203,24 @@ impl Writer {
                 self.delist(&listing).await?;
             }
             Step::Store(found) => self.found.absorb(found),
+            Step::Settle => {
+                self.flush().await?;
+                self.settle().await?;
+            }
         }
         Ok(())
     }
 
-    /// Marks what is gone, page by page, each in a transaction of its own.
+    /// Marks what is gone, page by page, each in a transaction of its own; or sets it aside, if it is too much.
     async fn delist(&mut self, listing: &WholeListing) -> Result<()> {
+        if self.run.checkpoint.is_some() {
+            self.forget_held_delistings().await?;
+        }
+        match self.look_for_gone(listing).await? {
+            Gone::Nothing => return Ok(()),
+            Gone::Few => {}
+            Gone::TooMany => return self.hold_delistings(listing).await,
+        }
         let mut after = Some(0);
         while let Some(from) = after {
             let mut tx = self.app.store.begin().await?;
@@ -217,7 +255,7 @@ impl Writer {
 
     /// Commits what has gathered. On an error nothing of it happened, and nothing more will.
     async fn flush(&mut self) -> Result<()> {
-        let found = std::mem::take(&mut self.found);
+        let mut found = std::mem::take(&mut self.found);
         let committed = found.rows() > 0 || found.success > 0;
         let bad_pictures: i64 = found.catalogue.iter().map(|record| i64::from(record.bad_pictures)).sum();
         self.checkpoint.bad_pictures += bad_pictures;
@@ -233,6 +271,7 @@ impl Writer {
         sync_runs::checkpoint(&mut tx, &self.run, &self.checkpoint, committed, lease_end).await?;
         if std::mem::take(&mut self.start_over) {
             sync_failures::clear(&mut tx, self.run.log_id).await?;
+            held_findings::clear(&mut tx, self.run.log_id, None).await?;
         }
         let rows = [
             ("catalogue", found.catalogue.len()),
@@ -252,6 +291,10 @@ impl Writer {
         catalogue::upsert(&mut tx, batch, &mut changes).await?;
         // Stock before prices: it locks the rows that the catalogue does, and all writers lock in one order.
         stock::upsert(&mut tx, found.stock, &mut changes).await?;
+        if let (false, Some(limits)) = (found.prices.is_empty(), self.limits()) {
+            let aside = set_aside(&mut tx, &mut found.prices, limits).await?;
+            held_findings::insert(&mut tx, self.run.log_id, &aside).await?;
+        }
         prices::upsert(&mut tx, found.prices, &mut changes).await?;
         self.holding |= changes.has_newcomers();
         poison_codes::insert(&mut tx, &found.poison).await?;

@@ -18,7 +18,7 @@ pub(in crate::cli) fn product_change(change: &ProductChange) -> Value {
     Value::Object(object)
 }
 
-fn field_change(change: &FieldChange) -> Value {
+pub(super) fn field_change(change: &FieldChange) -> Value {
     let mut object = Map::new();
     put(&mut object, "field", Some(json!(change.field)));
     put(&mut object, "old", change.old.as_ref().map(|old| json!(old)));

@@ -16,6 +16,14 @@ pub(in crate::cli) fn sync_progress(progress: &SyncProgress) -> Value {
         "rate": progress.rate,
         "message": progress.message,
     }));
+    if !progress.changes.is_empty() {
+        let changes: Vec<_> = progress.changes.iter().map(super::product_change).collect();
+        object.insert("changes".to_owned(), Value::from(changes));
+    }
+    if !progress.failures.is_empty() {
+        let failures: Vec<_> = progress.failures.iter().map(sync_failure).collect();
+        object.insert("failures".to_owned(), Value::from(failures));
+    }
     put(&mut object, "planned_count", progress.planned_count.map(Value::from));
     put(&mut object, "remaining", progress.remaining.as_ref().map(duration));
     Value::Object(object)

@@ -7,9 +7,11 @@ use crate::proto::{
     GetUpstreamStatusResponse, Replica, UpstreamBreaker, UpstreamPause, UpstreamSystem, UpstreamToken,
 };
 
-/// An object a pause and an object a replica.
+/// An object a pause, one with the number of held runs if there are any, and an object a replica.
 pub(in crate::cli) fn upstream_status(status: &GetUpstreamStatusResponse) -> Vec<Value> {
     let pauses = status.pauses.iter().map(|pause| json!({ "pause": upstream_pause(pause) }));
+    let held = (status.held_run_count > 0).then(|| json!({ "held_run_count": status.held_run_count }));
+    let pauses = pauses.chain(held);
     pauses.chain(status.replicas.iter().map(|each| json!({ "replica": replica(each) }))).collect()
 }
 

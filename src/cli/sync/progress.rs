@@ -56,6 +56,8 @@ impl View {
     /// A run that has ended names no stage: the one it ended in stays.
     fn stage(&self, progress: &SyncProgress) -> String {
         match (progress.stage.as_str(), self.stage.as_str()) {
+            // It says for what.
+            ("", "") if !progress.message.is_empty() => printable(&progress.message),
             ("", "") => "WAITING".to_owned(),
             ("", last) => last.to_owned(),
             (stage, _) => printable(stage),

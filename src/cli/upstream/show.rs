@@ -17,6 +17,13 @@ use crate::{
 /// Pauses first, then a block a replica.
 pub(super) fn status(status: &GetUpstreamStatusResponse) -> String {
     let mut blocks = vec![pauses(&status.pauses)];
+    if status.held_run_count > 0 {
+        let runs = if status.held_run_count == 1 { "run waits" } else { "runs wait" };
+        blocks.push(format!(
+            "{} sync {runs} for approval: see by `haier-integration held list`",
+            status.held_run_count
+        ));
+    }
     blocks.extend(status.replicas.iter().map(replica));
     blocks.join("\n\n")
 }
@@ -144,9 +151,14 @@ mod tests {
             reason: "stocktaking".to_owned(),
             ..UpstreamPause::default()
         };
-        let text = status(&GetUpstreamStatusResponse { pauses: vec![pause], replicas: vec![replica] });
+        let text = status(&GetUpstreamStatusResponse {
+            pauses: vec![pause],
+            replicas: vec![replica],
+            held_run_count: 1,
+        });
         for expected in [
             "order-push  until resumed",
+            "\n\n1 sync run waits for approval: see by `haier-integration held list`\n\n",
             "stocktaking",
             "seen        now: it answers",
             "  budget           100 a second, over all replicas",

@@ -38,6 +38,12 @@ impl NewEntry {
         Self { kind: ChangeKind::Loaded, code: None, changes: Vec::new(), products }
     }
 
+    /// The entry as it would read, without a number.
+    pub(super) fn into_change(self, origin: Origin) -> ProductChange {
+        let Self { kind, code, changes, products } = self;
+        ProductChange { seq: 0, kind, code: code.map(ProductCode::from_stored), changes, products, origin }
+    }
+
     fn changes_text(&self) -> String {
         let triple = |change: &FieldChange| json!([change.field, change.old, change.new]);
         self.changes.iter().map(triple).collect::<serde_json::Value>().to_string()

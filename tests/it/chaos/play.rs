@@ -79,6 +79,9 @@ impl Play {
                 settings.upstream.retry_base = Duration::from_millis(1);
                 settings.upstream.retry_max = Duration::from_millis(5);
                 settings.upstream.breaker_open = Duration::from_millis(50);
+                // However much the catalogue changes: what is set aside is applied at the end of its run.
+                settings.guard.delisted = 100;
+                settings.guard.moved = 100;
             })
             .prepare()
             .await;

@@ -1,0 +1,2 @@
+DROP TABLE held_runs;
+DROP TABLE held_findings;
