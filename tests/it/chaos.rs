@@ -26,6 +26,7 @@ const SHARES: u64 = 10;
 /// Schedules that one of them plays side by side.
 const AT_ONCE: usize = 3;
 
+/// Makes two tests of each share: `name::sqlite` and `name::postgres`.
 macro_rules! shares {
     ($($name:ident = $share:literal),+ $(,)?) => {$(
         mod $name {
@@ -41,6 +42,7 @@ macro_rules! shares {
         }
     )+};
 }
+pub(crate) use shares;
 
 shares!(
     every_promise_holds_under_seeds_ending_in_0 = 0,
@@ -57,16 +59,31 @@ shares!(
 
 async fn play_share(backend: Backend, share: u64) {
     let seeds = seeds("HAIER_CHAOS_SCHEDULES", "HAIER_CHAOS_SEED", USUAL);
-    let played = stream::iter(seeds.filter(|seed| seed % SHARES == share)).map(async |seed| {
-        let play = run(backend, |plan| Box::pin(play::play(plan, seed)));
-        let played = AssertUnwindSafe(play).catch_unwind().await;
+    let seeds = seeds.filter(|seed| seed % SHARES == share);
+    let test = format!("test(/^chaos::.*{backend:?}/i)");
+    play_each(seeds, AT_ONCE, "HAIER_CHAOS_SEED", &test, |seed| {
+        run(backend, move |plan| Box::pin(play::play(plan, seed)))
+    })
+    .await;
+}
+
+/// Plays schedules some at a time: most of one is waiting. One that fails says how to repeat it, and lets the others end,
+/// and clear up.
+pub(crate) async fn play_each<F: Future<Output = ()>>(
+    seeds: impl Iterator<Item = u64>,
+    at_once: usize,
+    variable: &str,
+    test: &str,
+    play: impl Fn(u64) -> F,
+) {
+    let played = stream::iter(seeds).map(async |seed| {
+        let played = AssertUnwindSafe(play(seed)).catch_unwind().await;
         if played.is_err() {
-            tell(seed, &format!("test(/^chaos::.*{backend:?}/i)"));
+            tell(seed, variable, test);
         }
         played
     });
-    // Most of a schedule is waiting. One that fails lets the others end, and clear up.
-    let played: Vec<_> = played.buffer_unordered(AT_ONCE).collect().await;
+    let played: Vec<_> = played.buffer_unordered(at_once).collect().await;
     if let Some(panic) = played.into_iter().find_map(Result::err) {
         resume_unwind(panic);
     }
@@ -85,19 +102,21 @@ pub(crate) fn seeds(many: &str, one: &str, usual: u64) -> std::ops::Range<u64> {
 /// Says how to repeat a schedule when it fails.
 pub(crate) struct Named {
     pub(crate) seed: u64,
+    /// Of the environment, that chooses the seed.
+    pub(crate) variable: &'static str,
     pub(crate) test: String,
 }
 
 impl Drop for Named {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tell(self.seed, &self.test);
+            tell(self.seed, self.variable, &self.test);
         }
     }
 }
 
-fn tell(seed: u64, test: &str) {
+fn tell(seed: u64, variable: &str, test: &str) {
     eprintln!(
-        "chaos: the schedule of seed {seed} failed; once more: HAIER_CHAOS_SEED={seed} cargo nextest run -E '{test}'"
+        "chaos: the schedule of seed {seed} failed; once more: {variable}={seed} cargo nextest run -E '{test}'"
     );
 }

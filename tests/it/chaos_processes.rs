@@ -46,7 +46,8 @@ shares!(
 async fn play_share(share: u64) {
     for seed in seeds("HAIER_CHAOS_PROCESS_SCHEDULES", "HAIER_CHAOS_SEED", USUAL) {
         if seed % SHARES == share {
-            let _named = Named { seed, test: "test(/^chaos_processes::/)".to_owned() };
+            let variable = "HAIER_CHAOS_SEED";
+            let _named = Named { seed, variable, test: "test(/^chaos_processes::/)".to_owned() };
             run(Backend::Postgres, |plan| Box::pin(play(plan, seed))).await;
         }
     }
