@@ -34,14 +34,13 @@ shares!(
     every_order_is_there_once_under_seeds_3_7_11 = 3,
 );
 
-async fn play_share(backend: Backend, share: u64) {
+fn play_share(backend: Backend, share: u64) {
     let seeds = seeds("HAIER_ORDER_CHAOS_SCHEDULES", "HAIER_ORDER_CHAOS_SEED", USUAL);
     let seeds = seeds.filter(|seed| seed % SHARES == share);
     let test = format!("test(/^order_chaos::.*{backend:?}/i)");
     play_each(seeds, AT_ONCE, "HAIER_ORDER_CHAOS_SEED", &test, |seed| {
         run(backend, move |plan| Box::pin(play::play(plan, seed)))
-    })
-    .await;
+    });
 }
 
 /// A product that can be ordered.

@@ -17,7 +17,7 @@ use haier_integration::{
 use serde_json::{Value, json};
 
 use crate::{
-    chaos::{Named, seeds, shares},
+    chaos::{play_each, seeds, shares},
     order_chaos::invariants::Left,
     orders::{killed::service, order},
     processes::Running,
@@ -33,14 +33,13 @@ const DOUBT_WAIT: TimeDelta = TimeDelta::milliseconds(500);
 
 shares!(orders_are_there_once_under_even_seeds = 0, orders_are_there_once_under_odd_seeds = 1);
 
-async fn play_share(backend: Backend, share: u64) {
-    for seed in seeds("HAIER_ORDER_CHAOS_PROCESS_SCHEDULES", "HAIER_ORDER_CHAOS_SEED", USUAL) {
-        if seed % SHARES == share {
-            let test = format!("test(/^order_chaos_processes::.*{backend:?}/i)");
-            let _named = Named { seed, variable: "HAIER_ORDER_CHAOS_SEED", test };
-            run(backend, |plan| Box::pin(play(plan, seed))).await;
-        }
-    }
+fn play_share(backend: Backend, share: u64) {
+    let seeds = seeds("HAIER_ORDER_CHAOS_PROCESS_SCHEDULES", "HAIER_ORDER_CHAOS_SEED", USUAL);
+    let seeds = seeds.filter(|seed| seed % SHARES == share);
+    let test = format!("test(/^order_chaos_processes::.*{backend:?}/i)");
+    play_each(seeds, 1, "HAIER_ORDER_CHAOS_SEED", &test, |seed| {
+        run(backend, move |plan| Box::pin(play(plan, seed)))
+    });
 }
 
 /// What is done, one after the other.

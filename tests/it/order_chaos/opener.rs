@@ -38,6 +38,7 @@ fn settings() -> Settings {
         breaker: BreakerSettings { failures: 100_000, open: Duration::from_secs(1), probes: 1 },
         rate: 0,
         repeated_words: vec!["已存在".to_owned()],
+        cancelled_words: vec!["已取消".to_owned()],
     }
 }
 
