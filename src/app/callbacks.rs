@@ -121,19 +121,27 @@ impl App {
         })
     }
 
-    /// Takes out of Haier's words whom the order is for, before they are stored. Of an order that is not here, nothing is known.
+    /// Takes out of Haier's words whom they are about, before they are stored: of every order that has the number, whether or
+    /// not the callback may touch it. Of an order that is not here, nothing is known.
     async fn callback_redact(&self, tx: &mut Tx, received: &mut ReceivedCallback) -> Result<()> {
         if received.words.is_empty() {
             return Ok(());
         }
-        let Some(meant) = apply::order_meant(tx, received).await? else { return Ok(()) };
-        if let Some(sealed) = orders::find(tx, &meant.so_id).await? {
-            let order = self.order_open(sealed)?.order;
-            // What is written in escapes would not be found.
-            if let Ok(data) = serde_json::from_str::<serde_json::Value>(&received.data) {
-                received.data = data.to_string();
+        // What is written in escapes would not be found.
+        if let Ok(data) = serde_json::from_str::<serde_json::Value>(&received.data) {
+            received.data = data.to_string();
+        }
+        let mut named = callbacks::list_by_so_id(tx, &received.platform_order_no).await?;
+        named.extend(callbacks::list_by_online_no(tx, &received.platform_order_no).await?);
+        if let Some(number) = &received.haier_order_no {
+            named.extend(callbacks::list_by_haier_order_no(tx, number).await?);
+        }
+        for order in named {
+            if let Some(sealed) = orders::find(tx, &order.so_id).await? {
+                let order = self.order_open(sealed)?.order;
+                received.words = order.redact(&received.words);
+                received.data = order.redact(&received.data);
             }
-            (received.words, received.data) = (order.redact(&received.words), order.redact(&received.data));
         }
         Ok(())
     }

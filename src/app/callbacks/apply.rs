@@ -204,7 +204,7 @@ fn numbers(changes: &[OrderChange]) -> (Vec<String>, Vec<String>) {
 }
 
 /// The order that a callback means: by `so_id`, then by `online_no` if one order has it, then by Haier's number.
-pub(super) async fn order_meant(conn: &mut Conn, callback: &ReceivedCallback) -> Result<Option<MeantOrder>> {
+async fn order_meant(conn: &mut Conn, callback: &ReceivedCallback) -> Result<Option<MeantOrder>> {
     let is_signers = |order: &MeantOrder| {
         order.sender.as_ref().is_some_and(|sender| callback.may_touch(&sender.account, &sender.seller_code))
     };

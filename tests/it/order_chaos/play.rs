@@ -424,7 +424,12 @@ impl Play {
                 Some(due) => {
                     self.house.clock.turn_to(due.max(self.house.clock.now() + TimeDelta::seconds(1)))
                 }
-                None => return,
+                // One whose answer was too slow is sent again.
+                None if self.haier.callbacks().await["waiting"] != json!([]) => {}
+                None => {
+                    self.quiet().await;
+                    return;
+                }
             }
         }
         let complaints = ["it never comes to rest".to_owned()];
@@ -457,7 +462,7 @@ impl Play {
         let callbacks = self.haier.callbacks().await;
         Left {
             accepted: self.accepted.lock().unwrap().clone(),
-            leased: self.asker.number("SELECT count(*) FROM order_pushes WHERE worker IS NOT NULL").await,
+            leased: self.leased().await,
             unapplied: self.asker.number("SELECT count(*) FROM callbacks WHERE applied_at IS NULL").await,
             open_logs: self
                 .asker
@@ -468,6 +473,15 @@ impl Play {
             doubt_wait: DOUBT_WAIT,
             ..left.and_haiers(&self.haier.orders().await, &callbacks)
         }
+    }
+
+    /// Orders in somebody's hands, but for those that Haier never answers for: these are looked at for ever.
+    async fn leased(&self) -> i64 {
+        let never: Vec<String> = self.unanswered().iter().map(|so_id| format!("'{so_id}'")).collect();
+        let never = if never.is_empty() { "''".to_owned() } else { never.join(", ") };
+        let orders = format!("SELECT id FROM orders WHERE so_id NOT IN ({never})");
+        let leased = "SELECT count(*) FROM order_pushes WHERE worker IS NOT NULL";
+        self.asker.number(&format!("{leased} AND order_id IN ({orders})")).await
     }
 
     fn order(&self, order: usize) -> Order {
