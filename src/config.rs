@@ -128,6 +128,8 @@ pub struct UpstreamSettings {
     pub breaker_probes: u32,
     /// Words in which Haier refuses an order that it has already; at least one.
     pub repeated_words: Vec<String>,
+    /// Words in which Haier refuses to cancel an order that is cancelled.
+    pub cancelled_words: Vec<String>,
 }
 
 /// How the order system's callbacks are taken.
@@ -285,6 +287,7 @@ impl Default for UpstreamSettings {
             breaker_open: Duration::from_secs(30),
             breaker_probes: 3,
             repeated_words: ["重复", "已存在", "duplicate"].map(str::to_owned).into(),
+            cancelled_words: ["已取消", "已经取消", "cancelled", "canceled"].map(str::to_owned).into(),
         }
     }
 }

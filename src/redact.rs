@@ -20,44 +20,68 @@ pub use known::Redactor;
 /// What stands in place of what was taken out.
 pub const MASK: &str = "***";
 
-/// How many secrets the process keeps in mind: some accounts with a dozen each, and the tokens of a day.
-const MEMORY: usize = 512;
+/// Secrets of accounts, keys and settings that the process keeps in mind: some dozens are usual.
+const SECRETS: usize = 1_024;
+/// Tokens that it keeps in mind: those of some hours, and each of them is good for minutes. Every new one makes their finder
+/// anew, which takes the longer the more there are.
+const TOKENS: usize = 64;
 
-/// Secrets that this process has come to know, the oldest first, and what finds them.
+/// What this process has come to know of one kind.
 struct Memory {
+    most: usize,
+    /// The oldest first.
     secrets: Mutex<VecDeque<SecretString>>,
     redactor: RwLock<Arc<Redactor>>,
 }
 
-static MEMORY_OF_PROCESS: LazyLock<Memory> = LazyLock::new(|| Memory {
-    secrets: Mutex::default(),
-    redactor: RwLock::new(Arc::new(Redactor::new([]))),
-});
+static MEMORY: LazyLock<Memory> = LazyLock::new(|| Memory::of(SECRETS));
+static MEMORY_OF_TOKENS: LazyLock<Memory> = LazyLock::new(|| Memory::of(TOKENS));
 
 /// Makes secrets known: from now on they leave this process in no text. Too short ones would mask ordinary words and are
 /// passed over.
 pub fn learn<'a>(secrets: impl IntoIterator<Item = &'a SecretString>) {
-    let memory = &*MEMORY_OF_PROCESS;
-    let mut kept = memory.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-    let before = kept.len();
-    for secret in secrets {
-        let is_known = kept.iter().any(|known| known.expose_secret() == secret.expose_secret());
-        if !is_known && known::is_long_enough(secret) {
-            kept.push_back(secret.clone());
-        }
-    }
-    if kept.len() == before {
-        return;
-    }
-    let surplus = kept.len().saturating_sub(MEMORY);
-    kept.drain(..surplus);
-    let redactor = Arc::new(Redactor::new(kept.iter()));
-    *memory.redactor.write().unwrap_or_else(PoisonError::into_inner) = redactor;
+    MEMORY.learn(secrets);
+}
+
+/// The same with a token, which drives out the oldest tokens and never a secret that lasts.
+pub fn learn_token(token: &SecretString) {
+    MEMORY_OF_TOKENS.learn([token]);
 }
 
 /// Text without anything that must not leave the process.
 #[must_use]
 pub fn redact(text: &str) -> Cow<'_, str> {
-    let redactor = Arc::clone(&MEMORY_OF_PROCESS.redactor.read().unwrap_or_else(PoisonError::into_inner));
-    redactor.redact(text)
+    // Tokens first: a secret within one would leave the rest of it.
+    match MEMORY_OF_TOKENS.redactor().mask_known(text) {
+        Cow::Borrowed(text) => MEMORY.redactor().redact(text),
+        Cow::Owned(masked) => Cow::Owned(MEMORY.redactor().redact(&masked).into_owned()),
+    }
+}
+
+impl Memory {
+    fn of(most: usize) -> Self {
+        Self { most, secrets: Mutex::default(), redactor: RwLock::new(Arc::new(Redactor::new([]))) }
+    }
+
+    fn learn<'a>(&self, secrets: impl IntoIterator<Item = &'a SecretString>) {
+        let mut kept = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = kept.len();
+        for secret in secrets {
+            let is_known = kept.iter().any(|known| known.expose_secret() == secret.expose_secret());
+            if !is_known && known::is_long_enough(secret) {
+                kept.push_back(secret.clone());
+            }
+        }
+        if kept.len() == before {
+            return;
+        }
+        let surplus = kept.len().saturating_sub(self.most);
+        kept.drain(..surplus);
+        let redactor = Arc::new(Redactor::new(kept.iter()));
+        *self.redactor.write().unwrap_or_else(PoisonError::into_inner) = redactor;
+    }
+
+    fn redactor(&self) -> Arc<Redactor> {
+        Arc::clone(&self.redactor.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }

@@ -73,6 +73,8 @@ pub struct Settings {
     pub rate: u32,
     /// Words in which Haier refuses an order that it has already.
     pub repeated_words: Vec<String>,
+    /// One of these in the message of a refused cancellation says that the order is cancelled.
+    pub cancelled_words: Vec<String>,
 }
 
 /// What Haier answered: each record by itself, readable or not, in Haier's order.

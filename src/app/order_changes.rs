@@ -10,7 +10,7 @@ use crate::{
     domain::{
         audit::Change,
         orders::{
-            OrderState, SoId, StoredOrder,
+            Order, OrderState, SoId, StoredOrder,
             facts::{FactKind, Resolution, ResolvedOutcome},
         },
         reasons::Reason,
@@ -60,12 +60,12 @@ impl OrderWish {
         }
     }
 
-    /// What the record of changes keeps of it.
-    fn changes(&self) -> Vec<Change> {
+    /// What the record of changes keeps of it, of words that may name whom the order is for only the rest.
+    fn changes(&self, order: &Order) -> Vec<Change> {
         let time =
             |field: &str, time: &Option<DateTime<Utc>>| time.map(|time| Change::to(field, time.to_rfc3339()));
         match self {
-            Self::Cancel { reason } => vec![Change::to("reason", reason)],
+            Self::Cancel { reason } => vec![Change::to("reason", order.redact(reason))],
             Self::Reschedule { distribution_time, install_time } => {
                 [time("distribution_time", distribution_time), time("install_time", install_time)]
                     .into_iter()
@@ -75,7 +75,7 @@ impl OrderWish {
             Self::Retry => Vec::new(),
             Self::Resolve { outcome, evidence, retail_order_no } => {
                 let number = retail_order_no.as_ref().map(|number| Change::to("retail_order_no", number));
-                let said = [Change::to("outcome", outcome.as_str()), Change::to("evidence", evidence)];
+                let said = [Change::to("outcome", outcome.as_str()), Change::to("evidence", order.redact(evidence))];
                 said.into_iter().chain(number).collect()
             }
         }
@@ -168,7 +168,8 @@ impl App {
         let history = self.order_lock(&mut tx, so_id).await?;
         let Some(fact) = wish.fact(&history, ctx.caller.name.clone())? else { return Ok(history.order) };
         let recorded = self.order_record(&mut tx, history, vec![fact]).await?;
-        self.audit(&mut tx, ctx, wish.action(), so_id.as_str(), wish.changes()).await?;
+        let changes = wish.changes(&recorded.order.order);
+        self.audit(&mut tx, ctx, wish.action(), so_id.as_str(), changes).await?;
         tx.commit().await?;
         self.order_announce(&recorded);
         Ok(recorded.order)

@@ -195,6 +195,11 @@ impl Reader {
                 standard.repeated_words.clone(),
                 parse::words,
             ),
+            cancelled_words: self.read(
+                "upstream.cancelled_words",
+                standard.cancelled_words.clone(),
+                parse::words,
+            ),
         };
         if upstream.retry_max < upstream.retry_base {
             let [max, base] = [upstream.retry_max, upstream.retry_base].map(humantime::format_duration);

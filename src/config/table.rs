@@ -60,6 +60,7 @@ pub const SETTINGS: &[Setting] = settings![
     "upstream.breaker_open" "UPSTREAM_BREAKER_OPEN" "30s" "How long it is left alone before it is probed, 10ms to 1h"
     "upstream.breaker_probes" "UPSTREAM_BREAKER_PROBES" "3" "Probes that must all succeed before calls pass again, 1 to 100"
     "upstream.repeated_words" "UPSTREAM_REPEATED_WORDS" "重复,已存在,duplicate" "Words in which Haier refuses an order that it has already, with commas between; one of them in its message is enough"
+    "upstream.cancelled_words" "UPSTREAM_CANCELLED_WORDS" "已取消,已经取消,cancelled,canceled" "Words in which Haier refuses to cancel an order that is cancelled, with commas between; one of them in its message is enough"
     "sync.batch_size" "SYNC_BATCH_SIZE" "20" "Codes a call, 1 to 20"
     "sync.calls_in_flight" "SYNC_CALLS_IN_FLIGHT" "64" "Calls of one run at the same time, 1 to 256"
     "sync.flush_rows" "SYNC_FLUSH_ROWS" "2000" "Rows after which a run is written down, 1 to 10000"

@@ -42,6 +42,8 @@ pub enum ChangeAnswer {
     Accepted,
     /// Haier does not take it, and would not the next time.
     Refused(OrderRefusal),
+    /// Haier does not take a cancellation because the order is cancelled.
+    CancelledAlready(OrderRefusal),
 }
 
 /// A cancellation.

@@ -52,22 +52,25 @@ impl Redactor {
     /// Text without the known values, and without what patterns find.
     #[must_use]
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let found = self.known.as_ref().filter(|known| known.is_match(text));
-        match found {
-            None => patterns::mask(text),
-            Some(known) => {
-                let mut masked = String::with_capacity(text.len());
-                known.replace_all_with(text, &mut masked, |found, form, masked| {
-                    // The second half of an escaped backslash belongs to the first, which stays.
-                    if form.starts_with('\\') && is_escaped(&text[..found.start()]) {
-                        masked.push('\\');
-                    }
-                    masked.push_str(MASK);
-                    true
-                });
-                Cow::Owned(patterns::mask(&masked).into_owned())
-            }
+        match self.mask_known(text) {
+            Cow::Borrowed(text) => patterns::mask(text),
+            Cow::Owned(masked) => Cow::Owned(patterns::mask(&masked).into_owned()),
         }
+    }
+
+    /// Text without the known values.
+    pub(super) fn mask_known<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let Some(known) = self.known.as_ref().filter(|known| known.is_match(text)) else { return text.into() };
+        let mut masked = String::with_capacity(text.len());
+        known.replace_all_with(text, &mut masked, |found, form, masked| {
+            // The second half of an escaped backslash belongs to the first, which stays.
+            if form.starts_with('\\') && is_escaped(&text[..found.start()]) {
+                masked.push('\\');
+            }
+            masked.push_str(MASK);
+            true
+        });
+        masked.into()
     }
 }
 

@@ -129,3 +129,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn many_tokens_drive_out_no_secret() {
+    let secret = SecretString::from("lasting-secret-5f2a9c81");
+    super::learn([&secret]);
+    for n in 0..2 * super::TOKENS {
+        super::learn_token(&SecretString::from(format!("token-number-{n:04}-0c7d")));
+    }
+    let newest = format!("token-number-{:04}-0c7d", 2 * super::TOKENS - 1);
+    let text = format!("{newest} of lasting-secret-5f2a9c81, after token-number-0000-0c7d");
+    assert_eq!(super::redact(&text), "*** of ***, after token-number-0000-0c7d");
+}

@@ -71,6 +71,7 @@ impl Opener {
             },
             rate: settings.upstream_rate,
             repeated_words: settings.upstream.repeated_words.clone(),
+            cancelled_words: settings.upstream.cancelled_words.clone(),
         };
         let order_settings = upstream::Settings { rate: order_rate, ..settings.clone() };
         Self { settings, order_settings, store, process, clock, shared: Mutex::default() }

@@ -168,7 +168,7 @@ pub(super) fn parse(body: &[u8], asked_at: DateTime<Utc>) -> Result<Token> {
         seconds.filter(|seconds| *seconds > 0).and_then(TimeDelta::try_seconds).unwrap_or(DEFAULT_LIFE);
     let usable = (life - REFRESH_EARLY).max(life * 5 / 6);
     let value = value.into();
-    redact::learn([&value]);
+    redact::learn_token(&value);
     // One word, and one that fits into a header: what else it may be is no type.
     let is_word = |text: &&str| text.chars().all(|char| char.is_ascii_graphic());
     Ok(Token {

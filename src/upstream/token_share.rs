@@ -83,7 +83,7 @@ impl Seal {
         let instant = |micros: &[u8; 8]| DateTime::from_timestamp_micros(i64::from_be_bytes(*micros));
         let (token_type, value) = std::str::from_utf8(value).ok()?.split_once(' ')?;
         let value = SecretString::from(value);
-        redact::learn([&value]);
+        redact::learn_token(&value);
         Some(Token {
             value,
             token_type: Some(token_type.to_owned()).filter(|text| !text.is_empty()),

@@ -64,7 +64,7 @@ impl Ylh {
         let answer = self.client.call(Endpoint::CreateOrder, &body, call, &reading).await;
         answer.or_else(|error| match &error.refusal {
             // Whatever else the answer looks like, these words are a proof.
-            Some(refusal) if self.says_repeated(refusal) => Ok(PushAnswer::Repeated((**refusal).clone())),
+            Some(refusal) if says(refusal, &self.client.settings.repeated_words) => Ok(PushAnswer::Repeated((**refusal).clone())),
             _ => refusal(error).map(PushAnswer::Refused),
         })
     }
@@ -80,7 +80,12 @@ impl Ylh {
             "cancelReason": cancellation.reason,
             "sourceSystem": cancellation.source_system,
         });
-        self.change(Endpoint::CancelOrder, &body, call).await
+        Ok(match self.change(Endpoint::CancelOrder, &body, call).await? {
+            ChangeAnswer::Refused(refusal) if says(&refusal, &self.client.settings.cancelled_words) => {
+                ChangeAnswer::CancelledAlready(refusal)
+            }
+            other => other,
+        })
     }
 
     /// Y3.
@@ -138,12 +143,12 @@ impl Ylh {
         let answer = self.client.call(endpoint, &bytes(body), call, &reading).await;
         answer.or_else(|error| refusal(error).map(ChangeAnswer::Refused))
     }
+}
 
-    fn says_repeated(&self, refusal: &OrderRefusal) -> bool {
-        let message = refusal.message.to_lowercase();
-        let words = &self.client.settings.repeated_words;
-        words.iter().any(|word| message.contains(&word.to_lowercase()))
-    }
+/// Whether Haier's message holds one of these words.
+fn says(refusal: &OrderRefusal, words: &[String]) -> bool {
+    let message = refusal.message.to_lowercase();
+    words.iter().any(|word| message.contains(&word.to_lowercase()))
 }
 
 /// Haier's answer to this very order, if it is one; else the error, which is the account's or the moment's.

@@ -83,6 +83,11 @@ impl Post {
         self.with("TimeStamp", &shanghai(instant))
     }
 
+    /// Signed with another secret than the stand-in's.
+    pub(crate) fn signed_with(self, secret: &str) -> Self {
+        Self { secret: secret.to_owned(), ..self }.signed()
+    }
+
     /// Signed after the description, by another hand than the service's.
     fn signed(mut self) -> Self {
         let mut fields = self.fields.clone();
@@ -94,7 +99,7 @@ impl Post {
         self
     }
 
-    fn body(&self) -> (String, &'static str) {
+    pub(crate) fn body(&self) -> (String, &'static str) {
         if self.json {
             let object: serde_json::Map<_, _> =
                 self.fields.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();

@@ -16,23 +16,36 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use haier_integration::proto::{
-    CheckStockRequest, GetBalanceRequest, GetLogisticsRequest, GetPricesRequest, GetUpstreamStatusRequest,
-    ListSyncFailuresRequest, ListSyncLogsRequest, PauseUpstreamRequest, SyncProductsRequest, UpstreamTarget,
-    haier_administration_client::HaierAdministrationClient, haier_integration_client::HaierIntegrationClient,
+use haier_integration::{
+    app::SystemClock,
+    domain::clock::Clock as _,
+    keyring::Document,
+    proto::{
+        CancelOrderRequest, CheckStockRequest, CreateHaierConfigRequest, GetBalanceRequest,
+        GetLogisticsRequest, GetPricesRequest, GetUpstreamStatusRequest, HaierConfig,
+        ListCourierNumbersRequest, ListDeliveryPhotosRequest, ListHaierConfigsRequest,
+        ListOrderChangesRequest, ListOrderFactsRequest, ListSyncFailuresRequest, ListSyncLogsRequest, Order,
+        OrderOutcome, OrderResponse, PauseUpstreamRequest, PushOrderRequest, RescheduleOrderRequest,
+        ResolveOrderRequest, RetryOrderRequest, SyncProductsRequest, TestHaierConfigRequest, UpstreamTarget,
+        YlhConfig, haier_administration_client::HaierAdministrationClient,
+        haier_integration_client::HaierIntegrationClient, test_haier_config_request::Account as Tested,
+    },
 };
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tonic::{Request, Status, service::interceptor::InterceptedService, transport::Channel};
 
 use crate::{
+    callbacks::post,
+    orders::order,
     processes::{Running, program},
-    support::{Database, Plan, on_both_databases, within},
+    support::{Database, Plan, account, on_both_databases, within},
 };
 
 on_both_databases!(nothing_that_leaves_holds_a_secret_or_a_phone_number);
 
 /// What it is, its value, and the part of it that no encoding changes.
-const CANARIES: [(&str, &str, &str); 8] = [
+const CANARIES: [(&str, &str, &str); 19] = [
     ("client secret", "qz1 Kf8sPw2x/+é", "Kf8sPw2x"),
     ("password", "Hv3nTb6y\"\\&=q", "Hv3nTb6y"),
     ("seller's password", "Jm4rWc9d%密码", "Jm4rWc9d"),
@@ -41,7 +54,21 @@ const CANARIES: [(&str, &str, &str); 8] = [
     ("token of a caller", "Rt7kBf3c-Vw9s4x", "Rt7kBf3c"),
     ("password of the database", "Sx8mDg5e", "Sx8mDg5e"),
     ("phone number", "13987654321", "13987654321"),
+    ("password of the order system", "Bq2xVn7r=%&", "Bq2xVn7r"),
+    ("client secret of the order system", "Gy5cTw9k/+", "Gy5cTw9k"),
+    ("secret of callbacks", "Zr6pMj3d", "Zr6pMj3d"),
+    ("stored client secret", "Fa8nLs4v\"\\", "Fa8nLs4v"),
+    ("stored password", "Xe3hQk6t 密", "Xe3hQk6t"),
+    ("stored seller's password", "Ub7yDg2m", "Ub7yDg2m"),
+    ("stored password of the order system", "Cw9fRz5p", "Cw9fRz5p"),
+    ("stored client secret of the order system", "Ko4jHx8b", "Ko4jHx8b"),
+    ("consignee's name", "欧阳雀儿", "欧阳雀儿"),
+    ("consignee's phone number", "13755501234", "13755501234"),
+    ("consignee's address", "金丝雀胡同七号", "金丝雀胡同七号"),
 ];
+
+/// What is personal of an order.
+const PERSONAL: [&str; 3] = ["consignee's name", "consignee's phone number", "consignee's address"];
 
 fn canary(what: &str) -> &'static str {
     CANARIES.iter().find(|(name, ..)| *name == what).unwrap().1
@@ -85,9 +112,11 @@ async fn parrot() -> String {
         }
         let body = String::from_utf8_lossy(&body);
         let secrets = ["client secret", "password", "seller's password", "customer's password"].map(canary);
+        // What it was told of a customer it repeats too, and puts it where it was not asked for.
+        let customer = PERSONAL.map(canary).join("，");
         let encoded: String = url::form_urlencoded::byte_serialize(secrets.join(" ").as_bytes()).collect();
         let words = format!(
-            "no: {uri} {headers:?} {body} {secrets:?} {encoded} {} tel {phone}",
+            "no: {uri} {headers:?} {body} {secrets:?} {encoded} {} tel {phone} {customer}",
             STANDARD.encode(&*body)
         );
         let envelope = json!({ "success": false, "code": "500", "message": words, "data": body });
@@ -182,12 +211,138 @@ async fn call_everything(address: &str) -> Vec<String> {
         said.push(format!("{log:?}"));
         keep!(client.list_sync_failures(request).await);
     }
+    said.extend(call_about_orders(client.clone(), operator.clone()).await);
+    said.extend(call_about_accounts(operator.clone()).await);
     keep!(operator.get_upstream_status(GetUpstreamStatusRequest {}).await);
     said
 }
 
+fn said<T: std::fmt::Debug>(answer: Result<tonic::Response<T>, Status>) -> String {
+    match answer {
+        Ok(answer) => format!("{answer:?}"),
+        Err(status) => format!("{status:?} {}", String::from_utf8_lossy(status.details())),
+    }
+}
+
+/// An operator may read whom an order is for; everything else that is said of it must be silent about him.
+fn said_of_order(answer: Result<tonic::Response<OrderResponse>, Status>) -> String {
+    said(answer.map(|answer| {
+        answer.map(|response| {
+            let order = response.order.unwrap();
+            Order {
+                consignee_name: String::new(),
+                consignee_mobile: String::new(),
+                detail_address: String::new(),
+                remark: String::new(),
+                ..order
+            }
+        })
+    }))
+}
+
+/// Everything that can be said of orders, with the customer's data wherever a text can be given.
+async fn call_about_orders(
+    mut client: HaierIntegrationClient<Shown>,
+    mut operator: HaierAdministrationClient<Shown>,
+) -> Vec<String> {
+    let customer = PERSONAL.map(canary).join("，");
+    let mut all = Vec::new();
+    for number in 0..6 {
+        let so_id = format!("CANARY-{number}");
+        let mut given = order(&so_id, "AA1");
+        [given.consignee_name, given.consignee_mobile, given.detail_address] =
+            PERSONAL.map(|what| canary(what).to_owned());
+        given.remark = customer.clone();
+        let wait = Some(prost_types::Duration { seconds: 2, nanos: 0 });
+        let mut wrong = given.clone();
+        wrong.consignee_mobile.push_str("99");
+        wrong.total_amount = None;
+        all.push(said_of_order(client.push_order(PushOrderRequest { order: Some(wrong), wait }).await));
+        all.push(said_of_order(
+            client.push_order(PushOrderRequest { order: Some(given.clone()), wait }).await,
+        ));
+        given.city = "上海市".to_owned();
+        all.push(said_of_order(client.push_order(PushOrderRequest { order: Some(given), wait: None }).await));
+        let request = ResolveOrderRequest {
+            so_id: so_id.clone(),
+            outcome: OrderOutcome::Booked.into(),
+            evidence: format!("asked {customer}"),
+            retail_order_no: format!("HMM{number}"),
+        };
+        all.push(said_of_order(operator.resolve_order(request).await));
+        let time = Some(prost_types::Timestamp { seconds: 1_767_283_199, nanos: 0 });
+        let request =
+            RescheduleOrderRequest { so_id: so_id.clone(), distribution_time: time, install_time: None };
+        all.push(said_of_order(client.reschedule_order(request).await));
+        let request = CancelOrderRequest { so_id: so_id.clone(), reason: format!("for {customer}") };
+        all.push(said_of_order(client.cancel_order(request).await));
+        all.push(said_of_order(client.retry_order(RetryOrderRequest { so_id: so_id.clone() }).await));
+        all.push(said(client.list_delivery_photos(ListDeliveryPhotosRequest { so_id: so_id.clone() }).await));
+        let request = ListCourierNumbersRequest { so_ids: vec![so_id.clone()] };
+        all.push(said(client.list_courier_numbers(request).await));
+        all.push(said(client.list_order_facts(ListOrderFactsRequest { so_id }).await));
+    }
+    let request = ListOrderChangesRequest { cursor: 0, page_size: 1_000 };
+    all.push(said(client.list_order_changes(request).await));
+    all
+}
+
+/// An account that is stored with all its secrets, and tried in vain.
+async fn call_about_accounts(mut operator: HaierAdministrationClient<Shown>) -> Vec<String> {
+    let secret = |what| canary(what).to_owned();
+    // Nobody listens there.
+    let nowhere = "http://127.0.0.1:1".to_owned();
+    let ylh = YlhConfig {
+        base_url: nowhere.clone(),
+        password: secret("stored password of the order system"),
+        client_secret: secret("stored client secret of the order system"),
+        callback_secret: secret("secret of callbacks"),
+        ..account("canary").ylh.unwrap()
+    };
+    let config = HaierConfig {
+        base_url: nowhere,
+        client_secret: secret("stored client secret"),
+        password: secret("stored password"),
+        seller_password: secret("stored seller's password"),
+        ylh: Some(ylh),
+        ..account("canary")
+    };
+    let mut all = Vec::new();
+    let mut wrong = config.clone();
+    wrong.customer_code = secret("stored password");
+    wrong.client_id.clear();
+    for haier_config in [wrong, config.clone(), config.clone()] {
+        let request = CreateHaierConfigRequest { haier_config: Some(haier_config), ..Default::default() };
+        all.push(said(operator.create_haier_config(request).await));
+    }
+    for account in [Tested::Name("canary".to_owned()), Tested::HaierConfig(config)] {
+        let request = TestHaierConfigRequest { account: Some(account) };
+        all.push(said(operator.test_haier_config(request).await));
+    }
+    all.push(said(operator.list_haier_configs(ListHaierConfigsRequest::default()).await));
+    all
+}
+
+/// Callbacks about orders, and one about none, that say what they should not. Whose name it is in the last one nobody can know.
+async fn call_back(url: &str) {
+    // Fails only if somebody has installed one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (customer, phone) = (PERSONAL.map(canary).join("，"), canary("phone number"));
+    for (number, who) in [("CANARY-0", customer.as_str()), ("CANARY-1", &customer), ("NOBODYS", phone)] {
+        let data = json!({
+            "ExtOrderNo": "", "PlatformOrderNo": number, "State": 0, "FailMsg": format!("电话{who}"),
+        });
+        let callback = post("confirm", &data).with("AppKey", "canary-app");
+        let (body, content_type) = callback.signed_with(canary("secret of callbacks")).body();
+        let request = reqwest::Client::new().post(url).header("content-type", content_type);
+        let answer = within(request.body(body).send()).await.unwrap();
+        silent("the answer to a callback", within(answer.bytes()).await.unwrap());
+    }
+}
+
 async fn nothing_that_leaves_holds_a_secret_or_a_phone_number(plan: Plan) {
     let haier = parrot().await;
+    let keys = Document::generate(SystemClock::new().now()).unwrap();
     for (format, level) in [
         ("text", "trace"),
         (
@@ -214,15 +369,31 @@ async fn nothing_that_leaves_holds_a_secret_or_a_phone_number(plan: Plan) {
             .env("HAIER_PASSWORD", canary("password"))
             .env("HAIER_SELLER_PASSWORD", canary("seller's password"))
             .env("HAIER_CUSTOMER_PASSWORD", canary("customer's password"))
+            .env("HAIER_INTEGRATION_ALLOW_PRIVATE_HOSTS", "true")
+            .env("HAIER_INTEGRATION_ALLOW_PLAIN_HTTP", "true")
+            .env("HAIER_INTEGRATION_ORDER_RATE", "0")
+            .env("HAIER_INTEGRATION_ORDERS_SCHEDULE", "50ms")
+            .env("HAIER_INTEGRATION_ORDERS_DOUBT_WAIT", "100ms")
+            .env("HAIER_INTEGRATION_UPSTREAM_REQUEST_TIMEOUT", "100ms")
+            .env("HAIER_INTEGRATION_KEYS", keys.to_text().expose_secret())
+            .env("YLH_BASE_URL", &haier)
+            .env("YLH_USERNAME", "canary")
+            .env("YLH_CLIENT_ID", "canary")
+            .env("YLH_PASSWORD", canary("password of the order system"))
+            .env("YLH_CLIENT_SECRET", canary("client secret of the order system"))
+            .env("YLH_SOURCE_SYSTEM", "shop")
+            .env("YLH_SHOP_NAME", "旗舰店")
+            .env("YLH_CALLBACK_APP_KEY", "canary-app")
+            .env("YLH_CALLBACK_SECRET", canary("secret of callbacks"))
             .stderr(File::create(&log).unwrap());
         let mut service = Running::start(command);
         let address = service.told("gRPC ");
         let metrics = service.told("metrics ").split_whitespace().next().unwrap().to_owned();
+        let callbacks = service.told("callbacks ");
         for answer in call_everything(&address).await {
             silent("an answer", answer);
         }
-        // Fails only if somebody has installed one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        call_back(&callbacks).await;
         silent("/metrics", reqwest::get(metrics).await.unwrap().bytes().await.unwrap());
         silent("standard output", service.end());
         let lines = fs::read(&log).unwrap();

@@ -12,10 +12,12 @@ mod schedule;
 
 use std::{
     env,
-    panic::{AssertUnwindSafe, resume_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::Mutex,
+    thread,
 };
 
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use tokio::runtime::Builder;
 
 use crate::support::{Backend, run};
 
@@ -26,21 +28,23 @@ const SHARES: u64 = 10;
 /// Schedules that one of them plays side by side.
 const AT_ONCE: usize = 3;
 
+/// Makes two tests of each share: `name::sqlite` and `name::postgres`.
 macro_rules! shares {
     ($($name:ident = $share:literal),+ $(,)?) => {$(
         mod $name {
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn sqlite() {
-                super::play_share(crate::support::Backend::Sqlite, $share).await;
+            #[test]
+            fn sqlite() {
+                super::play_share(crate::support::Backend::Sqlite, $share);
             }
 
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn postgres() {
-                super::play_share(crate::support::Backend::Postgres, $share).await;
+            #[test]
+            fn postgres() {
+                super::play_share(crate::support::Backend::Postgres, $share);
             }
         }
     )+};
 }
+pub(crate) use shares;
 
 shares!(
     every_promise_holds_under_seeds_ending_in_0 = 0,
@@ -55,19 +59,41 @@ shares!(
     every_promise_holds_under_seeds_ending_in_9 = 9,
 );
 
-async fn play_share(backend: Backend, share: u64) {
+fn play_share(backend: Backend, share: u64) {
     let seeds = seeds("HAIER_CHAOS_SCHEDULES", "HAIER_CHAOS_SEED", USUAL);
-    let played = stream::iter(seeds.filter(|seed| seed % SHARES == share)).map(async |seed| {
-        let play = run(backend, |plan| Box::pin(play::play(plan, seed)));
-        let played = AssertUnwindSafe(play).catch_unwind().await;
-        if played.is_err() {
-            tell(seed, &format!("test(/^chaos::.*{backend:?}/i)"));
-        }
-        played
+    let seeds = seeds.filter(|seed| seed % SHARES == share);
+    let test = format!("test(/^chaos::.*{backend:?}/i)");
+    play_each(seeds, AT_ONCE, "HAIER_CHAOS_SEED", &test, |seed| {
+        run(backend, move |plan| Box::pin(play::play(plan, seed)))
     });
-    // Most of a schedule is waiting. One that fails lets the others end, and clear up.
-    let played: Vec<_> = played.buffer_unordered(AT_ONCE).collect().await;
-    if let Some(panic) = played.into_iter().find_map(Result::err) {
+}
+
+/// Plays schedules some at a time, each thread with a runtime of its own, so that none waits for another: most of one is
+/// waiting. One that fails says how to repeat it, and lets the others end, and clear up.
+pub(crate) fn play_each<F: Future<Output = ()>>(
+    seeds: impl Iterator<Item = u64> + Send,
+    at_once: usize,
+    variable: &str,
+    test: &str,
+    play: impl Fn(u64) -> F + Sync,
+) {
+    let seeds = Mutex::new(seeds);
+    let next = || seeds.lock().unwrap().next();
+    let failed = Mutex::new(None);
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+                while let Some(seed) = next() {
+                    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| runtime.block_on(play(seed)))) {
+                        tell(seed, variable, test);
+                        *failed.lock().unwrap() = Some(panic);
+                    }
+                }
+            });
+        }
+    });
+    if let Some(panic) = failed.into_inner().unwrap() {
         resume_unwind(panic);
     }
 }
@@ -82,22 +108,9 @@ pub(crate) fn seeds(many: &str, one: &str, usual: u64) -> std::ops::Range<u64> {
     }
 }
 
-/// Says how to repeat a schedule when it fails.
-pub(crate) struct Named {
-    pub(crate) seed: u64,
-    pub(crate) test: String,
-}
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            tell(self.seed, &self.test);
-        }
-    }
-}
-
-fn tell(seed: u64, test: &str) {
+/// Says how to repeat a schedule that failed.
+fn tell(seed: u64, variable: &str, test: &str) {
     eprintln!(
-        "chaos: the schedule of seed {seed} failed; once more: HAIER_CHAOS_SEED={seed} cargo nextest run -E '{test}'"
+        "chaos: the schedule of seed {seed} failed; once more: {variable}={seed} cargo nextest run -E '{test}'"
     );
 }

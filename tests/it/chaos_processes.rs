@@ -13,9 +13,8 @@ use serde_json::{Value, json};
 
 use crate::{
     chaos::{
-        Named,
         invariants::{Ended, assert_served, assert_tidy},
-        seeds,
+        play_each, seeds,
     },
     processes::Running,
     support::{Backend, Client, Dice, Haier, Plan, collect, run, within},
@@ -28,9 +27,9 @@ const SHARES: u64 = 5;
 
 macro_rules! shares {
     ($($name:ident = $share:literal),+ $(,)?) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $name() {
-            play_share($share).await;
+        #[test]
+        fn $name() {
+            play_share($share);
         }
     )+};
 }
@@ -43,13 +42,12 @@ shares!(
     replicas_keep_every_promise_under_seeds_4_9_14 = 4,
 );
 
-async fn play_share(share: u64) {
-    for seed in seeds("HAIER_CHAOS_PROCESS_SCHEDULES", "HAIER_CHAOS_SEED", USUAL) {
-        if seed % SHARES == share {
-            let _named = Named { seed, test: "test(/^chaos_processes::/)".to_owned() };
-            run(Backend::Postgres, |plan| Box::pin(play(plan, seed))).await;
-        }
-    }
+fn play_share(share: u64) {
+    let seeds = seeds("HAIER_CHAOS_PROCESS_SCHEDULES", "HAIER_CHAOS_SEED", USUAL);
+    let seeds = seeds.filter(|seed| seed % SHARES == share);
+    play_each(seeds, 1, "HAIER_CHAOS_SEED", "test(/^chaos_processes::/)", |seed| {
+        run(Backend::Postgres, move |plan| Box::pin(play(plan, seed)))
+    });
 }
 
 /// Everything that is drawn before the play begins.

@@ -27,6 +27,9 @@ mod keys;
 mod layering;
 mod live;
 mod order_calls;
+mod order_chaos;
+#[cfg(target_os = "linux")]
+mod order_chaos_processes;
 mod orders;
 mod outages;
 mod policy;

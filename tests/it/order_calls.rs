@@ -60,6 +60,7 @@ impl Orders {
             breaker: BreakerSettings { failures: 1_000, open: Duration::from_secs(30), probes: 1 },
             rate: 0,
             repeated_words: vec!["重复".to_owned()],
+            cancelled_words: vec!["已取消".to_owned()],
             roots: None,
         };
         let mut account = haier.account().ylh.unwrap();

@@ -5,7 +5,7 @@ mod changes;
 mod doubt;
 mod intake;
 #[cfg(target_os = "linux")]
-mod killed;
+pub(crate) mod killed;
 mod masks;
 
 use std::time::Duration;

@@ -45,6 +45,12 @@ async fn get_prices_within(world: &World, codes: &[String], limit: Duration) -> 
     world.client().get_prices(request).await.map(drop)
 }
 
+/// Whether a call ended because its caller's time was up. On a busy machine tonic may say so before the service does.
+fn is_out_of_time(refused: &Status) -> bool {
+    let by_tonic = refused.code() == Code::Cancelled && refused.message() == "Timeout expired";
+    by_tonic || refused.code() == Code::DeadlineExceeded
+}
+
 fn retry_delay(status: &Status) -> Option<Duration> {
     status.get_details_retry_info()?.retry_delay
 }
@@ -270,12 +276,12 @@ async fn a_silent_haier_opens_a_breaker_though_its_callers_leave_first(plan: Pla
     world.haier.fault(json!({ "kind": "hang", "endpoint": "H2" })).await;
     // Who leaves at once proves nothing about Haier; who leaves after half the limit of a send does.
     let hasty = get_prices_within(&world, &codes, Duration::from_millis(100)).await.unwrap_err();
-    assert_eq!(hasty.code(), Code::DeadlineExceeded);
+    assert!(is_out_of_time(&hasty), "{hasty}");
     let mut left = 0;
     let opened = async {
         loop {
             let refused = get_prices_within(&world, &codes, Duration::from_millis(1_500)).await.unwrap_err();
-            if refused.code() != Code::DeadlineExceeded {
+            if !is_out_of_time(&refused) {
                 break refused;
             }
             left += 1;
@@ -294,7 +300,7 @@ async fn a_caller_whom_no_slot_can_serve_hears_so_at_once(plan: Plan) {
     let (refused, waited) = loop {
         let began = Instant::now();
         match get_prices_within(&world, &codes, limit).await {
-            Err(refused) if refused.code() != Code::DeadlineExceeded => break (refused, began.elapsed()),
+            Err(refused) if !is_out_of_time(&refused) => break (refused, began.elapsed()),
             Ok(()) | Err(_) => {}
         }
     };

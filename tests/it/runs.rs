@@ -265,9 +265,10 @@ async fn a_run_by_codes_goes_on_after_the_last_decided_code(plan: Plan) {
 async fn a_deadline_is_kept_while_haier_is_slow(plan: Plan) {
     let world = plan.start().await;
     let product_codes = world.codes(1).await;
-    world.haier.fault(json!({ "kind": "latency", "endpoint": "H2", "delay_ms": 5_000 })).await;
+    world.haier.fault(json!({ "kind": "latency", "endpoint": "H2", "delay_ms": 10_000 })).await;
     let mut request = tonic::Request::new(GetPricesRequest { product_codes });
-    request.set_timeout(Duration::from_secs(2));
+    // Long enough for the service to be surely quicker than tonic, which says something else.
+    request.set_timeout(Duration::from_secs(5));
     let refused = within(world.client().get_prices(request)).await.unwrap_err();
     assert_eq!(refusal(&refused), (Code::DeadlineExceeded, "REQUEST_TIMEOUT".to_owned()), "{refused}");
     world.finish().await;

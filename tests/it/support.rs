@@ -21,7 +21,7 @@ use futures_util::FutureExt as _;
 pub(crate) use accounts::{CANARY, account};
 pub(crate) use answers::{refusal, violated};
 pub(crate) use authority::{Authority, Issued};
-pub(crate) use database::{Backend, Database};
+pub(crate) use database::{Asker, Backend, Database};
 pub(crate) use dice::Dice;
 pub(crate) use haier::{Haier, Shown};
 pub(crate) use served::{e4, equals, money_e4};

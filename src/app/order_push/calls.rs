@@ -166,6 +166,9 @@ fn changed(
         Ok(order_calls::ChangeAnswer::Refused(refusal)) => {
             ChangeAnswer::Refused { words: words(order, &refusal) }
         }
+        Ok(order_calls::ChangeAnswer::CancelledAlready(refusal)) => {
+            ChangeAnswer::CancelledAlready { words: words(order, &refusal) }
+        }
         Err(error) if error.reason == Reason::ValidationError && !error.is_in_doubt() => {
             ChangeAnswer::Refused { words: order.redact(&error.detail) }
         }

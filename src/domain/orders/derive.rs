@@ -2,7 +2,7 @@
 //!
 //! | rank | facts | state |
 //! |---|---|---|
-//! | 1 | a callback: cancelled | `CANCELLED` |
+//! | 1 | a callback: cancelled; or a cancellation refused because it is | `CANCELLED` |
 //! | 2 | a callback: out of stock | `OUT_OF_STOCK` |
 //! | 3 | a callback: confirmed | `CONFIRMED` |
 //! | 4 | a callback: refused | `REFUSED` |
@@ -62,7 +62,7 @@ struct All<'a> {
 impl All<'_> {
     fn standing(&self) -> Standing {
         let (pushes, callbacks) = (&self.pushes, &self.callbacks);
-        let known = pushes.booked || callbacks.are_of_the_order();
+        let known = self.is_there();
         let doubt = pushes.doubt.filter(|_| !known);
         let under_way = pushes.open.filter(|_| !known);
         let never_there = !known && doubt.is_none() && under_way.is_none() && !pushes.already_there;
@@ -121,11 +121,16 @@ impl All<'_> {
         }
     }
 
+    /// Whether Haier has it, or had it, as far as anybody here knows.
+    fn is_there(&self) -> bool {
+        self.pushes.booked || self.callbacks.are_of_the_order() || self.changes.came_off()
+    }
+
     /// The table but for cancellations.
     fn before_cancelling(&self, in_doubt: bool, under_way: bool) -> OrderState {
         let (pushes, callbacks) = (&self.pushes, &self.callbacks);
         let ranks = [
-            (callbacks.cancelled, OrderState::Cancelled),
+            (callbacks.cancelled || self.changes.came_off(), OrderState::Cancelled),
             (callbacks.out_of_stock.is_some(), OrderState::OutOfStock),
             (callbacks.confirmed, OrderState::Confirmed),
             (callbacks.refused.is_some(), OrderState::Refused),
@@ -175,7 +180,7 @@ impl All<'_> {
     /// What cannot all be true, the gravest first.
     fn contradiction(&self, state: OrderState) -> Option<&'static str> {
         let (pushes, callbacks) = (&self.pushes, &self.callbacks);
-        let there = pushes.booked || callbacks.are_of_the_order();
+        let there = self.is_there();
         let cases = [
             (
                 pushes.word_denied || (callbacks.are_of_the_order() && pushes.word_is_last),

@@ -150,6 +150,11 @@ pub enum ChangeAnswer {
     },
     /// Haier took it. Of a cancellation a callback tells whether it comes off.
     Done,
+    /// Haier refused a cancellation because the order is cancelled: an earlier one came off, of which nobody here has heard.
+    CancelledAlready {
+        /// Haier's words.
+        words: String,
+    },
 }
 
 words! {

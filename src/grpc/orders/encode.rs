@@ -176,6 +176,7 @@ fn change_answer(answer: &ChangeAnswer) -> String {
     match answer {
         ChangeAnswer::Failed { reason, words, .. } => format!("failed, {}", reasoned(*reason, words)),
         ChangeAnswer::Refused { words } => format!("refused: {words}"),
+        ChangeAnswer::CancelledAlready { words } => format!("it is cancelled already: {words}"),
         ChangeAnswer::Done => "Haier has taken it".to_owned(),
     }
 }

@@ -219,6 +219,7 @@ fn of_change(change: ChangeAnswer) -> Answer {
             Answer { reason: Some(reason.as_str().to_owned()), words, again_at, ..answer("failed") }
         }
         ChangeAnswer::Refused { words } => Answer { words, ..answer("refused") },
+        ChangeAnswer::CancelledAlready { words } => Answer { words, ..answer("cancelled_already") },
         ChangeAnswer::Done => answer("done"),
     }
 }
@@ -248,6 +249,7 @@ impl Answer {
                 ChangeAnswer::Failed { reason: self.reason()?, words: self.words, again_at: self.again_at }
             }
             "refused" => ChangeAnswer::Refused { words: self.words },
+            "cancelled_already" => ChangeAnswer::CancelledAlready { words: self.words },
             "done" => ChangeAnswer::Done,
             other => return Err(unknown("answer to a change", other)),
         })

@@ -24,7 +24,7 @@ use crate::{
 on_both_databases!(killed_in_mid_push_leaves_one_order_in_the_book,);
 
 /// The service with an account at the order system and keys, whose log goes to a file.
-fn service(plan: &Plan, haier: &Haier, keys: &Document, log: &Path) -> Command {
+pub(crate) fn service(plan: &Plan, haier: &Haier, keys: &Document, log: &Path) -> Command {
     let mut command = Running::service(plan, haier);
     command
         .env("HAIER_INTEGRATION_KEYS", keys.to_text().expose_secret())

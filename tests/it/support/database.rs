@@ -6,7 +6,7 @@ use std::{
     hash::{Hash as _, Hasher as _},
     io::Write as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use diesel::{Connection as _, RunQueryDsl as _, SqliteConnection, connection::SimpleConnection as _};
@@ -109,11 +109,6 @@ impl Database {
 
     /// The number that a query answers.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
-        #[derive(diesel::QueryableByName)]
-        struct Row {
-            #[diesel(sql_type = diesel::sql_types::BigInt)]
-            n: i64,
-        }
         if self.is_postgres() {
             let sql = format!("SELECT n::bigint FROM ({sql}) AS q(n)");
             return connect(&self.address).await.query_one(&sql, &[]).await.unwrap().get(0);
@@ -121,6 +116,14 @@ impl Database {
         let (path, sql) = (self.file(), format!("SELECT ({sql}) AS n"));
         let run = move || diesel::sql_query(sql).get_result::<Row>(&mut lite(&path)).unwrap().n;
         tokio::task::spawn_blocking(run).await.unwrap()
+    }
+
+    /// A connection that is kept, for whoever asks again and again.
+    pub(crate) async fn asker(&self) -> Asker {
+        if self.is_postgres() {
+            return Asker::Pg(connect(&self.address).await);
+        }
+        Asker::Lite(Mutex::new(lite(&self.file())))
     }
 
     /// Takes all orders out, as a backup from before them would be without.
@@ -162,6 +165,34 @@ impl Database {
         let options = store::Options { database, pool_size: 4, wait, statement_timeout: wait };
         store::Store::open(&options).await
     }
+}
+
+/// A connection of its own to a database.
+pub(crate) enum Asker {
+    Pg(tokio_postgres::Client),
+    Lite(Mutex<SqliteConnection>),
+}
+
+impl Asker {
+    /// The number that a short query answers.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        match self {
+            Self::Pg(client) => {
+                let sql = format!("SELECT n::bigint FROM ({sql}) AS q(n)");
+                client.query_one(&sql, &[]).await.unwrap().get(0)
+            }
+            Self::Lite(conn) => {
+                let sql = diesel::sql_query(format!("SELECT ({sql}) AS n"));
+                sql.get_result::<Row>(&mut *conn.lock().unwrap()).unwrap().n
+            }
+        }
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Row {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    n: i64,
 }
 
 fn lite(path: &Path) -> SqliteConnection {

@@ -165,6 +165,21 @@ impl Haier {
         self.control(Method::POST, "callbacks/url", &json!({ "url": url })).await;
     }
 
+    /// Callbacks that wait are sent now; returns when each was.
+    pub(crate) async fn settle_callbacks(&self) {
+        self.control(Method::POST, "callbacks/settle", &json!(null)).await;
+    }
+
+    /// Callbacks that wait, and those that were heard or given up.
+    pub(crate) async fn callbacks(&self) -> Value {
+        serde_json::from_str(&self.control(Method::GET, "callbacks", &json!(null)).await).unwrap()
+    }
+
+    /// Orders that were cut off arrive now.
+    pub(crate) async fn settle_orders(&self) {
+        self.control(Method::POST, "orders/settle", &json!(null)).await;
+    }
+
     /// Changes the catalogue.
     pub(crate) async fn change(&self, change: Value) -> Value {
         let answer = self.control(Method::POST, "catalogue", &change).await;

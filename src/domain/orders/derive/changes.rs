@@ -90,6 +90,11 @@ impl<'a> Changes<'a> {
         self.0.values().rev().find(|change| change.is_open_cancel(callbacks)).map(|change| change.number)
     }
 
+    /// Whether Haier says of the order that it is cancelled.
+    pub(super) fn came_off(&self) -> bool {
+        self.0.values().any(|change| matches!(change.best, Some((_, ChangeAnswer::CancelledAlready { .. }))))
+    }
+
     /// When a cancellation was last asked for.
     pub(super) fn cancel_asked_at(&self) -> Option<DateTime<Utc>> {
         self.0.values().filter_map(Change::cancel_asked_at).max()
@@ -116,7 +121,7 @@ impl<'a> Changes<'a> {
         let latest = self.0.values().filter_map(|change| change.latest).max();
         match latest?.1 {
             ChangeAnswer::Done => None,
-            ChangeAnswer::Refused { words } => {
+            ChangeAnswer::Refused { words } | ChangeAnswer::CancelledAlready { words } => {
                 Some(Failure { reason: Reason::OrderRefused, words: words.clone() })
             }
             ChangeAnswer::Failed { reason, words, .. } => {
@@ -166,9 +171,12 @@ impl<'a> Change<'a> {
     }
 
     fn is_open_cancel(&self, callbacks: &Callbacks<'_>) -> bool {
-        let refused = matches!(self.best, Some((_, ChangeAnswer::Refused { .. })));
+        let ended = matches!(
+            self.best,
+            Some((_, ChangeAnswer::Refused { .. } | ChangeAnswer::CancelledAlready { .. }))
+        );
         self.cancel_asked_at().is_some()
-            && !refused
+            && !ended
             && callbacks.cancel_refused(self.cancel_asked_at()).is_none()
     }
 
@@ -177,7 +185,7 @@ impl<'a> Change<'a> {
     }
 
     const fn is_answered(&self) -> bool {
-        matches!(self.best, Some((_, ChangeAnswer::Done | ChangeAnswer::Refused { .. })))
+        !matches!(self.best, None | Some((_, ChangeAnswer::Failed { .. })))
     }
 }
 
@@ -186,5 +194,6 @@ const fn strength(answer: &ChangeAnswer) -> u8 {
         ChangeAnswer::Failed { .. } => 0,
         ChangeAnswer::Refused { .. } => 1,
         ChangeAnswer::Done => 2,
+        ChangeAnswer::CancelledAlready { .. } => 3,
     }
 }

@@ -181,6 +181,9 @@ fn a_refused_cancellation_only_ends_cancelling() {
     assert!(refused.last_error.is_some());
     let at_once = with(&[changed(1, ChangeAnswer::Refused { words: "已发货".to_owned() })]);
     assert_eq!(at_once.state, State::Confirmed);
+    let already = ChangeAnswer::CancelledAlready { words: "订单已取消".to_owned() };
+    let came_off = with(&[changed(1, already)]);
+    assert_eq!((came_off.state, came_off.step), (State::Cancelled, Step::Nothing), "its callback was lost");
     // Asked again after that: the old refusal is none of the new one.
     let again = with(&[changed(1, ChangeAnswer::Done), callback(Cancel, false), cancel(2)]);
     assert_eq!((again.state, again.step), (State::Cancelling, Step::Change(2)));
@@ -256,6 +259,7 @@ fn any_change_answer() -> impl Strategy<Value = ChangeAnswer> {
     prop_oneof![
         Just(ChangeAnswer::Done),
         Just(ChangeAnswer::Refused { words: "已发货".to_owned() }),
+        Just(ChangeAnswer::CancelledAlready { words: "已取消".to_owned() }),
         Just(failed(Reason::RequestTimeout)),
         Just(failed(Reason::BreakerOpen)),
     ]

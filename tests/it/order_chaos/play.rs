@@ -1,0 +1,518 @@
+//! Plays a schedule; when it is over nothing goes wrong any more, time passes until nothing moves, and what is left is
+//! judged.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
+use haier_integration::{
+    app::{NewHaierConfig, OrderSettings, OrderWish},
+    domain::{
+        accounts::{AccountDraft, Field},
+        clock::Clock as _,
+        decimal::Money,
+        orders::{ItemDraft, Order, OrderDraft, SoId, facts::ResolvedOutcome, plan::PushRules},
+        pauses::PauseTarget,
+        violations::Violations,
+    },
+    error::Error,
+    keyring::{Document, KeyRing},
+    sandbox::{CALLBACK_APPS, CALLBACK_SECRET, CUSTOMER_CODES, CallbackOrderKey, Options},
+};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::{
+    clock::Turned,
+    invariants::Left,
+    on_sale,
+    replica::{House, Log, Replica, operator},
+    schedule::{Act, Blow, Schedule},
+};
+use crate::{
+    orders::PERSONAL,
+    support::{Asker, Haier, Plan, within},
+};
+
+const ACCOUNTS: [&str; 2] = ["first", "second"];
+const DOUBT_WAIT: TimeDelta = TimeDelta::seconds(60);
+/// The last second of 2026-01-01 in Shanghai.
+const END_OF_DAY: i64 = 1_767_283_199;
+/// How long somebody may be busy before time is turned on a little: he may wait for just that.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Turns of the clock after which everything must be over.
+const TURNS: usize = 200;
+
+pub(super) struct Play {
+    seed: u64,
+    schedule: Schedule,
+    asker: Asker,
+    haier: Haier,
+    house: House,
+    replicas: Vec<Replica>,
+    product_code: String,
+    /// Numbers that a client was told are accepted.
+    accepted: Arc<Mutex<BTreeSet<String>>>,
+    /// Clients that still wait.
+    clients: JoinSet<()>,
+    active: usize,
+}
+
+pub(super) async fn play(plan: Plan, seed: u64) {
+    // A file has one process.
+    let most = if plan.database.is_postgres() { 3 } else { 1 };
+    let mut play = Box::pin(Play::begin(plan, Schedule::draw(seed, most), seed)).await;
+    for act in play.schedule.acts.clone() {
+        Box::pin(play.act(act)).await;
+    }
+    Box::pin(play.end()).await;
+}
+
+impl Play {
+    pub(super) async fn begin(plan: Plan, schedule: Schedule, seed: u64) -> Self {
+        let haier = Haier::start(Options {
+            addr: ([127, 0, 0, 1], 0).into(),
+            products: 45,
+            seed,
+            throttle: None,
+            callback_delay: Duration::from_millis(schedule.callback_delay_ms),
+            callback_order_key: match schedule.by_online_no {
+                true => CallbackOrderKey::OnlineNo,
+                false => CallbackOrderKey::SoId,
+            },
+            ..Options::default()
+        })
+        .await;
+        let clock = Arc::new(Turned::new());
+        let keys = Document::generate(clock.now()).unwrap();
+        let database = plan.database;
+        let house = House {
+            database: database.clone(),
+            clock,
+            ring: Arc::new(KeyRing::from_text(&keys.to_text()).unwrap()),
+            log: Log::default(),
+            orders: OrderSettings {
+                rules: PushRules {
+                    schedule: [1, 5, 60, 300].map(TimeDelta::seconds).to_vec(),
+                    doubt_wait: DOUBT_WAIT,
+                    deadline: TimeDelta::seconds(schedule.deadline),
+                },
+                calls_in_flight: 4,
+                lease: TimeDelta::seconds(30),
+                heartbeat: TimeDelta::seconds(10),
+            },
+        };
+        house.migrate().await;
+        let mut replicas = Vec::new();
+        for _ in 0..schedule.replicas {
+            replicas.push(Replica::start(&house).await);
+        }
+        let product_code = on_sale(&haier).await;
+        let asker = database.asker().await;
+        let (accepted, clients) = (Arc::default(), JoinSet::new());
+        let play = Self {
+            seed,
+            schedule,
+            asker,
+            haier,
+            house,
+            replicas,
+            product_code,
+            accepted,
+            clients,
+            active: 0,
+        };
+        play.store_accounts().await;
+        play.haier.call_back(&play.replicas[0].callback_url).await;
+        let mut faults = play.schedule.faults.clone();
+        faults.extend(play.lasting_fault());
+        play.haier.faults(&json!(faults)).await;
+        play
+    }
+
+    /// Two sellers, of whom the first is active.
+    async fn store_accounts(&self) {
+        let base_url = self.haier.base_url();
+        for (at, name) in ACCOUNTS.into_iter().enumerate() {
+            let mut draft = AccountDraft::default();
+            for field in Field::ALL.iter().copied().filter(|field| field.is_required()) {
+                let value = match field {
+                    Field::BaseUrl | Field::YlhBaseUrl => &base_url,
+                    Field::CustomerCode => CUSTOMER_CODES[at],
+                    Field::YlhSourceSystem => "shop",
+                    Field::YlhShopName => "测试旗舰店",
+                    Field::YlhCallbackAppKey => CALLBACK_APPS[at],
+                    Field::YlhCallbackSecret => CALLBACK_SECRET,
+                    _ => "sandbox",
+                };
+                draft.set(field, value);
+            }
+            let new = NewHaierConfig { name: name.to_owned(), draft, preset: None };
+            let app = Arc::clone(&self.replicas[0].app);
+            let stored =
+                async move { app.haier_config_create(&operator(), new, Violations::default(), false).await };
+            within(self.replicas[0].ask(stored)).await.unwrap().unwrap();
+        }
+        self.activate(&self.replicas[0], ACCOUNTS[0]).await;
+        // The others hear of it within a second.
+        self.house.clock.turn(TimeDelta::seconds(2));
+        for replica in &self.replicas {
+            let app = Arc::clone(&replica.app);
+            within(replica.ask(async move { app.upstreams_refresh().await })).await.unwrap().unwrap();
+        }
+    }
+
+    async fn activate(&self, replica: &Replica, name: &'static str) {
+        let app = Arc::clone(&replica.app);
+        let activated = async move { app.haier_config_activate(&operator(), name, "", false).await };
+        within(replica.ask(activated)).await.unwrap().unwrap();
+    }
+
+    fn lasting_fault(&self) -> Option<Value> {
+        let so_id = self.so_id(0);
+        self.schedule.lasting.then(|| json!({ "kind": "server_error", "endpoint": "Y1", "so_id": so_id }))
+    }
+
+    fn so_id(&self, order: usize) -> String {
+        format!("CH-{}-{order}", self.seed)
+    }
+
+    pub(super) async fn act(&mut self, act: Act) {
+        match act {
+            Act::Push { order, replica, wait } => {
+                let wait = if wait { TimeDelta::seconds(1) } else { TimeDelta::zero() };
+                self.push(order, self.awake(replica), wait).await;
+            }
+            Act::PushTwice { order, replica } => {
+                let (one, other) = (self.awake(replica), self.awake(replica + 1));
+                let pushes = [one, other].map(|replica| self.push(order, replica, TimeDelta::zero()));
+                join_all(pushes).await;
+            }
+            Act::PushOther { order, replica } => self.push_other(order, self.awake(replica)).await,
+            Act::Hit { order, replica, fault, blow } => self.hit(order, replica, fault, blow).await,
+            Act::Strike { replica, blow } => self.strike(self.awake(replica), blow).await,
+            Act::GoOn => self.replicas.iter_mut().for_each(Replica::go_on),
+            Act::Cancel { order, replica } => {
+                let reason = format!("{} 不想要了，电话 {}", PERSONAL[0], PERSONAL[1]);
+                self.wish(order, replica, OrderWish::Cancel { reason }).await;
+            }
+            Act::Reschedule { order, replica, days } => {
+                let distribution_time = DateTime::from_timestamp(END_OF_DAY + days * 86_400, 0);
+                let wish = OrderWish::Reschedule { distribution_time, install_time: None };
+                self.wish(order, replica, wish).await;
+            }
+            Act::Retry { order, replica } => self.wish(order, replica, OrderWish::Retry).await,
+            Act::Resolve { order, replica } => self.resolve(order, replica).await,
+            Act::Turn { seconds } => self.house.clock.turn(TimeDelta::seconds(seconds)),
+            Act::Quiet => self.quiet().await,
+            Act::Pause { replica } => self.pause(replica).await,
+            Act::Resume { replica } => self.resume(replica).await,
+            Act::Switch { replica } => {
+                self.active = 1 - self.active;
+                self.activate(&self.replicas[self.awake(replica)], ACCOUNTS[self.active]).await;
+            }
+            Act::CallBack => self.haier.settle_callbacks().await,
+            Act::ArriveLate => self.haier.settle_orders().await,
+            Act::Fault(fault) => self.haier.fault(fault).await,
+            Act::Heal => self.heal().await,
+        }
+    }
+
+    /// This replica, or the next one that is not stopped.
+    fn awake(&self, replica: usize) -> usize {
+        let all = (0..self.replicas.len()).map(|more| (replica + more) % self.replicas.len());
+        all.into_iter().find(|at| !self.replicas[*at].is_stopped()).expect("one always goes on")
+    }
+
+    async fn push(&self, order: usize, replica: usize, wait: TimeDelta) {
+        let (replica, order) = (&self.replicas[replica], self.order(order));
+        let (app, so_id) = (Arc::clone(&replica.app), order.so_id.to_string());
+        let mut asked = replica.ask(async move { app.order_push(&operator(), order, wait).await });
+        let answered = within(async {
+            loop {
+                match tokio::time::timeout(LOOK_AGAIN, &mut asked).await {
+                    Ok(answered) => return answered,
+                    // Whoever waits for an outcome waits by the turned clock.
+                    Err(_) if wait > TimeDelta::zero() => self.house.clock.turn(wait),
+                    Err(_) => {}
+                }
+            }
+        });
+        match answered.await.unwrap() {
+            Ok(_) => drop(self.accepted.lock().unwrap().insert(so_id)),
+            Err(error) => panic!("{so_id} is not taken: {error}"),
+        }
+    }
+
+    /// Accepted only if it is the first of its number, which it must not be.
+    async fn push_other(&self, order: usize, replica: usize) {
+        self.push(order, replica, TimeDelta::zero()).await;
+        let mut other = self.order(order);
+        other.city = "上海市".to_owned();
+        let app = Arc::clone(&self.replicas[replica].app);
+        let refused = async move { app.order_push(&operator(), other, TimeDelta::zero()).await };
+        let refused = within(self.replicas[replica].ask(refused)).await.unwrap();
+        assert!(matches!(refused, Err(Error::OrderConflict { .. })), "{refused:?}");
+    }
+
+    /// A push that Haier has in hand is struck down on our side.
+    async fn hit(&mut self, order: usize, replica: usize, fault: &str, blow: Blow) {
+        let (at, so_id) = (self.awake(replica), self.so_id(order));
+        let fault = json!({ "kind": fault, "endpoint": "Y1", "so_id": so_id, "count": 1, "delay_ms": 60 });
+        self.haier.fault(fault).await;
+        let before = self.received(&so_id).await;
+        self.push(order, at, TimeDelta::zero()).await;
+        let mut sleepers = self.house.clock.sleepers();
+        within(async {
+            while self.received(&so_id).await == before && self.busy().await {
+                // Not everybody may have heard yet that new orders are paused.
+                if tokio::time::timeout(LOOK_AGAIN, sleepers.changed()).await.is_err() {
+                    self.house.clock.turn(TimeDelta::seconds(1));
+                }
+            }
+        })
+        .await;
+        self.strike(at, blow).await;
+    }
+
+    async fn received(&self, so_id: &str) -> u64 {
+        self.haier.orders().await["received"][so_id].as_u64().unwrap_or(0)
+    }
+
+    async fn strike(&mut self, at: usize, blow: Blow) {
+        match blow {
+            Blow::Kill { seconds } => {
+                self.replicas.remove(at).kill(&self.house.clock).await;
+                self.house.clock.turn(TimeDelta::seconds(seconds));
+                self.begin_again(at).await;
+            }
+            Blow::Drain => {
+                self.replicas.remove(at).drain(&self.house.clock).await;
+                self.begin_again(at).await;
+            }
+            Blow::Stop => {
+                if self.replicas.iter().filter(|replica| !replica.is_stopped()).count() > 1 {
+                    self.replicas[at].stop();
+                }
+            }
+        }
+        // Callbacks find one that answers, as those to a service of several replicas do.
+        let awake = &self.replicas[self.awake(at)];
+        self.haier.call_back(&awake.callback_url).await;
+    }
+
+    async fn begin_again(&mut self, at: usize) {
+        let replica = Replica::start(&self.house).await;
+        self.replicas.insert(at, replica);
+    }
+
+    /// What is wanted of an order may be out of place; then it is refused, and that is all.
+    async fn wish(&self, order: usize, replica: usize, wish: OrderWish) {
+        let so_id = SoId::from_stored(self.so_id(order));
+        let replica = &self.replicas[self.awake(replica)];
+        let app = Arc::clone(&replica.app);
+        let done = within(replica.ask(async move { app.order_wish(&operator(), so_id, wish).await })).await;
+        match done.unwrap() {
+            Ok(_) | Err(Error::OrderState { .. } | Error::NotFound { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    async fn resolve(&self, order: usize, replica: usize) {
+        // Whoever is asked at Haier knows what has arrived.
+        self.haier.settle_orders().await;
+        let book = self.haier.orders().await;
+        let so_id = self.so_id(order);
+        let entry = book["orders"].as_array().unwrap().iter().find(|booked| booked["soId"] == so_id.as_str());
+        let wish = OrderWish::Resolve {
+            outcome: if entry.is_some() { ResolvedOutcome::Booked } else { ResolvedOutcome::NotBooked },
+            evidence: format!("{} asked by phone {}", PERSONAL[0], PERSONAL[1]),
+            retail_order_no: entry.and_then(|booked| Some(booked["retailOrderNo"].as_str()?.to_owned())),
+        };
+        self.wish(order, replica, wish).await;
+    }
+
+    async fn pause(&self, replica: usize) {
+        let replica = &self.replicas[self.awake(replica)];
+        let app = Arc::clone(&replica.app);
+        let paused = async move {
+            app.upstream_pause(&operator(), PauseTarget::OrderPush, "stocktaking".to_owned(), None).await
+        };
+        within(replica.ask(paused)).await.unwrap().unwrap();
+    }
+
+    async fn resume(&self, replica: usize) {
+        let replica = &self.replicas[self.awake(replica)];
+        let app = Arc::clone(&replica.app);
+        let resumed = async move { app.upstream_resume(&operator(), PauseTarget::OrderPush).await };
+        within(replica.ask(resumed)).await.unwrap().unwrap();
+    }
+
+    async fn heal(&self) {
+        self.haier.clear_faults().await;
+        if let Some(lasting) = self.lasting_fault() {
+            self.haier.fault(lasting).await;
+        }
+    }
+
+    /// Whether somebody who is awake works on an order, could take one, or has a callback to apply.
+    async fn busy(&self) -> bool {
+        let awake = self.replicas.iter().filter(|replica| !replica.is_stopped());
+        let workers: Vec<String> = awake.map(|replica| format!("'{}'", replica.worker)).collect();
+        let (workers, now) = (workers.join(", "), instant(self.house.clock.now()));
+        let paused = self.replicas[self.awake(0)].app.pauses_in_force();
+        let steps = if paused.is_empty() { "'push', 'change'" } else { "'change'" };
+        let sql = format!(
+            "SELECT (SELECT count(*) FROM order_pushes \
+                     WHERE lease_until >= '{now}' AND worker IN ({workers}) \
+                        OR (lease_until IS NULL OR lease_until < '{now}') AND next_attempt_at <= '{now}' \
+                           AND step IN ({steps})) + \
+                    (SELECT count(*) FROM callbacks WHERE applied_at IS NULL AND parked_at IS NULL)"
+        );
+        self.asker.number(&sql).await > 0
+    }
+
+    /// Returns when nothing can be done before time passes.
+    async fn quiet(&self) {
+        let mut sleepers = self.house.clock.sleepers();
+        within(async {
+            while self.busy().await {
+                // Whoever has done something goes to sleep; whoever sleeps too long is woken.
+                if tokio::time::timeout(LOOK_AGAIN, sleepers.changed()).await.is_err() {
+                    self.house.clock.turn(TimeDelta::seconds(1));
+                }
+            }
+        })
+        .await;
+    }
+
+    pub(super) async fn end(mut self) {
+        self.replicas.iter_mut().for_each(Replica::go_on);
+        self.heal().await;
+        self.resume(0).await;
+        // A client who heard nothing asks again.
+        for order in 0..self.schedule.orders {
+            self.push(order, self.awake(order % self.replicas.len()), TimeDelta::zero()).await;
+        }
+        within(async { while self.clients.join_next().await.is_some() {} }).await;
+        self.haier.settle_orders().await;
+        self.time_passes().await;
+        let left = self.left().await;
+        for replica in std::mem::take(&mut self.replicas) {
+            replica.drain(&self.house.clock).await;
+        }
+        let mut complaints = left.complaints();
+        // Going down in good order leaves nothing behind either.
+        if self.asker.number("SELECT count(*) FROM order_pushes WHERE worker IS NOT NULL").await > 0 {
+            complaints.push("something is leased when everybody has gone".to_owned());
+        }
+        assert!(complaints.is_empty(), "{:#?}\n{}", self.schedule, left.story(&complaints));
+    }
+
+    /// Turns the clock until nothing moves, but for orders that Haier never answers for.
+    async fn time_passes(&self) {
+        let unanswered = self.unanswered();
+        for _ in 0..TURNS {
+            self.quiet().await;
+            self.haier.settle_callbacks().await;
+            self.quiet().await;
+            match self.next_due(&unanswered).await {
+                Some(due) => {
+                    self.house.clock.turn_to(due.max(self.house.clock.now() + TimeDelta::seconds(1)))
+                }
+                // One whose answer was too slow is sent again.
+                None if self.haier.callbacks().await["waiting"] != json!([]) => {}
+                None => {
+                    self.quiet().await;
+                    return;
+                }
+            }
+        }
+        let complaints = ["it never comes to rest".to_owned()];
+        panic!("{:#?}\n{}", self.schedule, self.left().await.story(&complaints));
+    }
+
+    /// When something is done next. An order that is never answered for is looked at until it is past its deadline.
+    async fn next_due(&self, unanswered: &BTreeSet<String>) -> Option<DateTime<Utc>> {
+        let replica = &self.replicas[0];
+        let app = Arc::clone(&replica.app);
+        let page = haier_integration::domain::pages::PageRequest { size: 1_000, after: None };
+        let listed = async move { app.orders_list(&operator(), &Default::default(), &page).await };
+        let orders = within(replica.ask(listed)).await.unwrap().unwrap().items;
+        let now = self.house.clock.now();
+        let over = |order: &haier_integration::domain::orders::StoredOrder| {
+            unanswered.contains(order.order.so_id.as_str()) && order.updated_at > order.deadline_at
+        };
+        let due = orders.iter().filter(|order| !over(order)).filter_map(|order| order.next_attempt_at);
+        due.min().map(|due| due.max(now))
+    }
+
+    fn unanswered(&self) -> BTreeSet<String> {
+        if self.schedule.lasting { [self.so_id(0)].into() } else { BTreeSet::new() }
+    }
+
+    pub(super) async fn left(&self) -> Left {
+        let replica = &self.replicas[self.awake(0)];
+        let store = replica.app.store().clone();
+        let left = within(replica.ask(async move { Left::read(&store).await })).await.unwrap();
+        let callbacks = self.haier.callbacks().await;
+        Left {
+            accepted: self.accepted.lock().unwrap().clone(),
+            leased: self.leased().await,
+            unapplied: self.asker.number("SELECT count(*) FROM callbacks WHERE applied_at IS NULL").await,
+            open_logs: self
+                .asker
+                .number("SELECT count(*) FROM sync_logs WHERE sync_type = 'order' AND completed_at IS NULL")
+                .await,
+            log: self.house.log.text(),
+            unanswered: self.unanswered(),
+            doubt_wait: DOUBT_WAIT,
+            ..left.and_haiers(&self.haier.orders().await, &callbacks)
+        }
+    }
+
+    /// Orders in somebody's hands, but for those that Haier never answers for: these are looked at for ever.
+    async fn leased(&self) -> i64 {
+        let never: Vec<String> = self.unanswered().iter().map(|so_id| format!("'{so_id}'")).collect();
+        let never = if never.is_empty() { "''".to_owned() } else { never.join(", ") };
+        let orders = format!("SELECT id FROM orders WHERE so_id NOT IN ({never})");
+        let leased = "SELECT count(*) FROM order_pushes WHERE worker IS NOT NULL";
+        self.asker.number(&format!("{leased} AND order_id IN ({orders})")).await
+    }
+
+    fn order(&self, order: usize) -> Order {
+        let [name, mobile, address, remark] = PERSONAL.map(str::to_owned);
+        let money = |yuan: &str| Some(Money::parse(yuan).unwrap());
+        let so_id = self.so_id(order);
+        let draft = OrderDraft {
+            online_no: format!("TB-{so_id}"),
+            so_id,
+            consignee_name: name,
+            consignee_mobile: mobile,
+            province: "北京市".to_owned(),
+            city: "北京市".to_owned(),
+            area: "东城区".to_owned(),
+            detail_address: address,
+            remark,
+            total_amount: money("1999"),
+            items: vec![ItemDraft {
+                product_code: self.product_code.clone(),
+                quantity: 1,
+                retail_price: money("2099"),
+                discount_amount: money("100"),
+                actual_price: money("1999"),
+                is_gift: false,
+            }],
+            ..OrderDraft::default()
+        };
+        draft.check(&mut Violations::default()).unwrap()
+    }
+}
+
+fn instant(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
