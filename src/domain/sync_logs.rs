@@ -56,7 +56,9 @@ words! {
         Schedule = "SCHEDULE", "计划", "a schedule";
         /// Another account is in use.
         AccountSwitch = "ACCOUNT_SWITCH", "账户切换", "a switch of accounts";
+        /// A person approved what another run had set aside.
         Approval = "APPROVAL", "审批", "an approval";
+        /// A comparison found differences, and a person wants them repaired.
         Repair = "REPAIR", "修复", "a repair";
     }
 }
