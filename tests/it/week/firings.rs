@@ -53,11 +53,21 @@ impl<'a> Firings<'a> {
         self.administration.list_schedules(ListSchedulesRequest {}).await.unwrap().into_inner().schedules
     }
 
+    /// Where the next turn of the clock ends.
+    fn next(&self) -> DateTime<Utc> {
+        let soonest = self.quiet.iter().map(next_at).min().unwrap();
+        self.quiet.iter().map(next_at).filter(|at| *at <= soonest + CLOSE).max().unwrap()
+    }
+
+    /// Whether the next turn meets a firing of this schedule.
+    pub(super) fn meets(&self, name: &str) -> bool {
+        let next = self.next();
+        self.quiet.iter().any(|schedule| schedule.name == name && next_at(schedule) <= next)
+    }
+
     /// Turns the clock to the next firing and those close behind it, and waits until their runs are over.
     pub(super) async fn turn(&mut self) {
-        let soonest = self.quiet.iter().map(next_at).min().unwrap();
-        let close = self.quiet.iter().map(next_at).filter(|at| *at <= soonest + CLOSE);
-        self.world.clock().turn_to(close.max().unwrap());
+        self.world.clock().turn_to(self.next());
         let now = self.world.clock().now();
         self.quiet.iter().for_each(|schedule| keeps_its_age(schedule, now));
         self.settle().await;
