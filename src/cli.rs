@@ -17,6 +17,7 @@ mod haier_configs;
 mod json;
 mod keys;
 mod lines;
+mod listing;
 mod log_level;
 mod logistics;
 mod logs;

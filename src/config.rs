@@ -14,6 +14,7 @@ mod layers;
 mod parse;
 mod problem;
 mod read;
+mod secrets;
 mod table;
 #[cfg(test)]
 mod tests;

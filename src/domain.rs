@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod api_tokens;
+pub mod attention;
 pub mod audit;
 pub mod balances;
 pub mod callbacks;
@@ -26,3 +27,4 @@ pub mod stock;
 pub mod sync_logs;
 pub mod sync_runs;
 pub mod violations;
+mod words;

@@ -4,10 +4,12 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 
 use super::{
-    client::{ClientArgs, OutputForm, unary},
+    client::{ClientArgs, unary},
     console::Console,
     failure::Failure,
-    json, moment,
+    json,
+    listing::Listing,
+    moment,
     table::{
         self,
         Column::{self, Text},
@@ -55,44 +57,28 @@ pub(super) struct AuditArgs {
 
 pub(super) async fn run(args: AuditArgs, console: &mut Console) -> Result<u8, Failure> {
     let mut client = args.client.connect_administration().await?;
-    let mut request = ListAuditEventsRequest {
+    let request = ListAuditEventsRequest {
         caller: args.by.unwrap_or_default(),
         action: args.action.unwrap_or_default(),
         subject: args.subject.unwrap_or_default(),
         created_after: args.after.map(moment::to_timestamp),
         created_before: args.before.map(moment::to_timestamp),
-        page_size: 0,
-        page_token: args.page_token.unwrap_or_default(),
+        ..Default::default()
     };
-    let (mut events, mut left) = (Vec::new(), args.limit);
-    loop {
-        request.page_size = i32::try_from(left.min(1000)).unwrap_or(1000);
-        let page = client.list_audit_events(unary(request.clone())).await?.into_inner();
-        left = left.saturating_sub(u32::try_from(page.audit_events.len()).unwrap_or(u32::MAX));
-        request.page_token = page.next_page_token;
-        match args.client.output {
-            OutputForm::Json => {
-                page.audit_events.iter().try_for_each(|event| console.say_json(&json::audit_event(event)))?;
-            }
-            // The widths of a table are known only when all its rows are.
-            OutputForm::Table => events.extend(page.audit_events),
-        }
-        if left == 0 || request.page_token.is_empty() {
-            break;
-        }
-    }
-    if args.client.output == OutputForm::Table {
-        if events.is_empty() {
-            console.complain("no events match");
-        } else {
-            console.say(&table::of(&COLUMNS, events.iter().map(row)))?;
-        }
-    }
-    if !request.page_token.is_empty() {
-        // Not a part of the result: programs that read it line by line would stumble.
-        console.complain(&format!("more: the same command with --page-token {}", request.page_token));
-    }
-    Ok(0)
+    let listing = Listing {
+        form: args.client.output,
+        limit: args.limit,
+        page_token: args.page_token,
+        none: "no events match",
+        json: json::audit_event,
+        table: table_of,
+    };
+    let page = async |page_size, page_token| {
+        let request = ListAuditEventsRequest { page_size, page_token, ..request.clone() };
+        let page = client.list_audit_events(unary(request)).await?.into_inner();
+        Ok((page.audit_events, page.next_page_token))
+    };
+    listing.show(page, console).await
 }
 
 const COLUMNS: [Column; 7] = [
@@ -104,6 +90,10 @@ const COLUMNS: [Column; 7] = [
     Text("subject"),
     Text("changes"),
 ];
+
+fn table_of(events: &[AuditEvent]) -> String {
+    table::of(&COLUMNS, events.iter().map(row))
+}
 
 fn row(event: &AuditEvent) -> [String; 7] {
     [

@@ -4,10 +4,12 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
-    client::{Client, ClientArgs, OutputForm, unary},
+    client::{Client, ClientArgs, unary},
     console::Console,
     failure::Failure,
-    json, moment,
+    json,
+    listing::Listing,
+    moment,
     sync::Tail,
 };
 use crate::proto::{GetSyncLogRequest, ListSyncLogsRequest, SyncLog, SyncStatus, SyncType};
@@ -122,51 +124,34 @@ pub(super) async fn run(args: LogsArgs, console: &mut Console) -> Result<u8, Fai
     match &args.command {
         Some(LogsCommand::Show(show)) => show::run(show, &mut client, form, console).await?,
         Some(LogsCommand::Cancel(cancel)) => cancel::run(cancel, &mut client, form, console).await?,
-        None => list(&args, &mut client, console).await?,
+        None => return list(args, &mut client, console).await,
     }
     Ok(0)
 }
 
-async fn list(args: &LogsArgs, client: &mut Client, console: &mut Console) -> Result<(), Failure> {
-    let mut request = ListSyncLogsRequest {
+async fn list(args: LogsArgs, client: &mut Client, console: &mut Console) -> Result<u8, Failure> {
+    let request = ListSyncLogsRequest {
         sync_type: args.sync_type.map_or(SyncType::Unspecified, Into::into).into(),
         status: args.status.map_or(SyncStatus::Unspecified, Into::into).into(),
         created_after: args.after.map(moment::to_timestamp),
         created_before: args.before.map(moment::to_timestamp),
-        query: args.query.clone().unwrap_or_default(),
-        page_size: 0,
-        page_token: args.page_token.clone().unwrap_or_default(),
+        query: args.query.unwrap_or_default(),
+        ..Default::default()
     };
-    let mut logs: Vec<SyncLog> = Vec::new();
-    let mut left = args.limit;
-    loop {
-        request.page_size = i32::try_from(left.min(1000)).unwrap_or(1000);
-        let page = client.list_sync_logs(unary(request.clone())).await?.into_inner();
-        left = left.saturating_sub(u32::try_from(page.sync_logs.len()).unwrap_or(u32::MAX));
-        request.page_token = page.next_page_token;
-        match args.client.output {
-            OutputForm::Json => {
-                page.sync_logs.iter().try_for_each(|log| console.say_json(&json::sync_log(log)))?;
-            }
-            // The widths of a table are known only when all its rows are.
-            OutputForm::Table => logs.extend(page.sync_logs),
-        }
-        if left == 0 || request.page_token.is_empty() {
-            break;
-        }
-    }
-    if args.client.output == OutputForm::Table {
-        if logs.is_empty() {
-            console.complain("no logs match");
-        } else {
-            console.say(&table::of(&logs))?;
-        }
-    }
-    if !request.page_token.is_empty() {
-        // Not a part of the result: programs that read it line by line would stumble.
-        console.complain(&format!("more: the same command with --page-token {}", request.page_token));
-    }
-    Ok(())
+    let listing = Listing {
+        form: args.client.output,
+        limit: args.limit,
+        page_token: args.page_token,
+        none: "no logs match",
+        json: json::sync_log,
+        table: table::of,
+    };
+    let page = async |page_size, page_token| {
+        let request = ListSyncLogsRequest { page_size, page_token, ..request.clone() };
+        let page = client.list_sync_logs(unary(request)).await?.into_inner();
+        Ok((page.sync_logs, page.next_page_token))
+    };
+    listing.show(page, console).await
 }
 
 async fn fetch(client: &mut Client, id: i64) -> Result<SyncLog, Failure> {

@@ -4,10 +4,12 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
-    client::{Client, ClientArgs, OutputForm, unary},
+    client::{ClientArgs, OutputForm, unary},
     console::{Console, printable},
     failure::Failure,
-    json, moment,
+    json,
+    listing::Listing,
+    moment,
 };
 use crate::proto::{
     CancelOrderRequest, ListOrdersRequest, Order, OrderOutcome, OrderResponse, OrderState,
@@ -218,10 +220,10 @@ pub(super) async fn run(args: OrdersArgs, console: &mut Console) -> Result<u8, F
     let form = args.client.output;
     let changed = match args.command {
         OrdersCommand::Push(push) => return push::run(&push, &args.client, console).await,
-        OrdersCommand::List(list) => return self::list(&list, &args.client, console).await,
+        OrdersCommand::List(list) => return self::list(list, &args.client, console).await,
         OrdersCommand::Show(show) => return show::run(&show, &args.client, console).await,
         OrdersCommand::Callbacks(callbacks) => {
-            return callbacks::run(&callbacks, &args.client, console).await;
+            return callbacks::run(callbacks, &args.client, console).await;
         }
         OrdersCommand::Reconcile(reconcile) => {
             return self::reconcile(&reconcile, &args.client, console).await;
@@ -300,45 +302,29 @@ fn state(state: OrderState) -> &'static str {
     }
 }
 
-async fn list(args: &ListArgs, client: &ClientArgs, console: &mut Console) -> Result<u8, Failure> {
-    let (form, mut client): (OutputForm, Client) = (client.output, client.connect().await?);
-    let mut request = ListOrdersRequest {
+async fn list(args: ListArgs, client: &ClientArgs, console: &mut Console) -> Result<u8, Failure> {
+    let request = ListOrdersRequest {
         state: args.state.map_or(OrderState::Unspecified, Into::into).into(),
-        so_id: String::new(),
-        online_no: args.online_no.clone().unwrap_or_default(),
+        online_no: args.online_no.unwrap_or_default(),
         created_after: args.after.map(moment::to_timestamp),
         created_before: args.before.map(moment::to_timestamp),
-        page_size: 0,
-        page_token: args.page_token.clone().unwrap_or_default(),
+        ..Default::default()
     };
-    let (mut orders, mut left) = (Vec::new(), args.limit);
-    loop {
-        request.page_size = i32::try_from(left.min(1_000)).unwrap_or(1_000);
-        let page = client.list_orders(unary(request.clone())).await?.into_inner();
-        left = left.saturating_sub(u32::try_from(page.orders.len()).unwrap_or(u32::MAX));
-        request.page_token = page.next_page_token;
-        match form {
-            OutputForm::Json => {
-                page.orders.iter().try_for_each(|order| console.say_json(&json::order(order)))?
-            }
-            // The widths of a table are known only when all its rows are.
-            OutputForm::Table => orders.extend(page.orders),
-        }
-        if left == 0 || request.page_token.is_empty() {
-            break;
-        }
-    }
-    if form == OutputForm::Table {
-        if orders.is_empty() {
-            console.complain("no orders match");
-        } else {
-            console.say(&table::of(&orders))?;
-        }
-    }
-    if !request.page_token.is_empty() {
-        console.complain(&format!("more: the same command with --page-token {}", request.page_token));
-    }
-    Ok(0)
+    let listing = Listing {
+        form: client.output,
+        limit: args.limit,
+        page_token: args.page_token,
+        none: "no orders match",
+        json: json::order,
+        table: table::of,
+    };
+    let mut client = client.connect().await?;
+    let page = async |page_size, page_token| {
+        let request = ListOrdersRequest { page_size, page_token, ..request.clone() };
+        let page = client.list_orders(unary(request)).await?.into_inner();
+        Ok((page.orders, page.next_page_token))
+    };
+    listing.show(page, console).await
 }
 
 async fn reconcile(args: &ReconcileArgs, client: &ClientArgs, console: &mut Console) -> Result<u8, Failure> {

@@ -29,7 +29,7 @@ enum ProductsCommand {
 
 pub(super) async fn run(args: ProductsArgs, console: &mut Console) -> Result<u8, Failure> {
     let form = args.client.output;
-    match &args.command {
+    match args.command {
         ProductsCommand::List(list) => {
             list::run(list, &mut args.client.connect().await?, form, console).await
         }

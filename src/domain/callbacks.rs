@@ -7,9 +7,12 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 pub use parameters::Parameters;
 
-use super::orders::{
-    SoId,
-    facts::{Callback, CallbackMethod},
+use super::{
+    orders::{
+        SoId,
+        facts::{Callback, CallbackMethod},
+    },
+    words::words,
 };
 
 /// Shanghai is eight hours ahead all the year round.
@@ -157,37 +160,25 @@ impl From<ReceivedCallback> for Callback {
     }
 }
 
-/// Why a callback is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Refusal {
-    /// The body is neither a form nor a JSON object of single values, or names a parameter twice.
-    Body,
-    /// No account has this `AppKey`.
-    AppKey,
-    /// The signature is not that of the account.
-    Signature,
-    /// `TimeStamp` is none, or too far from now.
-    TimeStamp,
-    /// `Method` is none that is known.
-    Method,
-    /// `Data` lacks what it needs.
-    Data,
+words! {
+    /// Why a callback is refused.
+    pub enum Refusal {
+        /// The body is neither a form nor a JSON object of single values, or names a parameter twice.
+        Body = "body";
+        /// No account has this `AppKey`.
+        AppKey = "app_key";
+        /// The signature is not that of the account.
+        Signature = "signature";
+        /// `TimeStamp` is none, or too far from now.
+        TimeStamp = "time_stamp";
+        /// `Method` is none that is known.
+        Method = "method";
+        /// `Data` lacks what it needs.
+        Data = "data";
+    }
 }
 
 impl Refusal {
-    /// The word for logs and metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Body => "body",
-            Self::AppKey => "app_key",
-            Self::Signature => "signature",
-            Self::TimeStamp => "time_stamp",
-            Self::Method => "method",
-            Self::Data => "data",
-        }
-    }
-
     /// What is wrong and what to look at, for whoever runs the service.
     #[must_use]
     pub const fn advice(self) -> &'static str {

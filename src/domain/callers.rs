@@ -2,35 +2,17 @@
 
 use std::fmt;
 
-/// What a caller may do. Each role may do what the ones before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Looks at products, prices, stock and how calls to Haier stand.
-    Reader,
-    /// Runs syncs, pushes orders, pauses and resumes.
-    Operator,
-    /// Keeps accounts, keys and tokens, and sees every log.
-    Admin,
-}
+use super::words::words;
 
-impl Role {
-    /// Every role, from the least to the most.
-    pub const ALL: [Self; 3] = [Self::Reader, Self::Operator, Self::Admin];
-
-    /// The word that is stored and typed.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Reader => "reader",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// The role of a word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == word)
+words! {
+    /// What a caller may do. Each role may do what the ones before it may.
+    pub enum Role {
+        /// Looks at products, prices, stock and how calls to Haier stand.
+        Reader = "reader";
+        /// Runs syncs, pushes orders, pauses and resumes.
+        Operator = "operator";
+        /// Keeps accounts, keys and tokens, and sees every log.
+        Admin = "admin";
     }
 }
 

@@ -4,37 +4,21 @@ use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// What may be paused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PauseTarget {
-    /// Everything sent to Haier's open platform.
-    OpenPlatform,
-    /// Everything sent to the order system.
-    OrderSystem,
-    /// New orders alone.
-    OrderPush,
+use super::words::words;
+
+words! {
+    /// What may be paused.
+    pub enum PauseTarget {
+        /// Everything sent to Haier's open platform.
+        OpenPlatform = "open-platform";
+        /// Everything sent to the order system.
+        OrderSystem = "order-system";
+        /// New orders alone.
+        OrderPush = "order-push";
+    }
 }
 
 impl PauseTarget {
-    /// Every target.
-    pub const ALL: [Self; 3] = [Self::OpenPlatform, Self::OrderSystem, Self::OrderPush];
-
-    /// The word that is stored and typed.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenPlatform => "open-platform",
-            Self::OrderSystem => "order-system",
-            Self::OrderPush => "order-push",
-        }
-    }
-
-    /// The target of a word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|target| target.as_str() == word)
-    }
-
     const fn what(self) -> &'static str {
         match self {
             Self::OpenPlatform => "calls to Haier's open platform",

@@ -2,41 +2,25 @@
 
 use chrono::{DateTime, Utc};
 
-use super::products::{Product, ProductCode};
+use super::{
+    products::{Product, ProductCode},
+    words::words,
+};
 
-macro_rules! kinds {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $word:literal;)+) => {
-        /// What an entry of the feed tells.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum ChangeKind { $($(#[doc = $doc])+ $variant,)+ }
-
-        impl ChangeKind {
-            /// The word, as stored.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
-            }
-
-            /// The kind of a stored word.
-            #[must_use]
-            pub fn parse(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)+ _ => None }
-            }
-        }
-    };
-}
-
-kinds! {
-    /// An empty store was loaded; one entry for all of it.
-    Loaded = "LOADED";
-    /// A product that was not stored before, with all that is known of it.
-    New = "NEW";
-    /// Fields of a product changed.
-    Changed = "CHANGED";
-    /// The catalogue no longer holds the product.
-    Delisted = "DELISTED";
-    /// The catalogue holds the product again; maybe with changed fields.
-    Returned = "RETURNED";
+words! {
+    /// What an entry of the feed tells.
+    pub enum ChangeKind {
+        /// An empty store was loaded; one entry for all of it.
+        Loaded = "LOADED";
+        /// A product that was not stored before, with all that is known of it.
+        New = "NEW";
+        /// Fields of a product changed.
+        Changed = "CHANGED";
+        /// The catalogue no longer holds the product.
+        Delisted = "DELISTED";
+        /// The catalogue holds the product again; maybe with changed fields.
+        Returned = "RETURNED";
+    }
 }
 
 /// One field's change. Money and rates are exact decimals, lists are JSON, yes and no are `true` and `false`.

@@ -1,54 +1,33 @@
 //! When the service syncs by itself: which schedules there are, and when each of them comes due.
 
-use chrono::{DateTime, Days, NaiveTime, TimeDelta, TimeZone, Timelike as _, Utc};
+mod cadence;
+
+use chrono::{DateTime, NaiveTime, TimeDelta, TimeZone, Utc};
+
+pub use cadence::{Cadence, MAX_PERIOD, MIN_PERIOD, Span};
 
 use super::{
-    products::ProductCode,
     sync_logs::{SyncType, Trigger},
+    words::words,
 };
 
-/// Shortest period.
-pub const MIN_PERIOD: TimeDelta = TimeDelta::minutes(1);
-/// Longest period.
-pub const MAX_PERIOD: TimeDelta = TimeDelta::days(31);
-
-/// The schedules. Which there are is fixed; when they come due is not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ScheduleName {
-    /// The whole catalogue with prices.
-    Full,
-    /// The listing; prices and stock of what is new in it.
-    NewProducts,
-    /// Prices of what is stored.
-    Prices,
-    /// Stock of what is low, watched or selling.
-    Stock,
-    /// Stock of the rest, what was asked for longest ago first, as far as the budget goes.
-    StockRest,
+words! {
+    /// The schedules. Which there are is fixed; when they come due is not.
+    pub enum ScheduleName {
+        /// The whole catalogue with prices.
+        Full = "full";
+        /// The listing; prices and stock of what is new in it or back.
+        NewProducts = "new-products";
+        /// Prices of what is stored.
+        Prices = "prices";
+        /// Stock of what is low, watched or selling.
+        Stock = "stock";
+        /// Stock of the rest, what was asked for longest ago first, as far as the budget goes.
+        StockRest = "stock-rest";
+    }
 }
 
 impl ScheduleName {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Full, Self::NewProducts, Self::Prices, Self::Stock, Self::StockRest];
-
-    /// The name, as stored and typed.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::NewProducts => "new-products",
-            Self::Prices => "prices",
-            Self::Stock => "stock",
-            Self::StockRest => "stock-rest",
-        }
-    }
-
-    /// The schedule of a name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|schedule| schedule.as_str() == name)
-    }
-
     /// What its runs are about.
     #[must_use]
     pub const fn sync_type(self) -> SyncType {
@@ -79,81 +58,6 @@ impl ScheduleName {
             Self::Prices => (hour, TimeDelta::minutes(10)),
             Self::Stock | Self::StockRest => (quarter, TimeDelta::minutes(2)),
         }
-    }
-}
-
-/// How often a schedule comes due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cadence {
-    /// At every whole multiple of this.
-    Every(TimeDelta),
-    /// At this time of every day.
-    DailyAt(NaiveTime),
-}
-
-impl Cadence {
-    /// The time between two slots.
-    #[must_use]
-    pub const fn period(self) -> TimeDelta {
-        match self {
-            Self::Every(period) => period,
-            Self::DailyAt(_) => TimeDelta::days(1),
-        }
-    }
-
-    /// The first slot after an instant; times of day are those of `zone`.
-    fn slot_after<Z: TimeZone>(self, now: DateTime<Utc>, zone: &Z) -> DateTime<Utc> {
-        match self {
-            Self::Every(period) => {
-                let period = period.num_microseconds().unwrap_or(i64::MAX).max(1);
-                let next = now.timestamp_micros().div_euclid(period).saturating_add(1).saturating_mul(period);
-                DateTime::from_timestamp_micros(next).unwrap_or(DateTime::<Utc>::MAX_UTC)
-            }
-            Self::DailyAt(time) => {
-                let today = now.with_timezone(zone).date_naive();
-                let days = (0..3).filter_map(|days| today.checked_add_days(Days::new(days)));
-                let slots = days.filter_map(|day| local(day.and_time(time), zone));
-                slots.into_iter().find(|slot| *slot > now).unwrap_or(now + TimeDelta::days(1))
-            }
-        }
-    }
-}
-
-/// A local time; one that clocks leave out is the first after it, one that they show twice the first of the two.
-fn local<Z: TimeZone>(time: chrono::NaiveDateTime, zone: &Z) -> Option<DateTime<Utc>> {
-    let quarters = (0..=8).map(|quarters| time + TimeDelta::minutes(15 * quarters));
-    quarters.into_iter().find_map(|time| zone.from_local_datetime(&time).earliest()).map(|slot| slot.to_utc())
-}
-
-impl std::fmt::Display for Cadence {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Every(period) => write!(f, "every {}", Span(*period)),
-            Self::DailyAt(time) => write!(f, "daily at {:02}:{:02}", time.hour(), time.minute()),
-        }
-    }
-}
-
-/// A span of time in words, such as `1h 30m`.
-#[derive(Debug, Clone, Copy)]
-pub struct Span(pub TimeDelta);
-
-impl std::fmt::Display for Span {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let seconds = self.0.num_seconds();
-        let parts = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-        let mut left = seconds;
-        let mut words = Vec::new();
-        for (length, unit) in parts {
-            if left >= length {
-                words.push(format!("{}{unit}", left / length));
-                left %= length;
-            }
-        }
-        if words.is_empty() {
-            words.push("0s".to_owned());
-        }
-        f.write_str(&words.join(" "))
     }
 }
 
@@ -197,29 +101,13 @@ pub struct Firing {
     pub sync_log_id: Option<i64>,
 }
 
-/// Whether a firing has started a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FiringOutcome {
-    /// It has.
-    Started,
-    /// It has not; the schedule comes due again.
-    Skipped,
-}
-
-impl FiringOutcome {
-    /// The word, as stored and shown.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Started => "STARTED",
-            Self::Skipped => "SKIPPED",
-        }
-    }
-
-    /// The value of a stored word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Started, Self::Skipped].into_iter().find(|outcome| outcome.as_str() == word)
+words! {
+    /// Whether a firing has started a run.
+    pub enum FiringOutcome {
+        /// It has.
+        Started = "STARTED";
+        /// It has not; the schedule comes due again.
+        Skipped = "SKIPPED";
     }
 }
 
@@ -330,26 +218,6 @@ pub struct Reach {
     pub never_asked: i64,
 }
 
-/// What an operator has said of a product's stock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attention {
-    /// The product.
-    pub code: ProductCode,
-    /// Whether its stock is asked for before that of others.
-    pub watched: bool,
-    /// Stock below this is low. `None`: the threshold of the settings.
-    pub low_stock: Option<i64>,
-}
-
-/// What an operator changes of some products.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct AttentionChange {
-    /// Whether they are watched; `None` stays.
-    pub watched: Option<bool>,
-    /// Their threshold; `None` stays, and `Some(None)` is that of the settings.
-    pub low_stock: Option<Option<i64>>,
-}
-
 #[cfg(test)]
 mod tests {
     use chrono::FixedOffset;
@@ -366,27 +234,6 @@ mod tests {
 
     fn schedule(name: ScheduleName, now: &str) -> Schedule {
         Schedule::standard(name, 42, at(now), &shanghai())
-    }
-
-    #[test]
-    fn a_daily_schedule_comes_due_at_the_time_of_its_zone() {
-        let mut full = schedule(ScheduleName::Full, "2026-11-22T18:59:59Z");
-        full.jitter = TimeDelta::zero();
-        assert_eq!(full.next_after(at("2026-11-22T18:59:59Z"), &shanghai()), at("2026-11-22T19:00:00Z"));
-        assert_eq!(full.next_after(at("2026-11-22T19:00:00Z"), &shanghai()), at("2026-11-23T19:00:00Z"));
-    }
-
-    #[test]
-    fn a_time_that_clocks_leave_out_or_show_twice_fires_once() {
-        let mut full = schedule(ScheduleName::Full, "2026-03-28T00:00:00Z");
-        full.cadence = Cadence::DailyAt(NaiveTime::from_hms_opt(2, 30, 0).unwrap());
-        full.jitter = TimeDelta::zero();
-        let berlin = chrono_tz::Europe::Berlin;
-        let next = |now: &str| full.next_after(at(now), &berlin).to_rfc3339();
-        assert_eq!(next("2026-03-28T12:00:00Z"), "2026-03-29T01:00:00+00:00");
-        assert_eq!(next("2026-03-29T01:00:00Z"), "2026-03-30T00:30:00+00:00");
-        assert_eq!(next("2026-10-24T12:00:00Z"), "2026-10-25T00:30:00+00:00");
-        assert_eq!(next("2026-10-25T00:30:00Z"), "2026-10-26T01:30:00+00:00");
     }
 
     #[test]

@@ -6,84 +6,69 @@ use super::{
     callers::{Caller, Role},
     messages::EndMessage,
     reasons::Reason,
+    words::words,
 };
-
-macro_rules! words {
-    ($(#[doc = $doc:literal])+ $name:ident { $($variant:ident = $word:literal, $chinese:literal, $english:literal;)+ }) => {
-        $(#[doc = $doc])+
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name {
-            $(#[doc = concat!($chinese, ", ", $english)] $variant,)+
-        }
-
-        impl $name {
-            /// The word, as stored.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $($name::$variant => $word,)+ }
-            }
-
-            /// In Chinese.
-            #[must_use]
-            pub const fn chinese(self) -> &'static str {
-                match self { $($name::$variant => $chinese,)+ }
-            }
-
-            /// In English.
-            #[must_use]
-            pub const fn english(self) -> &'static str {
-                match self { $($name::$variant => $english,)+ }
-            }
-
-            /// The value of a stored word.
-            #[must_use]
-            pub fn parse(word: &str) -> Option<Self> {
-                match word { $($word => Some($name::$variant),)+ _ => None }
-            }
-        }
-    };
-}
 
 words! {
     /// What a run is about.
-    SyncType {
+    pub enum SyncType {
+        /// Catalogue records, and what is asked for beside them.
         Products = "products", "商品同步", "product sync";
+        /// Prices of what is stored.
         Prices = "prices", "价格同步", "price sync";
+        /// Stock of what is stored.
         Stock = "stock", "库存同步", "stock sync";
+        /// One order's way to Haier.
         Order = "order", "订单推送", "order push";
+        /// One look at an order's logistics.
         Logistics = "logistics", "物流查询", "logistics query";
+        /// A repair by hand, or maintenance.
         Manual = "manual", "手动操作", "manual operation";
     }
 }
 
 words! {
     /// Where a run stands. It only moves down this list, and the last three are ends.
-    SyncStatus {
+    pub enum SyncStatus {
+        /// Nobody works on it yet.
         Pending = "pending", "待处理", "pending";
+        /// A replica works on it.
         Processing = "processing", "处理中", "processing";
+        /// Everything succeeded.
         Success = "success", "成功", "success";
+        /// Nothing succeeded.
         Failed = "failed", "失败", "failed";
+        /// Some succeeded.
         Partial = "partial", "部分成功", "partly successful";
     }
 }
 
 words! {
     /// What set a run off.
-    Trigger {
+    pub enum Trigger {
+        /// Somebody asked for it.
         Caller = "CALLER", "调用方", "a caller";
+        /// The catalogue was empty when the service started.
         FirstStart = "FIRST_START", "首次启动", "first start";
+        /// Codes that failed before are tried again.
         Retry = "RETRY", "重试", "a retry";
+        /// A schedule was due.
         Schedule = "SCHEDULE", "计划", "a schedule";
+        /// Another account is in use.
         AccountSwitch = "ACCOUNT_SWITCH", "账户切换", "a switch of accounts";
     }
 }
 
 words! {
     /// The step of a run at which it stands, or at which a code failed.
-    Stage {
+    pub enum Stage {
+        /// Haier's listing.
         Listing = "LISTING", "目录", "listing";
+        /// Catalogue records.
         Catalogue = "CATALOGUE", "商品", "catalogue";
+        /// Prices.
         Prices = "PRICES", "价格", "prices";
+        /// Stock.
         Stock = "STOCK", "库存", "stock";
     }
 }

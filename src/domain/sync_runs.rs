@@ -25,7 +25,8 @@ pub struct SyncRequest {
     pub prices: bool,
     /// Ask for stock in this county.
     pub stock: Option<CountyCode>,
-    /// In a run from the listing, ask for prices and stock of products that were not stored before, and of no others.
+    /// In a run from the listing, ask for prices and stock of products that were not stored before, or were delisted, and of
+    /// no others.
     pub only_new: bool,
     /// In a run over stored products, only those that are due. `None`: all.
     pub due: Option<Due>,

@@ -12,9 +12,8 @@ use super::{
 use crate::{
     app::{App, Ctx, ScheduleView},
     domain::{
-        schedules::{
-            Attention, AttentionChange, Cadence, Firing, FiringOutcome, Reach, ScheduleChange, ScheduleName,
-        },
+        attention::{Attention, AttentionChange},
+        schedules::{Cadence, Firing, FiringOutcome, Reach, ScheduleChange, ScheduleName},
         violations::Violations,
     },
     error::{Error, Result},

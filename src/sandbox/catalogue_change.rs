@@ -21,6 +21,8 @@ const MAX_NAMED: u64 = 1_000;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Wanted {
     prices: BTreeMap<String, PriceChange>,
+    /// Units in one warehouse, for every county alike; with 0 no warehouse has any.
+    stock: BTreeMap<String, u64>,
     withdraw: Vec<String>,
     /// Takes a withdrawal back.
     restore: Vec<String>,
@@ -65,6 +67,7 @@ impl Wanted {
         for (code, change) in self.prices {
             changes.prices.entry(code).or_default().0.extend(change.0);
         }
+        changes.stock.extend(self.stock);
         changes.withdrawn.extend(self.withdraw);
         for code in self.restore {
             changes.withdrawn.remove(&code);
@@ -73,7 +76,7 @@ impl Wanted {
     }
 
     fn problems(&self, catalogue: &Catalogue) -> Vec<String> {
-        let codes = self.prices.keys().chain(&self.withdraw).chain(&self.restore);
+        let codes = self.prices.keys().chain(self.stock.keys()).chain(&self.withdraw).chain(&self.restore);
         let mut problems: Vec<_> = codes
             .filter(|code| catalogue.find_any(code).is_none())
             .map(|code| format!("product code {code:?} is not in the catalogue"))

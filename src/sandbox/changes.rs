@@ -77,6 +77,7 @@ impl<'de> Deserialize<'de> for Given {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Changes {
     pub(super) prices: BTreeMap<String, PriceChange>,
+    pub(super) stock: BTreeMap<String, u64>,
     pub(super) withdrawn: BTreeSet<String>,
     pub(super) added: u64,
 }

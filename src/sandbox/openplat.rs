@@ -85,8 +85,8 @@ fn stock(world: &World, fields: &Fields) -> Result<Answer, Refusal> {
     if county.len() != 6 || !county.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(bad("参数错误：countyCode应为六位国标区县编码"));
     }
-    let warehouses =
-        world.catalogue().find(code).map(|product| stock::warehouses(world.seed, &product, county));
+    let catalogue = world.catalogue();
+    let warehouses = catalogue.find(code).map(|product| stock::warehouses(&catalogue, &product, county));
     let mut warehouses = warehouses.unwrap_or_default();
     let wrap = match world.stock_shape {
         StockShape::List => Wrap::Envelope,

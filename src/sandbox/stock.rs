@@ -1,20 +1,24 @@
-//! Stock: for a product and a county always the same up to three warehouses.
+//! Stock: for a product and a county always the same up to three warehouses, unless it was set by hand.
 
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::catalogue::Product;
+use super::catalogue::{Catalogue, Product};
 use super::dice::{Dice, hash};
 
 const SALT: u64 = 4;
 
 /// The warehouses with stock for a county, the fullest first.
-pub(super) fn warehouses(seed: u64, product: &Product, county: &str) -> Vec<Value> {
-    let mut dice = Dice::new(seed, SALT ^ hash(county), product.index);
-    let count = dice.pick(&[0, 1, 1, 1, 2, 2, 3]);
-    let mut stocks: Vec<u64> =
-        (0..count).map(|_| if dice.one_in(4) { dice.below(5) } else { dice.below(200) }).collect();
+pub(super) fn warehouses(catalogue: &Catalogue, product: &Product, county: &str) -> Vec<Value> {
+    let mut dice = Dice::new(catalogue.seed, SALT ^ hash(county), product.index);
+    let mut stocks: Vec<u64> = match catalogue.changes.stock.get(product.code.as_str()) {
+        Some(given) => (*given > 0).then_some(*given).into_iter().collect(),
+        None => {
+            let count = dice.pick(&[0, 1, 1, 1, 2, 2, 3]);
+            (0..count).map(|_| if dice.one_in(4) { dice.below(5) } else { dice.below(200) }).collect()
+        }
+    };
     stocks.sort_unstable_by(|one, other| other.cmp(one));
     let mut seen = HashSet::new();
     stocks

@@ -7,7 +7,7 @@ use super::{
     Conn, Result, on,
     schema::{product_attention, products},
 };
-use crate::domain::{products::ProductCode, schedules::Attention};
+use crate::domain::{attention::Attention, products::ProductCode};
 
 /// What is set for each of some products that are stored, by code.
 ///

@@ -229,7 +229,8 @@ pub async fn list_codes(
     Ok(codes.into_iter().map(ProductCode::from_stored).collect())
 }
 
-/// Codes of all products after one that another one than this run has stored, in their order; delisted ones among them.
+/// Codes of products after one that another one than this run has stored, in their order. Delisted ones are left out: what
+/// is known of them is as old as that.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -243,6 +244,7 @@ pub async fn list_stored(
     let codes: Vec<String> = on!(conn, |c| products::table
         .filter(products::product_code.gt(after))
         .filter(products::created_by.is_null().or(products::created_by.ne(run)))
+        .filter(products::delisted_at.is_null())
         .select(products::product_code)
         .order(products::product_code)
         .limit(limit)

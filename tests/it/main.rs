@@ -50,3 +50,4 @@ mod sync_logs;
 mod syncs;
 mod tls;
 mod upstream_control;
+mod week;

@@ -25,14 +25,14 @@ on_both_databases!(
     a_schedule_is_changed_while_it_works,
     a_change_that_makes_no_sense_is_refused,
     where_a_run_is_under_way_a_schedule_is_skipped_and_says_so,
-    a_new_product_gets_its_price_and_stock_at_once,
+    what_is_new_or_back_gets_its_price_and_stock_at_once,
     only_what_is_due_is_asked_for,
     what_is_low_or_watched_is_asked_before_the_rest,
     the_rest_rotates_within_the_budget,
     a_switch_of_accounts_owes_a_full_sync,
 );
 
-fn from_wire(time: prost_types::Timestamp) -> DateTime<Utc> {
+pub(super) fn from_wire(time: prost_types::Timestamp) -> DateTime<Utc> {
     DateTime::from_timestamp(time.seconds, u32::try_from(time.nanos).unwrap()).unwrap()
 }
 
@@ -249,17 +249,26 @@ async fn where_a_run_is_under_way_a_schedule_is_skipped_and_says_so(plan: Plan) 
     world.finish().await;
 }
 
-async fn a_new_product_gets_its_price_and_stock_at_once(plan: Plan) {
+async fn what_is_new_or_back_gets_its_price_and_stock_at_once(plan: Plan) {
     let world = plan.start().await;
-    let before = (world.haier.calls("H2").await, world.haier.calls("H3").await);
+    let calls = async || (world.haier.calls("H2").await, world.haier.calls("H3").await);
+    let before = calls().await;
     world.haier.change(json!({ "add": 2 })).await;
     let id = run_now(&world, "new-products").await.unwrap();
     let end = world.watch(id).await.pop().unwrap();
     assert_eq!((end.status(), end.total_count, end.success_count), (SyncStatus::Success, 47, 47));
-    let calls = (world.haier.calls("H2").await - before.0, world.haier.calls("H3").await - before.1);
-    assert_eq!(calls, (1, 2), "nothing is asked of what was stored before");
+    let asked = (before.0 + 1, before.1 + 2);
+    assert_eq!(calls().await, asked, "nothing is asked of what was stored before");
     let priced = world.products().await.into_iter().filter(|product| product.stock.is_some());
     assert_eq!(priced.filter(|product| product.supply_price.is_some()).count(), 2);
+    // What is known of a product that comes back is as old as its going.
+    let code = world.codes(1).await.remove(0);
+    for (change, asked) in [("withdraw", asked), ("restore", (asked.0 + 1, asked.1 + 1))] {
+        world.haier.change(json!({ change: [&code] })).await;
+        let id = run_now(&world, "new-products").await.unwrap();
+        assert_eq!(world.watch(id).await.pop().unwrap().status(), SyncStatus::Success);
+        assert_eq!(calls().await, asked, "{change}");
+    }
     world.finish().await;
 }
 

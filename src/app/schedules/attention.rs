@@ -6,9 +6,9 @@ use super::App;
 use crate::{
     app::{Ctx, to_its_end},
     domain::{
+        attention::{Attention, AttentionChange},
         audit::Change,
         products::ProductCode,
-        schedules::{Attention, AttentionChange},
     },
     error::Result,
     store::product_attention,

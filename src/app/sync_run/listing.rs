@@ -54,7 +54,7 @@ struct Listed {
     /// Records that do not even say their code.
     nameless: usize,
     /// Hashes of the codes of which the listing says all that is asked for: in a run that asks more of new products only,
-    /// those that were stored before.
+    /// those that were stored before and not delisted.
     known: HashSet<u128>,
     /// Hashes of the codes met: a million codes themselves would be most of a run's memory.
     seen: HashSet<u128>,

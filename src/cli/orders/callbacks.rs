@@ -5,10 +5,12 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     cli::{
-        client::{ClientArgs, OutputForm, unary},
+        client::{ClientArgs, unary},
         console::Console,
         failure::Failure,
-        json, moment,
+        json,
+        listing::Listing,
+        moment,
         table::{
             self,
             Column::{self, Text},
@@ -62,46 +64,31 @@ impl From<StateName> for CallbackState {
 }
 
 pub(super) async fn run(
-    args: &CallbacksArgs,
+    args: CallbacksArgs,
     client: &ClientArgs,
     console: &mut Console,
 ) -> Result<u8, Failure> {
-    let (form, mut client) = (client.output, client.connect_administration().await?);
-    let mut request = ListCallbacksRequest {
+    let request = ListCallbacksRequest {
         state: args.state.map_or(CallbackState::Unspecified, Into::into).into(),
         received_after: args.after.map(moment::to_timestamp),
         received_before: args.before.map(moment::to_timestamp),
-        page_size: 0,
-        page_token: args.page_token.clone().unwrap_or_default(),
+        ..Default::default()
     };
-    let (mut callbacks, mut left) = (Vec::new(), args.limit);
-    loop {
-        request.page_size = i32::try_from(left.min(1_000)).unwrap_or(1_000);
-        let page = client.list_callbacks(unary(request.clone())).await?.into_inner();
-        left = left.saturating_sub(u32::try_from(page.callbacks.len()).unwrap_or(u32::MAX));
-        request.page_token = page.next_page_token;
-        match form {
-            OutputForm::Json => {
-                page.callbacks.iter().try_for_each(|callback| console.say_json(&json::callback(callback)))?
-            }
-            // The widths of a table are known only when all its rows are.
-            OutputForm::Table => callbacks.extend(page.callbacks),
-        }
-        if left == 0 || request.page_token.is_empty() {
-            break;
-        }
-    }
-    if form == OutputForm::Table {
-        if callbacks.is_empty() {
-            console.complain("no callbacks match");
-        } else {
-            console.say(&table::of(&COLUMNS, callbacks.iter().map(row)))?;
-        }
-    }
-    if !request.page_token.is_empty() {
-        console.complain(&format!("more: the same command with --page-token {}", request.page_token));
-    }
-    Ok(0)
+    let listing = Listing {
+        form: client.output,
+        limit: args.limit,
+        page_token: args.page_token,
+        none: "no callbacks match",
+        json: json::callback,
+        table: table_of,
+    };
+    let mut client = client.connect_administration().await?;
+    let page = async |page_size, page_token| {
+        let request = ListCallbacksRequest { page_size, page_token, ..request.clone() };
+        let page = client.list_callbacks(unary(request)).await?.into_inner();
+        Ok((page.callbacks, page.next_page_token))
+    };
+    listing.show(page, console).await
 }
 
 const COLUMNS: [Column; 8] = [
@@ -114,6 +101,10 @@ const COLUMNS: [Column; 8] = [
     Text("so_id"),
     Text("words"),
 ];
+
+fn table_of(callbacks: &[Callback]) -> String {
+    table::of(&COLUMNS, callbacks.iter().map(row))
+}
 
 fn row(callback: &Callback) -> [String; 8] {
     let state = match callback.state() {

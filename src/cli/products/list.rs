@@ -5,10 +5,11 @@ use clap::Args;
 use crate::{
     cli::{
         client::{Client, OutputForm, unary},
-        console::{Console, printable},
+        console::Console,
         failure::Failure,
         json,
         lines::yes_no,
+        listing::Listing,
         moment, money,
         table::{
             self,
@@ -52,51 +53,32 @@ pub(super) struct ListArgs {
 }
 
 pub(super) async fn run(
-    args: &ListArgs,
+    args: ListArgs,
     client: &mut Client,
     form: OutputForm,
     console: &mut Console,
 ) -> Result<u8, Failure> {
-    let mut request = ListProductsRequest {
-        brand: args.brand.clone().unwrap_or_default(),
-        category: args.category.clone().unwrap_or_default(),
+    let request = ListProductsRequest {
+        brand: args.brand.unwrap_or_default(),
+        category: args.category.unwrap_or_default(),
         is_sales: args.is_sales,
-        query: args.query.clone().unwrap_or_default(),
-        page_size: 0,
-        page_token: args.page_token.clone().unwrap_or_default(),
+        query: args.query.unwrap_or_default(),
+        ..Default::default()
     };
-    let mut products: Vec<Product> = Vec::new();
-    let mut left = args.limit;
-    loop {
-        request.page_size = i32::try_from(left.min(1000)).unwrap_or(1000);
-        let page = client.list_products(unary(request.clone())).await?.into_inner();
-        left = left.saturating_sub(u32::try_from(page.products.len()).unwrap_or(u32::MAX));
-        request.page_token = page.next_page_token;
-        match form {
-            OutputForm::Json => {
-                page.products.iter().try_for_each(|product| console.say_json(&json::product(product)))?;
-            }
-            // The widths of a table are known only when all its rows are.
-            OutputForm::Table => products.extend(page.products),
-        }
-        if left == 0 || request.page_token.is_empty() {
-            break;
-        }
-    }
-    if form == OutputForm::Table {
-        if products.is_empty() {
-            console
-                .complain("no products match; `haier-integration sync` brings those that are not stored yet");
-        } else {
-            console.say(&table_of(&products))?;
-        }
-    }
-    if !request.page_token.is_empty() {
-        // Not a part of the result: programs that read it line by line would stumble.
-        let token = printable(&request.page_token);
-        console.complain(&format!("more: the same command with --page-token {token}"));
-    }
-    Ok(0)
+    let listing = Listing {
+        form,
+        limit: args.limit,
+        page_token: args.page_token,
+        none: "no products match; `haier-integration sync` brings those that are not stored yet",
+        json: json::product,
+        table: table_of,
+    };
+    let page = async |page_size, page_token| {
+        let request = ListProductsRequest { page_size, page_token, ..request.clone() };
+        let page = client.list_products(unary(request)).await?.into_inner();
+        Ok((page.products, page.next_page_token))
+    };
+    listing.show(page, console).await
 }
 
 const COLUMNS: [Column; 8] = [

@@ -1,36 +1,20 @@
 //! Haier's own environments: which hosts belong together.
 
-/// One of Haier's environments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Preset {
-    /// For trying out.
-    Test,
-    /// As production will be.
-    Staging,
-    /// Where money moves.
-    Production,
+use crate::domain::words::words;
+
+words! {
+    /// One of Haier's environments.
+    pub enum Preset {
+        /// For trying out.
+        Test = "test";
+        /// As production will be.
+        Staging = "staging";
+        /// Where money moves.
+        Production = "production";
+    }
 }
 
 impl Preset {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Test, Self::Staging, Self::Production];
-
-    /// The word that is typed.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Test => "test",
-            Self::Staging => "staging",
-            Self::Production => "production",
-        }
-    }
-
-    /// The preset of a word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|preset| preset.as_str() == word)
-    }
-
     /// Address of the open platform.
     #[must_use]
     pub const fn base_url(self) -> &'static str {

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::reasons::Reason;
+use crate::domain::{reasons::Reason, words::words};
 
 /// One fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,35 +157,15 @@ pub enum ChangeAnswer {
     },
 }
 
-/// What a callback is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CallbackMethod {
-    /// `hmm.scm_heorder.confirm`: confirmed or refused.
-    Confirm,
-    /// `hmm.scm_heorder.cancel`: a cancellation accepted or refused.
-    Cancel,
-    /// `hmm.scm_heorder.oostock`: out of stock.
-    OutOfStock,
-}
-
-impl CallbackMethod {
-    /// Every method.
-    pub const ALL: [Self; 3] = [Self::Confirm, Self::Cancel, Self::OutOfStock];
-
-    /// The order system's name for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Confirm => "hmm.scm_heorder.confirm",
-            Self::Cancel => "hmm.scm_heorder.cancel",
-            Self::OutOfStock => "hmm.scm_heorder.oostock",
-        }
-    }
-
-    /// The method of a name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.as_str() == name)
+words! {
+    /// What a callback is about.
+    pub enum CallbackMethod {
+        /// `hmm.scm_heorder.confirm`: confirmed or refused.
+        Confirm = "hmm.scm_heorder.confirm";
+        /// `hmm.scm_heorder.cancel`: a cancellation accepted or refused.
+        Cancel = "hmm.scm_heorder.cancel";
+        /// `hmm.scm_heorder.oostock`: out of stock.
+        OutOfStock = "hmm.scm_heorder.oostock";
     }
 }
 
@@ -206,29 +186,13 @@ pub struct Callback {
     pub words: String,
 }
 
-/// What an operator found at Haier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ResolvedOutcome {
-    /// Haier does not have the order.
-    NotBooked,
-    /// Haier has it.
-    Booked,
-}
-
-impl ResolvedOutcome {
-    /// The word that is stored.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NotBooked => "not_booked",
-            Self::Booked => "booked",
-        }
-    }
-
-    /// The outcome of a stored word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::NotBooked, Self::Booked].into_iter().find(|outcome| outcome.as_str() == word)
+words! {
+    /// What an operator found at Haier.
+    pub enum ResolvedOutcome {
+        /// Haier does not have the order.
+        NotBooked = "not_booked";
+        /// Haier has it.
+        Booked = "booked";
     }
 }
 

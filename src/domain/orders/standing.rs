@@ -2,52 +2,30 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::reasons::Reason;
+use crate::domain::{reasons::Reason, words::words};
 
-macro_rules! states {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $word:literal;)+) => {
-        /// The state of an order.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum OrderState { $($(#[doc = $doc])+ $variant,)+ }
-
-        impl OrderState {
-            /// Every state.
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
-
-            /// The word, as stored.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
-            }
-
-            /// The state of a stored word.
-            #[must_use]
-            pub fn parse(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)+ _ => None }
-            }
-        }
-    };
-}
-
-states! {
-    /// Stored; Haier has it not, or is being asked right now.
-    Accepted = "accepted";
-    /// Nobody knows whether Haier has it.
-    InDoubt = "in_doubt";
-    /// Haier has it and has not said yet whether it delivers.
-    Pushed = "pushed";
-    /// Haier refused it.
-    Refused = "refused";
-    /// Haier delivers.
-    Confirmed = "confirmed";
-    /// Haier has it and cannot deliver.
-    OutOfStock = "out_of_stock";
-    /// Somebody wants it cancelled, and Haier has not said yet whether it is.
-    Cancelling = "cancelling";
-    /// Cancelled, at Haier or before Haier had it.
-    Cancelled = "cancelled";
-    /// Provably never booked, and not sent any more.
-    GivenUp = "given_up";
+words! {
+    /// The state of an order.
+    pub enum OrderState {
+        /// Stored; Haier has it not, or is being asked right now.
+        Accepted = "accepted";
+        /// Nobody knows whether Haier has it.
+        InDoubt = "in_doubt";
+        /// Haier has it and has not said yet whether it delivers.
+        Pushed = "pushed";
+        /// Haier refused it.
+        Refused = "refused";
+        /// Haier delivers.
+        Confirmed = "confirmed";
+        /// Haier has it and cannot deliver.
+        OutOfStock = "out_of_stock";
+        /// Somebody wants it cancelled, and Haier has not said yet whether it is.
+        Cancelling = "cancelling";
+        /// Cancelled, at Haier or before Haier had it.
+        Cancelled = "cancelled";
+        /// Provably never booked, and not sent any more.
+        GivenUp = "given_up";
+    }
 }
 
 impl OrderState {

@@ -27,6 +27,23 @@ async fn a_price_that_is_set_is_served_to_the_digit() {
 }
 
 #[tokio::test]
+async fn stock_that_is_set_is_served_for_every_county() {
+    let haier = Haier::start().await;
+    let code = haier.codes(1).await.remove(0);
+    for (units, warehouses) in [(7, 1), (0, 0)] {
+        haier.control("POST", "catalogue", &json!({ "stock": { &code: units } })).await;
+        for county in ["110101", "310101"] {
+            let answer = haier.json(H3, &stock(&code, county)).await;
+            let answer = answer["data"].as_array().unwrap();
+            assert_eq!(answer.len(), warehouses);
+            for warehouse in answer {
+                assert_eq!(warehouse["stock"].to_string().trim_matches('"'), units.to_string());
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn products_are_added_withdrawn_and_restored() {
     let haier = Haier::start().await;
     let code = haier.codes(1).await.remove(0);
@@ -95,6 +112,8 @@ async fn bad_control_bodies_are_explained() {
         ("catalogue", json!({ "prices": { &code: { "price": 1 } } }), &["price", "supplyPrice"]),
         ("catalogue", json!({ "prices": { &code: { "supplyPrice": "cheap" } } }), &["supplyPrice", "cheap"]),
         ("catalogue", json!({ "prices": { &code: { "isSales": 2 } } }), &["isSales"]),
+        ("catalogue", json!({ "stock": { "NOSUCH": 1 } }), &["NOSUCH"]),
+        ("catalogue", json!({ "stock": { &code: -1 } }), &["-1"]),
         ("catalogue", json!({ "remove": [] }), &["remove", "withdraw"]),
         ("catalogue", json!({ "add": -1 }), &["-1"]),
     ] {
