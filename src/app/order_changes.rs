@@ -75,7 +75,8 @@ impl OrderWish {
             Self::Retry => Vec::new(),
             Self::Resolve { outcome, evidence, retail_order_no } => {
                 let number = retail_order_no.as_ref().map(|number| Change::to("retail_order_no", number));
-                let said = [Change::to("outcome", outcome.as_str()), Change::to("evidence", order.redact(evidence))];
+                let said =
+                    [Change::to("outcome", outcome.as_str()), Change::to("evidence", order.redact(evidence))];
                 said.into_iter().chain(number).collect()
             }
         }

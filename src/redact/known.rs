@@ -60,7 +60,9 @@ impl Redactor {
 
     /// Text without the known values.
     pub(super) fn mask_known<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let Some(known) = self.known.as_ref().filter(|known| known.is_match(text)) else { return text.into() };
+        let Some(known) = self.known.as_ref().filter(|known| known.is_match(text)) else {
+            return text.into();
+        };
         let mut masked = String::with_capacity(text.len());
         known.replace_all_with(text, &mut masked, |found, form, masked| {
             // The second half of an escaped backslash belongs to the first, which stays.

@@ -64,7 +64,9 @@ impl Ylh {
         let answer = self.client.call(Endpoint::CreateOrder, &body, call, &reading).await;
         answer.or_else(|error| match &error.refusal {
             // Whatever else the answer looks like, these words are a proof.
-            Some(refusal) if says(refusal, &self.client.settings.repeated_words) => Ok(PushAnswer::Repeated((**refusal).clone())),
+            Some(refusal) if says(refusal, &self.client.settings.repeated_words) => {
+                Ok(PushAnswer::Repeated((**refusal).clone()))
+            }
             _ => refusal(error).map(PushAnswer::Refused),
         })
     }
