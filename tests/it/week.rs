@@ -1,8 +1,8 @@
 //! A service left alone for a week of a turned clock, three replicas of it on PostgreSQL, while Haier's catalogue changes: it
 //! keeps the ages that it promises, fires every slot once, and a reader who is cut again and again sees every change once.
 //!
-//! The standard cadences would be 1,700 runs. Here the listing and the prices are asked for every three hours, stock every six
-//! in front and every twelve else, and the whole daily; nothing limits the calls. Products come and go where the listing finds
+//! The standard cadences would be 1,700 runs. Here the listing, the prices and the stock in front are asked for every six hours,
+//! other stock every twelve, and the whole daily; nothing limits the calls. Products come and go where the listing finds
 //! them first: the daily sync asks for no stock.
 
 mod firings;

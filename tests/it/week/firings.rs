@@ -38,7 +38,7 @@ impl<'a> Firings<'a> {
     /// Sets the cadences.
     pub(super) async fn begin(world: &'a World, replicas: &[Client]) -> Self {
         let mut administration = world.administration().await;
-        for (name, hours) in [("new-products", 3), ("prices", 3), ("stock", 6), ("stock-rest", 12)] {
+        for (name, hours) in [("new-products", 6), ("prices", 6), ("stock", 6), ("stock-rest", 12)] {
             let every = prost_types::Duration { seconds: hours * 3_600, nanos: 0 };
             let cadence = Some(Cadence::Every(every));
             let schedule = Schedule { name: name.to_owned(), cadence, ..Schedule::default() };
