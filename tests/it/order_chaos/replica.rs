@@ -24,6 +24,7 @@ use haier_integration::{
         accounts::AccountRules,
         callers::{Caller, Role},
         clock::Clock as _,
+        guard::Limits,
     },
     http::callbacks,
     keyring::KeyRing,
@@ -237,6 +238,8 @@ fn parts(house: &House, store: Store, process: u16) -> Parts {
             lease: second * 15,
             heartbeat: second * 5,
             outage_wait: second,
+            guard: Limits { delisted: 5, far: 30, moved: 10 },
+            held_for: TimeDelta::days(7),
         },
         callers: Outside { admin_token: None, certificate_roles: Vec::new() },
         schedules: ScheduleSettings {
