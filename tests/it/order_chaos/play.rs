@@ -460,8 +460,9 @@ impl Play {
         let store = replica.app.store().clone();
         let left = within(replica.ask(async move { Left::read(&store).await })).await.unwrap();
         let callbacks = self.haier.callbacks().await;
+        let accepted = self.accepted.lock().unwrap().clone();
         Left {
-            accepted: self.accepted.lock().unwrap().clone(),
+            accepted,
             leased: self.leased().await,
             unapplied: self.asker.number("SELECT count(*) FROM callbacks WHERE applied_at IS NULL").await,
             open_logs: self
