@@ -173,10 +173,9 @@ impl Service {
         app.check_database(settings.database_wait).await;
         app.api_tokens_refresh().await?;
         door::check(&app, &settings)?;
-        app.upstreams_refresh().await?;
+        app.upstreams_follow().await?;
         // Before anything is sent: a pause outlives a restart.
         app.pauses_refresh().await?;
-        app.sync_first_start().await?;
         app.schedules_prepare().await?;
 
         let (grpc_addr, http_addr) = (grpc_listener.local_addr()?, http_listener.local_addr()?);

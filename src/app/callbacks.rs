@@ -9,6 +9,7 @@ mod wire;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 
 use super::{App, Ctx, to_its_end};
@@ -19,7 +20,7 @@ use crate::{
             parse_time_stamp,
         },
         callers::Role,
-        orders::facts::CallbackMethod,
+        orders::{StoredOrder, facts::CallbackMethod},
         pages::{Page, PageRequest},
     },
     error::Result,
@@ -122,13 +123,16 @@ impl App {
     }
 
     /// Takes out of Haier's words whom they are about, before they are stored: of every order that has the number, whether or
-    /// not the callback may touch it. Of an order that is not here, nothing is known.
+    /// not the callback may touch it. Of an order that is not here, nothing is known; of one that cannot be opened, no words
+    /// are kept: the callback must not be lost for them.
     async fn callback_redact(&self, tx: &mut Tx, received: &mut ReceivedCallback) -> Result<()> {
         if received.words.is_empty() {
             return Ok(());
         }
         // What is written in escapes would not be found.
-        if let Ok(data) = serde_json::from_str::<serde_json::Value>(&received.data) {
+        if received.data.contains("\\u")
+            && let Ok(data) = serde_json::from_str::<Value>(&received.data)
+        {
             received.data = data.to_string();
         }
         let mut named = callbacks::list_by_so_id(tx, &received.platform_order_no).await?;
@@ -138,9 +142,21 @@ impl App {
         }
         for order in named {
             if let Some(sealed) = orders::find(tx, &order.so_id).await? {
-                let order = self.order_open(sealed)?.order;
-                received.words = order.redact(&received.words);
-                received.data = order.redact(&received.data);
+                match self.order_open(sealed) {
+                    Ok(StoredOrder { order, .. }) => {
+                        received.words = order.redact(&received.words);
+                        received.data = order.redact(&received.data);
+                    }
+                    Err(error) => {
+                        tracing::error!(
+                            so_id = order.so_id.as_str(),
+                            %error,
+                            "an order cannot be opened: what Haier says of it is kept without its words"
+                        );
+                        received.words.clear();
+                        received.data = without_words(received);
+                    }
+                }
             }
         }
         Ok(())
@@ -201,4 +217,10 @@ impl App {
     pub async fn callback_stored(&self) {
         self.callbacks.wake.notified().await;
     }
+}
+
+/// `Data` as it would be had Haier said nothing in words.
+fn without_words(received: &ReceivedCallback) -> String {
+    let (ours, haiers) = (&received.platform_order_no, &received.haier_order_no);
+    json!({ "ExtOrderNo": haiers, "PlatformOrderNo": ours, "State": u8::from(received.success) }).to_string()
 }

@@ -134,23 +134,15 @@ impl App {
     }
 
     /// Stores the first full run with prices when nothing is stored and none is under way.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn sync_first_start(&self) -> Result<Option<i64>> {
-        if !self.upstreams.is_usable() {
-            return Ok(None);
-        }
-        let empty = products::is_empty(&mut self.store.read().await?).await?;
-        if !empty {
-            return Ok(None);
+    pub(super) async fn sync_first_start(&self) -> Result<()> {
+        if !self.upstreams.is_usable() || !products::is_empty(&mut self.store.read().await?).await? {
+            return Ok(());
         }
         let request = SyncRequest { prices: true, ..SyncRequest::default() };
         let origin = Origin { trigger: Trigger::FirstStart, by: None, parent_id: None };
         match self.run_insert(SyncType::Products, request, origin).await {
-            Ok(id) => Ok(Some(id)),
             // Another replica was first, or the run of the last start goes on.
-            Err(Error::RunInProgress { .. }) => Ok(None),
+            Ok(_) | Err(Error::RunInProgress { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }

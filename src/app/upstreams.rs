@@ -40,7 +40,7 @@ pub(super) struct Upstreams {
     pub(super) given: GivenAccount,
     clients: Mutex<Clients>,
     /// Held while the active account is read and made so.
-    refreshing: tokio::sync::Mutex<()>,
+    following: tokio::sync::Mutex<()>,
 }
 
 struct Clients {
@@ -124,7 +124,7 @@ impl Upstreams {
     pub(super) fn new(opener: Box<dyn OpenUpstream>, given: GivenAccount) -> Self {
         let clients =
             Clients { active: Err(Unusable::NotConfigured), others: Vec::new(), pauses: Vec::new() };
-        Self { opener, given, clients: Mutex::new(clients), refreshing: tokio::sync::Mutex::default() }
+        Self { opener, given, clients: Mutex::new(clients), following: tokio::sync::Mutex::default() }
     }
 
     /// The client for what begins now, or why there is none.
@@ -249,12 +249,7 @@ impl App {
     }
 
     /// Reads which account is to be active, and makes it so here; whether it was another one before.
-    ///
-    /// # Errors
-    /// When the database does not answer; then the account that was active stays so.
-    pub async fn upstreams_refresh(&self) -> Result<bool> {
-        // One at a time, so that what was read before a switch is not obeyed after it.
-        let _refreshing = self.upstreams.refreshing.lock().await;
+    async fn upstreams_refresh(&self) -> Result<bool> {
         self.callback_secrets_refresh().await?;
         let Some((account, identity)) = self.account_wanted().await? else {
             return Ok(self.upstreams.deactivate(Unusable::NotConfigured));
@@ -285,11 +280,14 @@ impl App {
         Ok(true)
     }
 
-    /// The same, and begins the first loading of an empty store where there was no account before.
+    /// Reads which account is to be active, makes it so here, and begins the first loading of an empty store under it.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database does not answer; then the account that was active stays so.
     pub async fn upstreams_follow(&self) -> Result<()> {
+        // One at a time, so that what was read before a switch is not obeyed after it, and whoever finds the account active
+        // finds the first run stored.
+        let _following = self.upstreams.following.lock().await;
         if self.upstreams_refresh().await? {
             self.sync_first_start().await?;
         }

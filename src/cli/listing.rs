@@ -66,7 +66,7 @@ mod tests {
     use crate::cli::console::Sink;
 
     /// Lists up to `limit` of the numbers below `end`, and gives the sizes of the pages asked for and both outputs.
-    fn listed(form: OutputForm, limit: u32, end: i32) -> (Vec<i32>, String, String) {
+    async fn listed(form: OutputForm, limit: u32, end: i32) -> (Vec<i32>, String, String) {
         let (out, err, mut sizes) = (Sink::default(), Sink::default(), Vec::new());
         let listing = Listing {
             form,
@@ -83,27 +83,23 @@ mod tests {
             Ok(((from..to).collect(), if to < end { to.to_string() } else { String::new() }))
         };
         let mut console = Console::of(Box::new(out.clone()), Box::new(err.clone()));
-        let shown = listing.show(page, &mut console);
-        assert_eq!(
-            tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(shown).unwrap(),
-            0
-        );
+        assert_eq!(listing.show(page, &mut console).await.unwrap(), 0);
         (sizes, out.text(), err.text())
     }
 
-    #[test]
-    fn pages_follow_each_other_up_to_the_limit() {
-        let (sizes, out, err) = listed(OutputForm::Table, 2_500, 2_600);
+    #[tokio::test]
+    async fn pages_follow_each_other_up_to_the_limit() {
+        let (sizes, out, err) = listed(OutputForm::Table, 2_500, 2_600).await;
         assert_eq!((sizes.as_slice(), out.as_str()), ([1_000, 1_000, 500].as_slice(), "2500 numbers\n"));
         assert_eq!(err, "more: the same command with --page-token 2500\n");
-        let (sizes, out, err) = listed(OutputForm::Json, 1_000_000, 3);
+        let (sizes, out, err) = listed(OutputForm::Json, 1_000_000, 3).await;
         assert_eq!((sizes.as_slice(), out.as_str(), err.as_str()), ([1_000].as_slice(), "0\n1\n2\n", ""));
     }
 
-    #[test]
-    fn nothing_is_said_beside_the_result_and_only_to_people() {
+    #[tokio::test]
+    async fn nothing_is_said_beside_the_result_and_only_to_people() {
         let of = |form| listed(form, 10, 0);
-        assert_eq!(of(OutputForm::Table), (vec![10], String::new(), "no numbers match\n".to_owned()));
-        assert_eq!(of(OutputForm::Json), (vec![10], String::new(), String::new()));
+        assert_eq!(of(OutputForm::Table).await, (vec![10], String::new(), "no numbers match\n".to_owned()));
+        assert_eq!(of(OutputForm::Json).await, (vec![10], String::new(), String::new()));
     }
 }

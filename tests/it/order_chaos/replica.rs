@@ -202,7 +202,7 @@ async fn live(house: &House, process: u16, ready: oneshot::Sender<Ready>, ended:
         tx.commit().await.unwrap();
     }
     let app = App::new(parts(house, store, process));
-    app.upstreams_refresh().await.unwrap();
+    app.upstreams_follow().await.unwrap();
     app.pauses_refresh().await.unwrap();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}{}", listener.local_addr().unwrap(), callbacks::PATH);
