@@ -90,6 +90,7 @@ impl App {
             category: None,
             brand: None,
             only_new: false,
+            only_new_stock: false,
             due: None,
             approved: false,
             tried,

@@ -26,9 +26,9 @@ use crate::{
 
 /// Show and change when the service syncs by itself
 ///
-/// `full` is the whole catalogue with prices, `new-products` the listing with prices and stock of what is new in it or back,
-/// `prices` the prices of what is stored, `stock` the stock of what is low, watched or selling, and `stock-rest` that of the
-/// others, what was asked for longest ago first, as far as the budget of calls goes. `verify` compares what is stored with the
+/// `full` is the whole catalogue with prices, and stock of what is new in it or back; `new-products` the listing with prices
+/// and stock of those alone, `prices` the prices of what is stored, `stock` the stock of what is low, watched or selling, and
+/// `stock-rest` that of the others, what was asked for longest ago first, as far as the budget of calls goes. `verify` compares what is stored with the
 /// catalogue and changes nothing: `logs show` lists what differs. One replica fires for all of them; what came due while all
 /// were down is run once. Changes take effect within seconds, without a restart.
 #[derive(Debug, Args)]

@@ -36,6 +36,8 @@ pub struct SyncRequest {
     /// In a run from the listing, ask for prices and stock of products that were not stored before, or were delisted, and of
     /// no others.
     pub only_new: bool,
+    /// In a run from the listing, ask for stock of such products only; where nothing was stored before, of none.
+    pub only_new_stock: bool,
     /// In a run over stored products, only those that are due. `None`: all.
     pub due: Option<Due>,
     /// How often these codes were tried before, by the runs that this one repeats.

@@ -68,6 +68,7 @@ fn decode(request: &proto::SyncProductsRequest) -> Result<(SyncType, SyncRequest
         approved: false,
         verify: None,
         only_new: false,
+        only_new_stock: false,
         due: None,
         tried: 0,
     };

@@ -44,17 +44,20 @@ pub(super) fn not_shared() -> Error {
     Error::Open("SQLite serves one process; replicas share through PostgreSQL".to_owned())
 }
 
-/// Runs one expression on either connection: a query is written once for both.
+/// Runs one expression on either connection: a query is written once for both. Boxed, so that the compiler proves once that it
+/// may move between threads, and not again for every caller above it.
 macro_rules! on {
     ($conn:expr, |$c:ident| $body:expr) => {
         match $conn {
             $crate::store::Conn::Pg(object) => {
                 let $c: &mut diesel_async::AsyncPgConnection = &mut *object;
-                $body
+                let query: $crate::domain::clock::BoxFuture<'_, _> = Box::pin(async { $body });
+                query.await
             }
             $crate::store::Conn::Lite(object) => {
                 let $c: &mut $crate::store::conn::LiteConnection = &mut *object;
-                $body
+                let query: $crate::domain::clock::BoxFuture<'_, _> = Box::pin(async { $body });
+                query.await
             }
         }
     };

@@ -27,6 +27,8 @@ struct RequestJson {
     #[serde(default)]
     only_new: bool,
     #[serde(default)]
+    only_new_stock: bool,
+    #[serde(default)]
     due: Option<DueJson>,
     tried: i64,
 }
@@ -78,6 +80,7 @@ pub(super) fn encode(request: &SyncRequest) -> Value {
         approved: request.approved,
         verify: request.verify,
         only_new: request.only_new,
+        only_new_stock: request.only_new_stock,
         due: request.due.as_ref().map(DueJson::from),
         tried: request.tried,
     })
@@ -97,6 +100,7 @@ pub(super) fn decode(json: Value) -> Result<SyncRequest> {
         approved: request.approved,
         verify: request.verify,
         only_new: request.only_new,
+        only_new_stock: request.only_new_stock,
         due: request.due.map(Due::from),
         tried: request.tried,
     })

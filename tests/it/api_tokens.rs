@@ -119,7 +119,8 @@ async fn the_last_admin_cannot_be_revoked(plan: Plan) {
     let second = client.create_api_token(bearing(&root, request)).await.unwrap().into_inner().token;
     let first = revoke(&world, &second, "root").await.unwrap();
     assert!(first.revoked_at.is_some());
-    assert_eq!(revoke(&world, &second, "root").await.unwrap(), first, "once is enough");
+    let again = revoke(&world, &second, "root").await.unwrap();
+    assert_eq!((again.name, again.revoked_at), (first.name, first.revoked_at), "once is enough");
     let refused = revoke(&world, &second, "second").await.unwrap_err();
     assert_eq!(refusal(&refused), (Code::FailedPrecondition, "LAST_ADMIN".to_owned()));
     status(&world, &second).await.unwrap();

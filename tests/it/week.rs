@@ -2,8 +2,7 @@
 //! keeps the ages that it promises, fires every slot once, and a reader who is cut again and again sees every change once.
 //!
 //! The standard cadences would be 1,700 runs. Here the listing, the prices and the stock in front are asked for every six hours,
-//! other stock every twelve, and the whole daily; nothing limits the calls. Products come and go where the listing finds
-//! them first: the daily sync asks for no stock.
+//! other stock every twelve, and the whole daily; nothing limits the calls.
 
 mod firings;
 mod market;
@@ -53,8 +52,7 @@ async fn a_service_left_alone_for_a_week(plan: Plan) {
         let end = world.clock().now() + TimeDelta::days(7);
         while world.clock().now() < end {
             if world.clock().now() < end - market::NOTICED {
-                // The daily sync asks for no stock, so that what it finds first waits for its turn.
-                market.change(&world, !firings.meets("full")).await;
+                market.change(&world).await;
             }
             firings.turn().await;
         }

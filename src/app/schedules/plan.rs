@@ -34,7 +34,7 @@ impl App {
         let standard = SyncRequest::default();
         let stock = Some(CountyCode::default());
         Ok(match schedule.name {
-            ScheduleName::Full => SyncRequest { prices: true, ..standard },
+            ScheduleName::Full => SyncRequest { prices: true, stock, only_new_stock: true, ..standard },
             ScheduleName::NewProducts => SyncRequest { prices: true, stock, only_new: true, ..standard },
             ScheduleName::Prices => {
                 let due = Some(Due { before, up_to: None, front: None });

@@ -7,6 +7,7 @@ use futures_util::{StreamExt as _, future::join_all, stream};
 use super::{
     End, Fetcher,
     ask::{Catalogue, Prices, Stock},
+    listing::hash,
     writer::{Found, Step},
 };
 use crate::{
@@ -20,11 +21,29 @@ const AHEAD: usize = 4;
 
 /// What a batch asks for.
 #[derive(Clone, Copy)]
-enum Ask {
+enum Ask<'a> {
     /// The catalogue, then what else the run wants.
     Catalogue,
-    /// What else the run wants: the catalogue part is stored already.
-    Rest,
+    /// What else the run wants, stock of these: the catalogue part is stored already.
+    Rest(StockOf<'a>),
+}
+
+/// Of which products a run that wants stock asks it.
+#[derive(Clone, Copy)]
+pub(super) enum StockOf<'a> {
+    /// Of all.
+    All,
+    /// Of those that are none of these, by the hashes of their codes; where there are none of these, of none.
+    Newer(&'a HashSet<u128>),
+}
+
+impl StockOf<'_> {
+    fn holds(self, code: &ProductCode) -> bool {
+        match self {
+            Self::All => true,
+            Self::Newer(known) => !known.is_empty() && !known.contains(&hash(code)),
+        }
+    }
 }
 
 impl Fetcher<'_> {
@@ -42,11 +61,11 @@ impl Fetcher<'_> {
     }
 
     /// What else is asked for, of codes in their order.
-    pub(super) async fn rest_of(&self, codes: &[ProductCode]) -> End {
+    pub(super) async fn rest_of(&self, codes: &[ProductCode], stock: StockOf<'_>) -> End {
         if let Err(end) = self.hand_over(Step::Enter(self.rest_stage())).await {
             return end;
         }
-        self.in_batches(codes, Ask::Rest).await
+        self.in_batches(codes, Ask::Rest(stock)).await
     }
 
     /// The stage that what else is asked for is shown as.
@@ -61,7 +80,7 @@ impl Fetcher<'_> {
     }
 
     /// Runs batches, several at a time; the first one that ends the run ends it.
-    async fn in_batches(&self, codes: &[ProductCode], ask: Ask) -> End {
+    async fn in_batches(&self, codes: &[ProductCode], ask: Ask<'_>) -> End {
         let batches = self.cut(codes);
         let answers = stream::iter(batches).map(|batch| self.batch(batch, ask));
         // In order, so that the checkpoint is one code; finished batches wait for a slow one, within bounds.
@@ -101,7 +120,7 @@ impl Fetcher<'_> {
     }
 
     /// One batch through every stage asked for; a code goes on to the next stage only if it passed the one before.
-    async fn batch(&self, codes: Vec<ProductCode>, ask: Ask) -> Result<Found, End> {
+    async fn batch(&self, codes: Vec<ProductCode>, ask: Ask<'_>) -> Result<Found, End> {
         let mut found = Found { after: codes.last().cloned(), ..Found::default() };
         let mut passed = codes;
         if matches!(ask, Ask::Catalogue) {
@@ -115,7 +134,10 @@ impl Fetcher<'_> {
             found.prices = found.absorb_sorted(sorted);
         }
         if let Some(county) = &self.run.request.stock {
-            passed = self.stock_of(passed, county, &mut found).await?;
+            let of = if let Ask::Rest(of) = ask { of } else { StockOf::All };
+            let (asked, mut spared): (Vec<_>, Vec<_>) = passed.into_iter().partition(|code| of.holds(code));
+            spared.extend(self.stock_of(asked, county, &mut found).await?);
+            passed = spared;
         }
         found.success = i64::try_from(passed.len()).unwrap_or(i64::MAX);
         Ok(found)

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     End, Fetcher,
+    batches::StockOf,
     writer::{Found, Step},
 };
 use crate::{
@@ -53,8 +54,7 @@ struct Listed {
     unreadable: HashSet<ProductCode>,
     /// Records that do not even say their code.
     nameless: usize,
-    /// Hashes of the codes of which the listing says all that is asked for: in a run that asks more of new products only,
-    /// those that were stored before and not delisted.
+    /// Hashes of the codes that were stored before and not delisted, in a run that asks more of others.
     known: HashSet<u128>,
     /// Hashes of the codes met: a million codes themselves would be most of a run's memory.
     seen: HashSet<u128>,
@@ -88,10 +88,10 @@ impl Fetcher<'_> {
         let left_alone = self.delist(&mut listed).await?;
         let end = if self.wants_more() {
             listed.left.sort_unstable();
-            let codes = std::mem::take(&mut listed.left);
-            drop(listed);
+            let Listed { left: codes, known, .. } = listed;
             self.hand_over(Step::Left(codes.len())).await?;
-            self.rest_of(&codes).await
+            let stock = if self.run.request.only_new_stock { StockOf::Newer(&known) } else { StockOf::All };
+            self.rest_of(&codes, stock).await
         } else {
             self.hand_over(Step::Left(0)).await?;
             End::completed()
@@ -187,7 +187,7 @@ impl Fetcher<'_> {
         }
         if !self.wants_more() {
             found.success += 1;
-        } else if listed.known.contains(&hash(&record.code)) {
+        } else if self.run.request.only_new && listed.known.contains(&hash(&record.code)) {
             // Whoever listed before this worker has counted it.
             found.success += i64::from(decided.is_none());
         } else if decided.is_none_or(|decided| !decided.holds(&record.code)) {
@@ -203,7 +203,8 @@ impl Fetcher<'_> {
     async fn stored_before(&self) -> Result<HashSet<u128>, End> {
         let mut known = HashSet::new();
         let loading = self.run.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.loading);
-        if !self.run.request.only_new || loading {
+        let request = &self.run.request;
+        if !(request.only_new || request.only_new_stock) || loading {
             return Ok(known);
         }
         let mut conn = self.app.store.read().await.map_err(Error::from)?;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::{
     End, Fetcher,
+    batches::StockOf,
     writer::{Found, Step},
 };
 use crate::{
@@ -39,7 +40,7 @@ impl Fetcher<'_> {
             self.hand_over(Step::Store(Found { failures, known: heard_of, ..Found::default() })).await?;
         }
         self.hand_over(Step::Left(known.len())).await?;
-        Ok(self.rest_of(&known).await)
+        Ok(self.rest_of(&known, StockOf::All).await)
     }
 
     fn not_stored(&self, code: &ProductCode) -> NewFailure {
@@ -77,7 +78,7 @@ impl Fetcher<'_> {
             let codes = page.map_err(Error::from)?;
             let Some(last) = codes.last() else { return Ok(End::completed()) };
             after = Some(last.clone());
-            match self.rest_of(&codes).await {
+            match self.rest_of(&codes, StockOf::All).await {
                 End::Ended { reason: Reason::Completed, .. } => {}
                 end => return Ok(end),
             }

@@ -59,12 +59,6 @@ impl<'a> Firings<'a> {
         self.quiet.iter().map(next_at).filter(|at| *at <= soonest + CLOSE).max().unwrap()
     }
 
-    /// Whether the next turn meets a firing of this schedule.
-    pub(super) fn meets(&self, name: &str) -> bool {
-        let next = self.next();
-        self.quiet.iter().any(|schedule| schedule.name == name && next_at(schedule) <= next)
-    }
-
     /// Turns the clock to the next firing and those close behind it, and waits until their runs are over.
     pub(super) async fn turn(&mut self) {
         self.world.clock().turn_to(self.next());

@@ -57,8 +57,8 @@ impl Market {
         Self { dice: Dice::new(7), lines, added: Vec::new() }
     }
 
-    /// Some prices and stock change; now and then, if any are `passing`, a product goes, comes back, or is new.
-    pub(super) async fn change(&mut self, world: &World, passing: bool) {
+    /// Some prices and stock change; now and then a product goes, comes back, or is new.
+    pub(super) async fn change(&mut self, world: &World) {
         let now = world.clock().now();
         let (mut prices, mut stock) = (Map::new(), Map::new());
         for _ in 0..self.dice.between(0, 20) {
@@ -75,8 +75,7 @@ impl Market {
             }
         }
         let (mut withdraw, mut restore, mut add) = (Vec::new(), Vec::new(), 0);
-        if passing
-            && self.dice.one_in(2)
+        if self.dice.one_in(2)
             && let Some(line) = self.changed(WHOLE, now, String::new())
         {
             let gone = line.values.len() % 2 == 1;
@@ -84,7 +83,7 @@ impl Market {
             kind.as_str_name().clone_into(line.values.last_mut().unwrap());
             if gone { withdraw.push(line.code.clone()) } else { restore.push(line.code.clone()) }
         }
-        if passing && self.dice.one_in(8) {
+        if self.dice.one_in(8) {
             add = 1;
         }
         let change = json!({
