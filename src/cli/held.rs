@@ -8,7 +8,9 @@ use super::{
     client::{AdministrationClient, ClientArgs, OutputForm, unary},
     console::{Console, printable},
     failure::Failure,
-    json, moment,
+    json,
+    listing::Listing,
+    moment,
     sync::follow_to_its_end,
     table::{
         self,
@@ -59,6 +61,8 @@ struct ListArgs {
     /// Also runs that were decided in the last 30 days [default: only those that wait]
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    part: PartArgs,
 }
 
 /// Show what a held run has set aside
@@ -73,9 +77,18 @@ struct ShowArgs {
     /// Id of the run's log, as `held list` prints it
     #[arg(value_name = "ID")]
     id: i64,
-    /// Products to show, 1 to 1000000
+    #[command(flatten)]
+    part: PartArgs,
+}
+
+#[derive(Debug, Args)]
+struct PartArgs {
+    /// Lines to show, 1 to 1000000
     #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     limit: u32,
+    /// Go on where an earlier listing of the same ended; it printed this token [default: the first]
+    #[arg(long, value_name = "TOKEN")]
+    page_token: Option<String>,
 }
 
 /// Apply what a held run has set aside
@@ -109,13 +122,13 @@ pub(super) async fn run(args: HeldArgs, console: &mut Console) -> Result<u8, Fai
     let form = args.client.output;
     let mut client = args.client.connect_administration().await?;
     match args.command {
-        HeldCommand::List(list) => tell_runs(&list, &mut client, form, console).await?,
-        HeldCommand::Show(show) => tell_findings(&show, &mut client, form, console).await?,
+        HeldCommand::List(list) => tell_runs(list, client, form, console).await,
+        HeldCommand::Show(show) => tell_findings(show, client, form, console).await,
         HeldCommand::Approve(approve) => {
             let request = ApproveRunRequest { sync_log_id: approve.id };
             let child = client.approve_run(unary(request)).await?.into_inner().id;
             let client = args.client.connect().await?;
-            return follow_to_its_end(child, client, console, form, &Cell::new(Some(child))).await;
+            follow_to_its_end(child, client, console, form, &Cell::new(Some(child))).await
         }
         HeldCommand::Discard(discard) => {
             let request = DiscardRunRequest { sync_log_id: discard.id };
@@ -124,34 +137,31 @@ pub(super) async fn run(args: HeldArgs, console: &mut Console) -> Result<u8, Fai
                 OutputForm::Json => console.say_json(&json::held_run(&run))?,
                 OutputForm::Table => console.say(&format!("run {} is discarded", run.sync_log_id))?,
             }
+            Ok(0)
         }
     }
-    Ok(0)
 }
 
 async fn tell_runs(
-    args: &ListArgs,
-    client: &mut AdministrationClient,
+    args: ListArgs,
+    mut client: AdministrationClient,
     form: OutputForm,
     console: &mut Console,
-) -> Result<(), Failure> {
-    let mut runs = Vec::new();
-    let mut page_token = String::new();
-    loop {
-        let request = ListHeldRunsRequest { include_decided: args.all, page_size: 1_000, page_token };
+) -> Result<u8, Failure> {
+    let listing = Listing {
+        form,
+        limit: args.part.limit,
+        page_token: args.part.page_token,
+        none: "no run is held",
+        json: json::held_run,
+        table: |runs| table::of(&RUNS, runs.iter().map(row)),
+    };
+    let page = async |page_size, page_token| {
+        let request = ListHeldRunsRequest { include_decided: args.all, page_size, page_token };
         let page = client.list_held_runs(unary(request)).await?.into_inner();
-        runs.extend(page.held_runs);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    match form {
-        OutputForm::Json => runs.iter().try_for_each(|run| console.say_json(&json::held_run(run)))?,
-        OutputForm::Table if runs.is_empty() => console.say("no run is held")?,
-        OutputForm::Table => console.say(&table::of(&RUNS, runs.iter().map(row)))?,
-    }
-    Ok(())
+        Ok((page.held_runs, page.next_page_token))
+    };
+    listing.show(page, console).await
 }
 
 const RUNS: [Column; 7] = [
@@ -197,28 +207,25 @@ fn kind(sync_type: SyncType) -> &'static str {
 }
 
 async fn tell_findings(
-    args: &ShowArgs,
-    client: &mut AdministrationClient,
+    args: ShowArgs,
+    mut client: AdministrationClient,
     form: OutputForm,
     console: &mut Console,
-) -> Result<(), Failure> {
-    let (mut left, mut page_token) = (args.limit, String::new());
-    loop {
-        let page_size = i32::try_from(left.min(1_000)).unwrap_or(1_000);
+) -> Result<u8, Failure> {
+    let listing = Listing {
+        form,
+        limit: args.part.limit,
+        page_token: args.part.page_token,
+        none: "nothing is set aside",
+        json: json::held_finding,
+        table: |findings| findings.iter().map(line).collect::<Vec<_>>().join("\n"),
+    };
+    let page = async |page_size, page_token| {
         let request = ListHeldFindingsRequest { sync_log_id: args.id, page_size, page_token };
         let page = client.list_held_findings(unary(request)).await?.into_inner();
-        left = left.saturating_sub(u32::try_from(page.findings.len()).unwrap_or(u32::MAX));
-        for finding in &page.findings {
-            match form {
-                OutputForm::Json => console.say_json(&json::held_finding(finding))?,
-                OutputForm::Table => console.say(&line(finding))?,
-            }
-        }
-        page_token = page.next_page_token;
-        if left == 0 || page_token.is_empty() {
-            return Ok(());
-        }
-    }
+        Ok((page.findings, page.next_page_token))
+    };
+    listing.show(page, console).await
 }
 
 fn line(finding: &HeldFinding) -> String {

@@ -61,13 +61,14 @@ impl Market {
     pub(super) async fn change(&mut self, world: &World) {
         let now = world.clock().now();
         let (mut prices, mut stock) = (Map::new(), Map::new());
-        for _ in 0..self.dice.between(0, 20) {
+        // Fewer at a time than a run is held for.
+        for _ in 0..self.dice.between(0, 9) {
             let value = format!("{}.{:02}", self.dice.between(1_000, 9_000), self.dice.between(0, 100));
             if let Some(line) = self.changed(FIELDS[0], now, value) {
                 prices.insert(line.code.clone(), json!({ "supplyPrice": line.values.last() }));
             }
         }
-        for _ in 0..self.dice.between(0, 12) {
+        for _ in 0..self.dice.between(0, 24) {
             let many = self.dice.one_in(2);
             let units = self.dice.between(0, if many { 500 } else { 5 });
             if let Some(line) = self.changed(FIELDS[1], now, units.to_string()) {
