@@ -126,9 +126,11 @@ impl OrderWish {
                 refuse("it is not in doubt, so that there is nothing to resolve")
             }
             Self::Resolve { outcome, evidence, retail_order_no } => {
+                // Of one that is under way nobody can know yet what comes of it.
+                let attempts = standing.tried.open_attempt.map_or(standing.attempts, |open| open - 1);
                 Ok(Some(FactKind::Resolved(Resolution {
                     outcome: *outcome,
-                    attempts: standing.attempts,
+                    attempts,
                     retail_order_no: retail_order_no.clone(),
                     evidence: history.order.order.redact(evidence),
                     by,

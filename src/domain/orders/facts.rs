@@ -196,7 +196,7 @@ words! {
     }
 }
 
-/// An operator's word about the attempts made so far.
+/// An operator's word about the attempts that had ended when he spoke.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Resolution {
     /// What was found.
