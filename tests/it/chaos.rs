@@ -26,7 +26,7 @@ const USUAL: u64 = 100;
 /// Test functions the schedules are dealt to, so that they run beside each other.
 const SHARES: u64 = 10;
 /// Schedules that one of them plays side by side.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 3;
 
 /// Makes two tests of each share: `name::sqlite` and `name::postgres`.
 macro_rules! shares {
