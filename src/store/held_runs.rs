@@ -7,7 +7,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 
-use super::{Conn, Error, Result, instant::At, on, schema::held_runs, sync_logs::unknown};
+use super::{Conn, Error, Result, held_findings, instant::At, on, schema::held_runs, sync_logs::unknown};
 use crate::domain::{
     guard::{Extent, Share},
     held_runs::{Decision, HeldRun, Verdict},
@@ -77,7 +77,7 @@ pub async fn insert(conn: &mut Conn, run: &HeldRun, asked_prices: bool) -> Resul
             Decision { verdict: Verdict::Superseded, by: String::new(), at: run.held_at, successor_id };
         for id in waiting {
             if decide(conn, id, &decision).await? {
-                drop_findings(conn, id).await?;
+                held_findings::clear(conn, id, None).await?;
             }
         }
     }
@@ -112,14 +112,6 @@ pub async fn decide(conn: &mut Conn, id: i64, decision: &Decision) -> Result<boo
         held_runs::successor_id.eq(decision.successor_id),
     );
     Ok(on!(conn, |c| diesel::update(waiting).set(decided).execute(c).await)? > 0)
-}
-
-/// Drops what a decided run had set aside.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn drop_findings(conn: &mut Conn, id: i64) -> Result<()> {
-    super::held_findings::clear(conn, id, None).await
 }
 
 /// A run that was held, if it is known.
