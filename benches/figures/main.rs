@@ -11,6 +11,7 @@ mod callback_burst;
 mod check_stock;
 mod cluster;
 mod database;
+mod feed_readers;
 mod get_products;
 mod list_logs;
 mod log_rows;
@@ -127,6 +128,9 @@ async fn one(figure: Figure, options: &Options, server: Option<&Cluster>) -> any
         }
         (Figure::CallbackBurst, _) => {
             on_both(server, async |server| callback_burst::measure(options, server).await).await
+        }
+        (Figure::FeedReaders, _) => {
+            on_both(server, async |server| feed_readers::measure(options, server).await).await
         }
         (Figure::SyncPostgres | Figure::ListLogs | Figure::Budget, None) => Ok(Vec::new()),
     }

@@ -41,8 +41,8 @@ pub(crate) async fn measure(options: &Options, server: Option<&Cluster>) -> anyh
     ])
 }
 
-/// Of 1,000,000 bytes.
-fn megabytes(kib: u64) -> String {
+/// KiB in units of 1,000,000 bytes.
+pub(crate) fn megabytes(kib: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "printed with one digit")]
     let megabytes = kib as f64 * 1_024.0 / 1_000_000.0;
     format!("{megabytes:.1}")

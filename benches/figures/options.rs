@@ -34,7 +34,10 @@ pub(crate) struct Options {
     /// Callbacks of callback_burst
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) callbacks: u32,
-    /// Length of each load of get_products, budget and order_accept in seconds
+    /// Readers of feed_readers
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) readers: u32,
+    /// Length of each load of get_products, budget, order_accept and feed_readers in seconds
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) seconds: u64,
     /// How often sync_*, get_products and order_accept are repeated; medians are printed
@@ -43,7 +46,8 @@ pub(crate) struct Options {
     /// Time that the stand-in waits before it answers in sync_latency
     #[arg(long, value_name = "TIME", default_value = "50ms")]
     pub(crate) latency: String,
-    /// Calls a second of prices_at_rate and budget, and to the order system in order_accept and order_backlog
+    /// Calls a second of prices_at_rate and budget, and to the order system in order_accept and order_backlog; changes a
+    /// second of feed_readers
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) rate: u32,
     /// A setting of the service that is not its default, such as SYNC_CALLS_IN_FLIGHT=16; repeatable
@@ -76,6 +80,7 @@ pub(crate) enum Figure {
     OrderAccept,
     OrderBacklog,
     CallbackBurst,
+    FeedReaders,
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {
@@ -88,9 +93,9 @@ Figures (the stand-in's throttle and the service's budget are off unless said ot
   sync_postgres   Codes a second of runs over the whole catalogue on PostgreSQL, from the
                   durations in their logs: the first run with prices; products only into emptied
                   tables, against a bare upsert by UNNEST of the same rows (500 a statement, one
-                  connection) into a table with the same columns and indexes; and once more with
-                  nothing changed, with the row versions that PostgreSQL's statistics say it
-                  wrote.
+                  connection) into a table with the same columns and indexes; and twice more with
+                  nothing changed: of the second, the row versions that PostgreSQL's statistics
+                  say it wrote, and how much the tables grew. The most memory over all of it.
   sync_latency    Codes a second of the first run, with prices, when every answer of Haier waits
                   (--latency).
   sync_sqlite     As sync_postgres, on SQLite, without the bare upsert.
@@ -127,6 +132,10 @@ Figures (the stand-in's throttle and the service's budget are off unless said ot
   callback_burst  --callbacks posted at the same instant, each on a connection of its own, about
                   as many orders that the stand-in has booked: how long until each is answered
                   200, and until all are applied. None may be lost.
+  feed_readers    Processor time of the service while --rate prices a second change, 20 at once,
+                  each lot found by a run over it: without a reader, and with --readers of
+                  WatchProductChanges, dealt to 2 processes on PostgreSQL. The time from when a
+                  change was stored until it is in the hand of each of them; none may miss one.
 
 PostgreSQL: BENCH_DATABASE_URL names a server where databases may be made and dropped (without
 TLS). Without it a server is made for the run by initdb and pg_ctl (in PATH or

@@ -15,6 +15,9 @@ use super::report::kib;
 /// Longest time until a process listens: an old database may have to be recovered first.
 const START: Duration = Duration::from_secs(120);
 
+/// Of the kernel's clock, in what it tells programs.
+const MILLIS_A_TICK: u64 = 10;
+
 /// Killed when dropped, so that also a panic or Ctrl-C leaves nothing behind.
 pub(crate) struct Process {
     child: Child,
@@ -70,6 +73,19 @@ impl Process {
     /// The most it ever had, in KiB.
     pub(crate) fn peak(&self) -> anyhow::Result<u64> {
         self.memory("VmHWM:")
+    }
+
+    /// Processor time that it has used.
+    pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
+        let file = format!("/proc/{}/stat", self.child.id());
+        let text = std::fs::read_to_string(&file)?;
+        // After the name, which may hold anything: the state is field 3; user and system time are fields 14 and 15.
+        let fields = text.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().skip(11).take(2));
+        let ticks: u64 = fields
+            .with_context(|| format!("{file} is not as usual"))?
+            .map(str::parse::<u64>)
+            .sum::<Result<_, _>>()?;
+        Ok(Duration::from_millis(ticks * MILLIS_A_TICK))
     }
 
     fn memory(&self, key: &str) -> anyhow::Result<u64> {

@@ -15,6 +15,8 @@ struct Table {
     hot: i64,
     dead: i64,
     vacuums: i64,
+    /// With its indexes.
+    bytes: i64,
 }
 
 /// The counters of both tables that a run writes.
@@ -70,24 +72,32 @@ impl Table {
     async fn read(client: &Client, name: &str) -> anyhow::Result<Self> {
         let row = client
             .query_one(
-                "SELECT n_tup_ins, n_tup_upd, n_tup_hot_upd, n_dead_tup, vacuum_count + autovacuum_count \
-                 FROM pg_stat_user_tables WHERE relname = $1",
+                "SELECT n_tup_ins, n_tup_upd, n_tup_hot_upd, n_dead_tup, vacuum_count + autovacuum_count, \
+                 pg_total_relation_size(relid) FROM pg_stat_user_tables WHERE relname = $1",
                 &[&name],
             )
             .await?;
-        let [inserted, updated, hot, dead, vacuums] = [0, 1, 2, 3, 4].map(|column| row.get(column));
-        Ok(Self { inserted, updated, hot, dead, vacuums })
+        let [inserted, updated, hot, dead, vacuums, bytes] = [0, 1, 2, 3, 4, 5].map(|column| row.get(column));
+        Ok(Self { inserted, updated, hot, dead, vacuums, bytes })
     }
 
     fn since(&self, name: &str, before: &Self) -> String {
         let vacuumed = if self.vacuums > before.vacuums { " (vacuumed meanwhile)" } else { "" };
         format!(
-            "{name}: {} inserted, {} updated ({} HOT), dead tuples {} → {}{vacuumed}",
+            "{name}: {} inserted, {} updated ({} HOT), dead tuples {} → {}{vacuumed}, {:.1} MB → {:.1} MB",
             self.inserted - before.inserted,
             self.updated - before.updated,
             self.hot - before.hot,
             before.dead,
-            self.dead
+            self.dead,
+            megabytes(before.bytes),
+            megabytes(self.bytes)
         )
     }
+}
+
+/// Of 1,000,000 bytes.
+#[expect(clippy::cast_precision_loss, reason = "printed with one digit")]
+fn megabytes(bytes: i64) -> f64 {
+    bytes as f64 / 1_000_000.0
 }

@@ -87,6 +87,7 @@ impl Running {
         ]);
         command
             .env("HAIER_INTEGRATION_DATABASE_URL", &plan.database.address)
+            .env("HAIER_INTEGRATION_DATABASE_WAIT", "1m")
             .env("HAIER_INTEGRATION_UPSTREAM_RATE", "0")
             .env("HAIER_INTEGRATION_SYNC_LEASE", "1s")
             .env("HAIER_INTEGRATION_SYNC_HEARTBEAT", "200ms")

@@ -1,6 +1,6 @@
 //! What probes, tools and operators see: health, reflection, metrics, and what a start that cannot be says.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use haier_integration::{
     proto::{GetPricesRequest, ListProductsRequest, ListSyncLogsRequest, SyncProductsRequest},
@@ -48,14 +48,14 @@ async fn health_names_the_service_readiness_and_liveness(plan: Plan) {
 }
 
 async fn readiness_turns_when_the_service_stops_and_watchers_do_not_hold_it_up(plan: Plan) {
-    let mut world = plan.settings(|settings| settings.drain_timeout = Duration::from_secs(20)).start().await;
+    // Longer than a test may wait for anything.
+    let mut world =
+        plan.settings(|settings| settings.drain_timeout = Duration::from_secs(3_600)).start().await;
     let mut client = HealthClient::new(world.channel().connect().await.unwrap());
     let request = HealthCheckRequest { service: "readiness".to_owned() };
     let mut watch = client.watch(request).await.unwrap().into_inner();
     assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
-    let started = Instant::now();
-    world.stop().await;
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    within(world.stop()).await;
     assert_eq!(within(watch.message()).await.unwrap().unwrap().status(), ServingStatus::NotServing);
     world.finish().await;
 }

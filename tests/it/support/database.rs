@@ -161,7 +161,7 @@ impl Database {
             DatabaseUrl::Sqlite { path } => store::Database::Sqlite { path: path.clone() },
             DatabaseUrl::Postgres { url } => store::Database::Postgres { url: url.clone() },
         };
-        let wait = std::time::Duration::from_secs(10);
+        let wait = std::time::Duration::from_secs(60);
         let options = store::Options { database, pool_size: 4, wait, statement_timeout: wait };
         store::Store::open(&options).await
     }

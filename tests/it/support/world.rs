@@ -40,6 +40,8 @@ impl Plan {
             callback_addr: local,
             database_url: database.url.clone(),
             migrate: false,
+            // A machine that is held up for a while is no fault of the service.
+            database_wait: Duration::from_secs(60),
             upstream_rate: 0,
             order_rate: 0,
             keys: Some(KeySource::Text(keys.to_text())),
