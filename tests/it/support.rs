@@ -16,7 +16,8 @@ mod world;
 
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::LocalBoxFuture};
+use tokio::runtime::Builder;
 
 pub(crate) use accounts::{CANARY, account};
 pub(crate) use answers::{refusal, violated};
@@ -37,14 +38,20 @@ const DEADLINE: Duration = Duration::from_secs(180);
 macro_rules! on_both_databases {
     ($($name:ident),+ $(,)?) => {$(
         mod $name {
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn sqlite() {
-                $crate::support::run($crate::support::Backend::Sqlite, super::$name).await;
+            use $crate::support::{Backend, Plan, Test, play};
+
+            fn test(plan: Plan) -> Test {
+                Box::pin(super::$name(plan))
             }
 
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn postgres() {
-                $crate::support::run($crate::support::Backend::Postgres, super::$name).await;
+            #[test]
+            fn sqlite() {
+                play(Backend::Sqlite, test);
+            }
+
+            #[test]
+            fn postgres() {
+                play(Backend::Postgres, test);
             }
         }
     )+};
@@ -55,17 +62,28 @@ pub(crate) use on_both_databases;
 macro_rules! on_postgres {
     ($($name:ident),+ $(,)?) => {$(
         mod $name {
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn postgres() {
-                $crate::support::run($crate::support::Backend::Postgres, super::$name).await;
+            use $crate::support::{Backend, play};
+
+            #[test]
+            fn postgres() {
+                play(Backend::Postgres, |plan| Box::pin(super::$name(plan)));
             }
         }
     )+};
 }
 pub(crate) use on_postgres;
 
+/// A test that is under way. Without a type of its own, so that what plays it is compiled once and not for every test.
+pub(crate) type Test = LocalBoxFuture<'static, ()>;
+
+/// Runs a test on a runtime of its own.
+pub(crate) fn play(backend: Backend, test: fn(Plan) -> Test) {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(run(backend, test));
+}
+
 /// Runs a test on a database of its own, which goes whatever the outcome.
-pub(crate) async fn run<F: Future<Output = ()>>(backend: Backend, test: impl FnOnce(Plan) -> F) {
+pub(crate) async fn run(backend: Backend, test: impl FnOnce(Plan) -> Test) {
     let Some(database) = Database::create(backend).await else { return };
     let outcome = AssertUnwindSafe(test(Plan::new(database.clone()))).catch_unwind().await;
     database.remove().await;
