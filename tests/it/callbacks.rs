@@ -381,7 +381,7 @@ async fn database_gone(plan: Plan) {
         .products(1)
         .settings(|settings| {
             settings.database_url = address.as_str().parse().unwrap();
-            settings.database_wait = std::time::Duration::from_millis(300);
+            settings.database_wait = std::time::Duration::from_secs(1);
         })
         .start()
         .await;

@@ -6,8 +6,13 @@
 mod calls;
 mod parrot;
 
-use std::fs::{self, File};
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    sync::LazyLock,
+};
 
+use aho_corasick::AhoCorasick;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use calls::{call_back, call_everything};
 use haier_integration::{app::SystemClock, domain::clock::Clock as _, keyring::Document};
@@ -51,17 +56,28 @@ fn canary(what: &str) -> &'static str {
     CANARIES.iter().find(|(name, ..)| *name == what).unwrap().1
 }
 
-/// Every canary that is in what left, as it is or as base64.
+/// Every canary that is in what left, as it is or as base64. Looked for all at once: a log at TRACE is long.
 fn sung(bytes: &[u8]) -> Vec<&'static str> {
-    let has = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
-    let encoded = |part: &str| {
-        (0..3).any(|offset| {
-            let whole = STANDARD.encode([&vec![0; offset], part.as_bytes()].concat());
-            has(&whole.as_bytes()[(offset * 8).div_ceil(6)..(offset + part.len()) * 8 / 6])
-        })
-    };
-    let is_in = |part: &str| has(part.as_bytes()) || encoded(part);
-    CANARIES.iter().filter(|(_, _, part)| is_in(part)).map(|(what, ..)| *what).collect()
+    static SONGS: LazyLock<(AhoCorasick, Vec<usize>)> = LazyLock::new(|| {
+        let encoded = |part: &str| {
+            [0, 1, 2].map(|offset| {
+                let whole = STANDARD.encode([&vec![0; offset], part.as_bytes()].concat());
+                whole[(offset * 8).div_ceil(6)..(offset + part.len()) * 8 / 6].to_owned()
+            })
+        };
+        let (songs, canaries): (Vec<String>, Vec<usize>) = CANARIES
+            .iter()
+            .enumerate()
+            .flat_map(|(at, (_, _, part))| {
+                [(*part).to_owned()].into_iter().chain(encoded(part)).map(move |song| (song, at))
+            })
+            .unzip();
+        (AhoCorasick::new(songs).unwrap(), canaries)
+    });
+    let (songs, canaries) = &*SONGS;
+    let heard: BTreeSet<usize> =
+        songs.find_overlapping_iter(bytes).map(|found| canaries[found.pattern().as_usize()]).collect();
+    heard.into_iter().map(|at| CANARIES[at].0).collect()
 }
 
 fn silent(where_: &str, bytes: impl AsRef<[u8]>) {
@@ -90,6 +106,7 @@ async fn nothing_that_leaves_holds_a_secret_or_a_phone_number(plan: Plan) {
         command
             .current_dir(plan.database.folder())
             .env("HAIER_INTEGRATION_DATABASE_URL", address(&plan.database))
+            .env("HAIER_INTEGRATION_DATABASE_WAIT", "1m")
             .env("HAIER_INTEGRATION_LOG_FORMAT", format)
             .env("HAIER_INTEGRATION_LOG_LEVEL", level)
             .env("HAIER_INTEGRATION_UPSTREAM_RATE", "0")
@@ -174,4 +191,16 @@ async fn look_into(database: &Database) {
         let outcome = database.execute(&search).await;
         assert_eq!(outcome, Ok(()), "{what}");
     }
+}
+
+#[test]
+fn every_canary_is_heard_as_it_is_and_as_base64() {
+    for (what, whole, part) in CANARIES {
+        assert_eq!(sung(format!("{{{whole}}}").as_bytes()), [what]);
+        for before in ["", "-", "--"] {
+            let encoded = STANDARD.encode(format!("{before}{part} and more"));
+            assert_eq!(sung(encoded.as_bytes()), [what], "{encoded}");
+        }
+    }
+    assert!(sung("nothing of anybody".as_bytes()).is_empty());
 }

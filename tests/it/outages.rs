@@ -84,7 +84,7 @@ async fn database_gone(plan: Plan) {
         .products(200)
         .settings(|settings| {
             settings.database_url = address.as_str().parse().unwrap();
-            settings.database_wait = Duration::from_millis(300);
+            settings.database_wait = Duration::from_secs(1);
             settings.health_interval = Duration::from_millis(100);
             settings.sync.lease = Duration::from_secs(1);
             settings.sync.heartbeat = Duration::from_millis(200);
