@@ -8,7 +8,7 @@ use haier_integration::{
     app::SystemClock,
     domain::clock::Clock as _,
     proto::{
-        ListProductsRequest, ProductChange, SyncProductsRequest, SyncType, WatchProductChangesRequest,
+        ProductChange, SyncProductsRequest, SyncType, WatchProductChangesRequest,
         haier_integration_client::HaierIntegrationClient,
     },
 };
@@ -18,50 +18,29 @@ use tokio::{
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
 use super::{
-    cluster::Cluster,
-    database::Database,
-    options::Options,
-    prices_at_rate::reqwest_client,
-    quantiles::Times,
-    report::Line,
-    say,
-    service::{Sandbox, Service},
+    cluster::Cluster, options::Options, prices_at_rate::reqwest_client, quantiles::Times, report::Line, say,
+    service::Service, shop::Shop,
 };
 
-/// Products of the stand-in.
-const PRODUCTS: u64 = 1_000;
 /// Prices that change at once, which a run of one batch finds.
 const BATCH: usize = 20;
-/// Readers that share a connection: as many as one has streams, or less.
+/// Readers that share a connection.
 const A_CONNECTION: u32 = 50;
 /// Longest time until the last change is in every reader's hand.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn measure(options: &Options, server: Option<&Cluster>) -> anyhow::Result<Vec<Line>> {
-    let database = Database::create(server).await?;
-    let sandbox = Sandbox::start(PRODUCTS, "0ms", 0)?;
     // A file has one process.
     let replicas = if server.is_some() { 2 } else { 1 };
-    let mut services = Vec::new();
-    for _ in 0..replicas {
-        services.push(Service::start(&database, Some(&sandbox), 0, &options.settings).await?);
-    }
-    let first = services.first_mut().context("no service")?;
-    first.first_start().await?;
-    let request = ListProductsRequest { is_sales: Some(true), page_size: 1_000, ..Default::default() };
-    let products = first.client.list_products(request).await?.into_inner().products;
-    let priced = products.into_iter().filter(|product| product.supply_price.is_some());
-    let codes: Vec<String> = priced.map(|product| product.product_code).collect();
-    let mut market = Market { sandbox, client: first.client.clone(), codes, changes: 0 };
-
-    let alone = load(options, &services, &mut market).await?;
-    let readers = Readers::start(options, &services).await?;
-    let beside = load(options, &services, &mut market).await?;
+    let mut market = Market::open(Shop::start(options, server, replicas, 0).await?);
+    let alone = load(options, &mut market).await?;
+    let readers = Readers::start(options, &market.shop.services).await?;
+    let beside = load(options, &mut market).await?;
     let times = readers.end(beside.changes).await?;
-    let engine = database.engine();
+    let engine = market.shop.database.engine();
     let measured = format!(
         "{:.2} cores of {replicas} {} at {:.0} changes/s; in every reader's hand after p50 {:.0} ms, p99 {:.0} ms, \
          max {:.0} ms from when it was stored",
@@ -85,28 +64,36 @@ pub(crate) async fn measure(options: &Options, server: Option<&Cluster>) -> anyh
 
 /// Prices that change, at the stand-in and then, by runs over them, at the service.
 struct Market {
-    sandbox: Sandbox,
-    client: HaierIntegrationClient<Channel>,
-    codes: Vec<String>,
+    shop: Shop,
+    http: reqwest::Client,
     changes: usize,
 }
 
 impl Market {
+    fn open(shop: Shop) -> Self {
+        Self { shop, http: reqwest_client(), changes: 0 }
+    }
+
     async fn change(&mut self) -> anyhow::Result<()> {
+        let all = &self.shop.codes;
         let codes: Vec<String> =
-            self.codes.iter().cycle().skip(self.changes % self.codes.len()).take(BATCH).cloned().collect();
+            all.iter().cycle().skip(self.changes % all.len()).take(BATCH).cloned().collect();
         // Another one every time, and no move that a run is held for.
-        let price = format!("{}.00", 2_000 + self.changes / self.codes.len() % 100);
+        let price = format!("{}.00", 2_000 + self.changes / all.len() % 100);
         let prices: Map<_, _> =
             codes.iter().map(|code| (code.clone(), json!({ "supplyPrice": price }))).collect();
-        let url = format!("{}/_sandbox/catalogue", self.sandbox.url);
-        reqwest_client().post(url).json(&json!({ "prices": prices })).send().await?.error_for_status()?;
+        let url = format!("{}/_sandbox/catalogue", self.shop.sandbox.url);
+        self.http.post(url).json(&json!({ "prices": prices })).send().await?.error_for_status()?;
         let request =
             SyncProductsRequest { product_codes: codes, kind: SyncType::Prices.into(), ..Default::default() };
-        let mut progress = self.client.sync_products(request).await?.into_inner();
-        while progress.message().await?.is_some() {}
+        self.shop.services.first_mut().context("no service")?.sync(request).await?;
         self.changes += BATCH;
         Ok(())
+    }
+
+    /// Processor time that all processes of the service have used.
+    fn used(&self) -> anyhow::Result<Duration> {
+        self.shop.services.iter().map(|service| service.process.cpu_time()).sum()
     }
 }
 
@@ -119,9 +106,8 @@ struct Cost {
     cores: f64,
 }
 
-async fn load(options: &Options, services: &[Service], market: &mut Market) -> anyhow::Result<Cost> {
-    let used = || services.iter().map(|service| service.process.cpu_time()).sum::<anyhow::Result<Duration>>();
-    let (began, before, first) = (Instant::now(), used()?, market.changes);
+async fn load(options: &Options, market: &mut Market) -> anyhow::Result<Cost> {
+    let (began, before, first) = (Instant::now(), market.used()?, market.changes);
     let batches_a_second = options.rate.div_ceil(u32::try_from(BATCH)?).max(1);
     let mut pace = interval(Duration::from_secs(1) / batches_a_second);
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -129,7 +115,7 @@ async fn load(options: &Options, services: &[Service], market: &mut Market) -> a
         pace.tick().await;
         market.change().await?;
     }
-    let (took, cpu) = (began.elapsed().as_secs_f64(), used()? - before);
+    let (took, cpu) = (began.elapsed().as_secs_f64(), market.used()? - before);
     let changes = market.changes - first;
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     let rate = changes as f64 / took;

@@ -6,7 +6,7 @@ use super::{
     cluster::Cluster,
     database::Database,
     options::Options,
-    report::Line,
+    report::{Line, megabytes},
     say,
     service::{Sandbox, Service},
 };
@@ -28,22 +28,15 @@ pub(crate) async fn measure(options: &Options, server: Option<&Cluster>) -> anyh
     let engine = database.engine();
     say(&format!(
         "{engine}: idle {} MB, peak {} MB at {:.0} codes/s",
-        megabytes(idle),
-        megabytes(peak),
+        megabytes(idle * 1_024),
+        megabytes(peak * 1_024),
         run.rate
     ));
     Ok(vec![
-        Line::new(format!("resident, idle, {engine}"), format!("{} MB", megabytes(idle))),
+        Line::new(format!("resident, idle, {engine}"), format!("{} MB", megabytes(idle * 1_024))),
         Line::new(
             format!("peak resident over the first sync of {} products with prices, {engine}", run.codes),
-            format!("{} MB ({:.0} codes/s)", megabytes(peak), run.rate),
+            format!("{} MB ({:.0} codes/s)", megabytes(peak * 1_024), run.rate),
         ),
     ])
-}
-
-/// KiB in units of 1,000,000 bytes.
-pub(crate) fn megabytes(kib: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "printed with one digit")]
-    let megabytes = kib as f64 * 1_024.0 / 1_000_000.0;
-    format!("{megabytes:.1}")
 }

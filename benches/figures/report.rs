@@ -50,6 +50,13 @@ pub(crate) fn machine(scratch: &Path) -> String {
     format!("{cores} cores, {memory} memory, files on {system}{build}")
 }
 
+/// Bytes in units of 1,000,000.
+pub(crate) fn megabytes(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "printed with one digit")]
+    let megabytes = bytes as f64 / 1_000_000.0;
+    format!("{megabytes:.1}")
+}
+
 /// A figure in KiB of one of the kernel's text files, e.g. `VmHWM:` of `/proc/1/status`.
 pub(crate) fn kib(file: &str, key: &str) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;

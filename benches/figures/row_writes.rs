@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
 
+use super::report::megabytes;
+
 /// Longest wait for statistics: an idle connection hands in the last of its own after ten seconds.
 const LATE: Duration = Duration::from_secs(20);
 
@@ -84,20 +86,14 @@ impl Table {
     fn since(&self, name: &str, before: &Self) -> String {
         let vacuumed = if self.vacuums > before.vacuums { " (vacuumed meanwhile)" } else { "" };
         format!(
-            "{name}: {} inserted, {} updated ({} HOT), dead tuples {} → {}{vacuumed}, {:.1} MB → {:.1} MB",
+            "{name}: {} inserted, {} updated ({} HOT), dead tuples {} → {}{vacuumed}, {} MB → {} MB",
             self.inserted - before.inserted,
             self.updated - before.updated,
             self.hot - before.hot,
             before.dead,
             self.dead,
-            megabytes(before.bytes),
-            megabytes(self.bytes)
+            megabytes(before.bytes.unsigned_abs()),
+            megabytes(self.bytes.unsigned_abs())
         )
     }
-}
-
-/// Of 1,000,000 bytes.
-#[expect(clippy::cast_precision_loss, reason = "printed with one digit")]
-fn megabytes(bytes: i64) -> f64 {
-    bytes as f64 / 1_000_000.0
 }

@@ -35,7 +35,8 @@ pub(crate) struct Shop {
     pub(crate) services: Vec<Service>,
     pub(crate) sandbox: Sandbox,
     pub(crate) database: Database,
-    codes: Arc<[String]>,
+    /// Of what is on sale.
+    pub(crate) codes: Arc<[String]>,
 }
 
 impl Shop {

@@ -6,10 +6,9 @@ use super::{
     bare_upsert::bare_upsert,
     cluster::Cluster,
     database::{Database, checkpoint},
-    memory::megabytes,
     options::Options,
     quantiles::median,
-    report::Line,
+    report::{Line, megabytes},
     row_writes::{RowWrites, Until},
     say,
     service::{Sandbox, Service},
@@ -50,12 +49,13 @@ pub(crate) async fn full(options: &Options, server: Option<&Cluster>) -> anyhow:
     if !rounds.writes.is_empty() {
         unchanged = format!("{unchanged}; {}", rounds.writes);
     }
-    unchanged = format!("{unchanged}; at most {} MB resident over all these runs", megabytes(rounds.peak));
+    unchanged =
+        format!("{unchanged}; at most {} MB resident over all these runs", megabytes(rounds.peak * 1_024));
     Ok(vec![
         Line::new(format!("first sync of {count} products with prices, {engine}"), rate(&rounds.with_prices)),
         products,
         Line::new(format!("sync of {count} products, nothing changed, {engine}"), unchanged)
-            .against("the sync before it", Some(median(&rounds.unchanged_to_products))),
+            .against("the sync without prices", Some(median(&rounds.unchanged_to_products))),
     ])
 }
 

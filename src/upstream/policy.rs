@@ -37,11 +37,7 @@ use super::{
     traffic::Traffic,
     transport::{self, Reading, Sending},
 };
-use crate::domain::{
-    clock::{BoxFuture, Clock},
-    pauses::Pause,
-    reasons::Reason,
-};
+use crate::domain::{clock::Clock, pauses::Pause, reasons::Reason};
 
 /// How long a run waits before it asks anew for what the database must grant.
 const STORE_WAIT: Duration = Duration::from_secs(1);
@@ -113,10 +109,7 @@ impl Client {
         let (mut sends, mut renewals) = (0, 0);
         loop {
             sends += 1;
-            // Boxed, so that the compiler proves once that it may move between threads, and not for every caller above it.
-            let answer: BoxFuture<'_, _> =
-                Box::pin(self.authenticated(endpoint, body, call, reading, &mut renewals));
-            match answer.await {
+            match self.authenticated(endpoint, body, call, reading, &mut renewals).await {
                 // Nothing was sent: the token could not be fetched without a slot for it. Runs wait, as they do for slots.
                 Err(error) if error.reason == Reason::StoreUnavailable && call.priority == Priority::Bulk => {
                     sends -= 1;

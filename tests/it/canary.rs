@@ -58,26 +58,20 @@ fn canary(what: &str) -> &'static str {
 
 /// Every canary that is in what left, as it is or as base64. Looked for all at once: a log at TRACE is long.
 fn sung(bytes: &[u8]) -> Vec<&'static str> {
-    static SONGS: LazyLock<(AhoCorasick, Vec<usize>)> = LazyLock::new(|| {
-        let encoded = |part: &str| {
-            [0, 1, 2].map(|offset| {
+    /// Of each canary: as it is, and as base64 wherever it may begin in it.
+    const SONGS: usize = 4;
+    static ALL: LazyLock<AhoCorasick> = LazyLock::new(|| {
+        let songs = CANARIES.iter().flat_map(|(_, _, part)| -> [String; SONGS] {
+            let encoded = |offset: usize| {
                 let whole = STANDARD.encode([&vec![0; offset], part.as_bytes()].concat());
                 whole[(offset * 8).div_ceil(6)..(offset + part.len()) * 8 / 6].to_owned()
-            })
-        };
-        let (songs, canaries): (Vec<String>, Vec<usize>) = CANARIES
-            .iter()
-            .enumerate()
-            .flat_map(|(at, (_, _, part))| {
-                [(*part).to_owned()].into_iter().chain(encoded(part)).map(move |song| (song, at))
-            })
-            .unzip();
-        (AhoCorasick::new(songs).unwrap(), canaries)
+            };
+            [(*part).to_owned(), encoded(0), encoded(1), encoded(2)]
+        });
+        AhoCorasick::new(songs).unwrap()
     });
-    let (songs, canaries) = &*SONGS;
-    let heard: BTreeSet<usize> =
-        songs.find_overlapping_iter(bytes).map(|found| canaries[found.pattern().as_usize()]).collect();
-    heard.into_iter().map(|at| CANARIES[at].0).collect()
+    let heard = ALL.find_overlapping_iter(bytes).map(|found| found.pattern().as_usize() / SONGS);
+    heard.collect::<BTreeSet<_>>().into_iter().map(|at| CANARIES[at].0).collect()
 }
 
 fn silent(where_: &str, bytes: impl AsRef<[u8]>) {

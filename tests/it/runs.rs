@@ -279,6 +279,6 @@ async fn the_budget_is_never_exceeded(plan: Plan) {
     let stats = world.haier.stats().await;
     assert_eq!(stats["endpoints"]["H2"]["calls"], 75);
     let most = stats["max_in_any_second"]["openplat"].as_u64().unwrap();
-    assert!((1..=50).contains(&most), "{most}");
+    assert!(most <= 50, "{most}");
     world.finish().await;
 }

@@ -55,7 +55,7 @@ async fn readiness_turns_when_the_service_stops_and_watchers_do_not_hold_it_up(p
     let request = HealthCheckRequest { service: "readiness".to_owned() };
     let mut watch = client.watch(request).await.unwrap().into_inner();
     assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
-    within(world.stop()).await;
+    world.stop().await;
     assert_eq!(within(watch.message()).await.unwrap().unwrap().status(), ServingStatus::NotServing);
     world.finish().await;
 }

@@ -1,6 +1,7 @@
 //! Plays a schedule.
 
 mod end;
+mod people;
 
 use std::{
     collections::BTreeSet,
@@ -15,12 +16,9 @@ use haier_integration::{
     domain::{
         accounts::{AccountDraft, Field},
         clock::Clock as _,
-        decimal::Money,
-        orders::{ItemDraft, Order, OrderDraft, SoId, facts::ResolvedOutcome, plan::PushRules},
-        pauses::PauseTarget,
+        orders::plan::PushRules,
         violations::Violations,
     },
-    error::Error,
     keyring::{Document, KeyRing},
     sandbox::{CALLBACK_APPS, CALLBACK_SECRET, CUSTOMER_CODES, CallbackOrderKey, Options},
 };
@@ -226,37 +224,6 @@ impl Play {
         all.into_iter().find(|at| !self.replicas[*at].is_stopped()).expect("one always goes on")
     }
 
-    async fn push(&self, order: usize, replica: usize, wait: TimeDelta) {
-        let (replica, order) = (&self.replicas[replica], self.order(order));
-        let (app, so_id) = (Arc::clone(&replica.app), order.so_id.to_string());
-        let mut asked = replica.ask(async move { app.order_push(&operator(), order, wait).await });
-        let answered = within(async {
-            loop {
-                match tokio::time::timeout(LOOK_AGAIN, &mut asked).await {
-                    Ok(answered) => return answered,
-                    // Whoever waits for an outcome waits by the turned clock.
-                    Err(_) if wait > TimeDelta::zero() => self.house.clock.turn(wait),
-                    Err(_) => {}
-                }
-            }
-        });
-        match answered.await.unwrap() {
-            Ok(_) => drop(self.accepted.lock().unwrap().insert(so_id)),
-            Err(error) => panic!("{so_id} is not taken: {error}"),
-        }
-    }
-
-    /// Accepted only if it is the first of its number, which it must not be.
-    async fn push_other(&self, order: usize, replica: usize) {
-        self.push(order, replica, TimeDelta::zero()).await;
-        let mut other = self.order(order);
-        other.city = "上海市".to_owned();
-        let app = Arc::clone(&self.replicas[replica].app);
-        let refused = async move { app.order_push(&operator(), other, TimeDelta::zero()).await };
-        let refused = within(self.replicas[replica].ask(refused)).await.unwrap();
-        assert!(matches!(refused, Err(Error::OrderConflict { .. })), "{refused:?}");
-    }
-
     /// A push that Haier has in hand is struck down on our side.
     async fn hit(&mut self, order: usize, replica: usize, fault: &str, blow: Blow) {
         let (at, so_id) = (self.awake(replica), self.so_id(order));
@@ -308,48 +275,6 @@ impl Play {
         self.replicas.insert(at, replica);
     }
 
-    /// What is wanted of an order may be out of place; then it is refused, and that is all.
-    async fn wish(&self, order: usize, replica: usize, wish: OrderWish) {
-        let so_id = SoId::from_stored(self.so_id(order));
-        let replica = &self.replicas[self.awake(replica)];
-        let app = Arc::clone(&replica.app);
-        let done = within(replica.ask(async move { app.order_wish(&operator(), so_id, wish).await })).await;
-        match done.unwrap() {
-            Ok(_) | Err(Error::OrderState { .. } | Error::NotFound { .. }) => {}
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    async fn resolve(&self, order: usize, replica: usize) {
-        // Whoever is asked at Haier knows what has arrived.
-        self.haier.settle_orders().await;
-        let book = self.haier.orders().await;
-        let so_id = self.so_id(order);
-        let entry = book["orders"].as_array().unwrap().iter().find(|booked| booked["soId"] == so_id.as_str());
-        let wish = OrderWish::Resolve {
-            outcome: if entry.is_some() { ResolvedOutcome::Booked } else { ResolvedOutcome::NotBooked },
-            evidence: format!("{} asked by phone {}", PERSONAL[0], PERSONAL[1]),
-            retail_order_no: entry.and_then(|booked| Some(booked["retailOrderNo"].as_str()?.to_owned())),
-        };
-        self.wish(order, replica, wish).await;
-    }
-
-    async fn pause(&self, replica: usize) {
-        let replica = &self.replicas[self.awake(replica)];
-        let app = Arc::clone(&replica.app);
-        let paused = async move {
-            app.upstream_pause(&operator(), PauseTarget::OrderPush, "stocktaking".to_owned(), None).await
-        };
-        within(replica.ask(paused)).await.unwrap().unwrap();
-    }
-
-    async fn resume(&self, replica: usize) {
-        let replica = &self.replicas[self.awake(replica)];
-        let app = Arc::clone(&replica.app);
-        let resumed = async move { app.upstream_resume(&operator(), PauseTarget::OrderPush).await };
-        within(replica.ask(resumed)).await.unwrap().unwrap();
-    }
-
     async fn heal(&self) {
         self.haier.clear_faults().await;
         if let Some(lasting) = self.lasting_fault() {
@@ -386,34 +311,6 @@ impl Play {
             }
         })
         .await;
-    }
-
-    fn order(&self, order: usize) -> Order {
-        let [name, mobile, address, remark] = PERSONAL.map(str::to_owned);
-        let money = |yuan: &str| Some(Money::parse(yuan).unwrap());
-        let so_id = self.so_id(order);
-        let draft = OrderDraft {
-            online_no: format!("TB-{so_id}"),
-            so_id,
-            consignee_name: name,
-            consignee_mobile: mobile,
-            province: "北京市".to_owned(),
-            city: "北京市".to_owned(),
-            area: "东城区".to_owned(),
-            detail_address: address,
-            remark,
-            total_amount: money("1999"),
-            items: vec![ItemDraft {
-                product_code: self.product_code.clone(),
-                quantity: 1,
-                retail_price: money("2099"),
-                discount_amount: money("100"),
-                actual_price: money("1999"),
-                is_gift: false,
-            }],
-            ..OrderDraft::default()
-        };
-        draft.check(&mut Violations::default()).unwrap()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tokens, throttle, field checks, stock, logistics, balance.
 
 use super::*;
+use crate::support::within;
 use haier_integration::sandbox::StockShape;
 use std::time::Instant;
 
@@ -183,9 +184,11 @@ async fn a_taken_address_is_named() {
 async fn stopping_does_not_wait_for_a_call_that_hangs() {
     let haier = Haier::start().await;
     haier.fault(&json!({ "endpoint": "H5", "kind": "hang" })).await;
-    let hanging = tokio::spawn(haier.post(H5, &balance()).send());
+    // It would hang for longer than a test may wait for anything.
+    let call = haier.post(H5, &balance()).timeout(Duration::from_secs(3_600));
+    let hanging = tokio::spawn(call.send());
     let arrived = async { while haier.control("GET", "faults", &json!(null)).await.1[0]["hits"] != 1 {} };
-    crate::support::within(arrived).await;
-    crate::support::within(haier.sandbox.stop()).await;
+    within(arrived).await;
+    within(haier.sandbox.stop()).await;
     assert!(hanging.await.unwrap().is_err());
 }
