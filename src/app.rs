@@ -20,6 +20,7 @@ mod order_changes;
 mod order_facts;
 mod order_feed;
 mod order_intake;
+mod order_leases;
 mod order_products;
 mod order_push;
 mod order_reads;

@@ -44,7 +44,7 @@ pub use listing::{Listing, ListingEvent};
 pub use memory_shelf::MemoryShelf;
 pub use openplat::Openplat;
 pub use order_body::order_body;
-pub use patience::{Call, Patience, Seat};
+pub use patience::{Call, MaySend, Patience, Seat};
 pub use policy::{Client, Means};
 pub use record::BadRecord;
 pub use retry::RetrySettings;

@@ -2,14 +2,15 @@
 
 mod apply;
 mod refusals;
+mod sealing;
 mod secrets;
 mod signature;
 mod wire;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use chrono::TimeDelta;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{Notify, Semaphore};
 
 use super::{App, Ctx, to_its_end};
@@ -20,14 +21,15 @@ use crate::{
             parse_time_stamp,
         },
         callers::Role,
-        orders::{StoredOrder, facts::CallbackMethod},
+        orders::facts::CallbackMethod,
         pages::{Page, PageRequest},
     },
     error::Result,
-    store::{Tx, callbacks, orders},
+    store::callbacks,
 };
 pub use apply::CallbackRounds;
 use refusals::Refusals;
+use sealing::words;
 use secrets::CallbackSecrets;
 use wire::Data;
 
@@ -97,11 +99,11 @@ impl App {
                 return Ok(CallbackOutcome::Refused(refusal));
             }
         };
+        self.callback_seal(&mut received);
         let app = Arc::clone(self);
         to_its_end(async move {
             let _turn = app.callbacks.storing.acquire().await;
             let mut tx = app.store.begin().await?;
-            app.callback_redact(&mut tx, &mut received).await?;
             let is_new = callbacks::insert(&mut tx, &received).await?;
             tx.commit().await?;
             let outcome = if is_new { "accepted" } else { "repeated" };
@@ -122,46 +124,6 @@ impl App {
         })
     }
 
-    /// Takes out of Haier's words whom they are about, before they are stored: of every order that has the number, whether or
-    /// not the callback may touch it. Of an order that is not here, nothing is known; of one that cannot be opened, no words
-    /// are kept: the callback must not be lost for them.
-    async fn callback_redact(&self, tx: &mut Tx, received: &mut ReceivedCallback) -> Result<()> {
-        if received.words.is_empty() {
-            return Ok(());
-        }
-        // What is written in escapes would not be found.
-        if received.data.contains("\\u")
-            && let Ok(data) = serde_json::from_str::<Value>(&received.data)
-        {
-            received.data = data.to_string();
-        }
-        let mut named = callbacks::list_by_so_id(tx, &received.platform_order_no).await?;
-        named.extend(callbacks::list_by_online_no(tx, &received.platform_order_no).await?);
-        if let Some(number) = &received.haier_order_no {
-            named.extend(callbacks::list_by_haier_order_no(tx, number).await?);
-        }
-        for order in named {
-            if let Some(sealed) = orders::find(tx, &order.so_id).await? {
-                match self.order_open(sealed) {
-                    Ok(StoredOrder { order, .. }) => {
-                        received.words = order.redact(&received.words);
-                        received.data = order.redact(&received.data);
-                    }
-                    Err(error) => {
-                        tracing::error!(
-                            so_id = order.so_id.as_str(),
-                            %error,
-                            "an order cannot be opened: what Haier says of it is kept without its words"
-                        );
-                        received.words.clear();
-                        received.data = without_words(received);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// The signature first: of what is forged nothing else is looked at.
     fn callback_check(
         &self,
@@ -176,10 +138,10 @@ impl App {
             return Err(Refusal::TimeStamp);
         }
         let method = CallbackMethod::parse(parameters.get("Method")).ok_or(Refusal::Method)?;
-        let text = parameters.get("Data");
-        let data = Data::parse(text).ok_or(Refusal::Data)?;
+        let text = plain(parameters.get("Data"));
+        let data = Data::parse(&text).ok_or(Refusal::Data)?;
         let numbers = [data.platform_order_no.as_str(), data.haier_order_no.as_deref().unwrap_or_default()];
-        let (words, text) = (strike_mobiles(&data.words, &[]), strike_mobiles(text, &numbers));
+        let (words, text) = (words(&data), strike_mobiles(&text, &numbers));
         Ok(ReceivedCallback {
             id: self.ids.next(now),
             received_at: now,
@@ -192,6 +154,7 @@ impl App {
             success: data.success,
             words,
             data: text,
+            sealed: None,
             digest: signature::fingerprint(&parameters),
         })
     }
@@ -207,9 +170,14 @@ impl App {
         page: &PageRequest<i64>,
     ) -> Result<Page<StoredCallback, i64>> {
         let mut page = callbacks::list(&mut self.store.read().await?, filter, page).await?;
-        if ctx.caller.role == Role::Reader {
-            page.items = page.items.into_iter().map(StoredCallback::masked).collect();
-        }
+        let shown = |callback: StoredCallback| {
+            let opened = self.callback_open(callback.received.clone());
+            match opened {
+                Ok(received) if ctx.caller.role != Role::Reader => StoredCallback { received, ..callback },
+                _ => callback.masked(),
+            }
+        };
+        page.items = page.items.into_iter().map(shown).collect();
         Ok(page)
     }
 
@@ -219,8 +187,8 @@ impl App {
     }
 }
 
-/// `Data` as it would be had Haier said nothing in words.
-fn without_words(received: &ReceivedCallback) -> String {
-    let (ours, haiers) = (&received.platform_order_no, &received.haier_order_no);
-    json!({ "ExtOrderNo": haiers, "PlatformOrderNo": ours, "State": u8::from(received.success) }).to_string()
+/// Escapes hide from a search what they spell.
+fn plain(text: &str) -> Cow<'_, str> {
+    let spelt = || serde_json::from_str::<Value>(text).ok().map(|data| data.to_string());
+    text.contains("\\u").then(spelt).flatten().map_or(Cow::Borrowed(text), Cow::Owned)
 }

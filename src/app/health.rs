@@ -5,10 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::App;
-use crate::{
-    domain::reasons::Reason,
-    upstream::{Call, Priority},
-};
+use crate::{domain::reasons::Reason, upstream::Call};
 
 /// Health of what the service stands on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,8 +65,7 @@ impl App {
     /// Sees whether Haier lets us in; a change is logged once. A valid token is proof enough, so this is cheap.
     pub async fn check_upstream(&self) {
         let Ok(openplat) = self.openplat() else { return };
-        let outcome =
-            openplat.client().authenticate(&Call { priority: Priority::Bulk, deadline: None }).await;
+        let outcome = openplat.client().authenticate(&Call::BULK).await;
         // Not asked, so nothing is known anew.
         let not_asked = [Reason::Paused, Reason::StoreUnavailable];
         if outcome.as_ref().is_err_and(|error| not_asked.contains(&error.reason)) {

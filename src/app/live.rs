@@ -19,12 +19,12 @@ use crate::{
         product_changes::{self, Changes, Newcomers, Recorded},
         stock,
     },
-    upstream::{self, Answer, Call, Patience, Priority},
+    upstream::{self, Answer, Call, Patience},
 };
 
 /// How a flight calls: before bulk, and until the last of those who wait for it stops waiting.
 fn live(patience: &Arc<Patience>) -> Call<'_> {
-    Call { priority: Priority::Live, deadline: Some(patience) }
+    Call::live(patience)
 }
 
 /// What a live call learnt.

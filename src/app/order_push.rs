@@ -29,7 +29,7 @@ use crate::{
         order_pushes::{self, ClaimedOrder, Work},
         orders,
     },
-    upstream::{Ylh, order_body},
+    upstream::{MaySend, Ylh, order_body},
 };
 
 /// How long an order waits that cannot be sent for want of an account.
@@ -87,16 +87,19 @@ impl App {
     /// # Errors
     /// When the database does not answer.
     pub async fn orders_heartbeat(&self) -> Result<()> {
-        let in_hand = self.orders.in_hand();
+        let claims = self.orders.leases.claims();
         let mut tx = self.store.begin().await?;
-        let until = self.clock.now() + self.orders.settings.lease;
-        order_pushes::heartbeat(&mut tx, &self.worker, &in_hand, until).await?;
-        Ok(tx.commit().await?)
+        let now = self.clock.now();
+        let until = now + self.orders.settings.lease;
+        let prolonged = order_pushes::heartbeat(&mut tx, &self.worker, &claims, now, until).await?;
+        tx.commit().await?;
+        self.orders.leases.prolong(&prolonged, until);
+        Ok(())
     }
 
     /// Does what is to be done with a claimed order, once.
     pub async fn order_work(self: Arc<Self>, claim: ClaimedOrder) {
-        let _in_hand = self.orders.take(claim.order_id);
+        let in_hand = self.orders.leases.take(&claim);
         let so_id = claim.so_id.as_str();
         let begun = match self.order_begin(&claim).await {
             Ok(Some(begun)) => begun,
@@ -107,7 +110,9 @@ impl App {
                 return;
             }
         };
-        let outcome = begun.call.send(&begun.ylh, &begun.order, &self.clock).await;
+        let (clock, lease) = (Arc::clone(&self.clock), Arc::clone(&in_hand.lease));
+        let may_send: MaySend = Arc::new(move || lease.holds(clock.now()));
+        let outcome = begun.call.send(&begun.ylh, &begun.order, &self.clock, &may_send).await;
         loop {
             match self.order_end(&claim, &begun, outcome.clone()).await {
                 Ok(()) => return,
@@ -129,7 +134,9 @@ impl App {
         let account = self.order_account(claim).await?;
         let mut tx = self.store.begin().await?;
         let history = self.order_lock(&mut tx, &claim.so_id).await?;
-        let Some(lease_until) = order_pushes::find_lease(&mut tx, claim).await? else { return Ok(None) };
+        if !order_pushes::holds(&mut tx, claim).await? {
+            return Ok(None);
+        }
         let rules = &self.orders.settings.rules;
         let due =
             rules.next_attempt_at(&history.standing, history.order.created_at, history.order.deadline_at);
@@ -139,7 +146,7 @@ impl App {
             (Vec::new(), None)
         } else {
             match &account {
-                Some(account) => self.order_call(&mut tx, &history, account, lease_until).await?,
+                Some(account) => self.order_call(&mut tx, &history, account).await?,
                 None => (no_account(&history), None),
             }
         };
@@ -173,7 +180,6 @@ impl App {
         tx: &mut Tx,
         history: &History,
         account: &SendingAccount,
-        lease_until: chrono::DateTime<chrono::Utc>,
     ) -> Result<(Vec<FactKind>, Option<Call>)> {
         let (standing, order) = (&history.standing, &history.order);
         // Read before the lock: never under another seller, whatever happened in between.
@@ -187,7 +193,7 @@ impl App {
                 let attempt = standing.attempts + 1;
                 let account = account.name.clone();
                 let fact = FactKind::PushBegan { attempt, round: standing.round, account };
-                Ok((vec![fact], Some(Call::Push { attempt, body, lease_until })))
+                Ok((vec![fact], Some(Call::Push { attempt, body })))
             }
             Step::Change(number) => {
                 let attempt = standing.change_attempts + 1;

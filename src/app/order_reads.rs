@@ -9,7 +9,7 @@ use crate::{
         orders::{SoId, StoredOrder},
     },
     error::{Error, Result},
-    upstream::{Call, Patience, Priority, Ylh},
+    upstream::{Call, Patience, Ylh},
 };
 
 /// Couriers' numbers of some orders.
@@ -37,7 +37,7 @@ impl App {
         };
         let ylh = self.order_client(&order).await?;
         let (patience, _seat) = Patience::new(ctx.deadline);
-        let call = Call { priority: Priority::Live, deadline: Some(&patience) };
+        let call = Call::live(&patience);
         Ok(ylh.delivery_photos(&number, &call).await?)
     }
 
@@ -58,7 +58,7 @@ impl App {
             }
         }
         let (patience, _seat) = Patience::new(ctx.deadline);
-        let call = Call { priority: Priority::Live, deadline: Some(&patience) };
+        let call = Call::live(&patience);
         for orders in by_account.into_values() {
             let Some(first) = orders.first() else { continue };
             let ylh = self.order_client(first).await?;

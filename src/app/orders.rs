@@ -2,8 +2,8 @@
 //! `order_push`; how they change in `order_facts`.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,6 +14,7 @@ use super::{
     App, Ctx,
     feeds::Feed,
     order_intake::{Intake, NewOrder},
+    order_leases::Leases,
     to_its_end,
 };
 use crate::{
@@ -62,27 +63,15 @@ pub(super) struct Orders {
     pub(super) feed: Feed<OrderChange>,
     /// Names every order that has changed here.
     pub(super) changed: broadcast::Sender<SoId>,
-    /// Ids of the orders that are worked on here.
-    in_hand: Mutex<BTreeSet<i64>>,
-}
-
-/// An order that is worked on here, until this is dropped.
-pub(super) struct InHand<'a> {
-    orders: &'a Orders,
-    order_id: i64,
-}
-
-impl Drop for InHand<'_> {
-    fn drop(&mut self) {
-        self.orders.lock().remove(&self.order_id);
-    }
+    /// Of the orders that are worked on here.
+    pub(super) leases: Leases,
 }
 
 impl Orders {
     pub(super) fn new(settings: OrderSettings) -> Self {
         let changed = broadcast::Sender::new(BELLS);
         let (intake, feed) = (Intake::default(), Feed::default());
-        Self { settings, wake: Notify::new(), intake, feed, changed, in_hand: Mutex::default() }
+        Self { settings, wake: Notify::new(), intake, feed, changed, leases: Leases::default() }
     }
 
     /// Tells whoever follows an order, and whoever works on it if something is due, after a commit.
@@ -93,21 +82,6 @@ impl Orders {
         self.feed.wake();
         // Nobody may be listening.
         let _ = self.changed.send(order.order.so_id.clone());
-    }
-
-    /// Notes that an order is worked on here.
-    pub(super) fn take(&self, order_id: i64) -> InHand<'_> {
-        self.lock().insert(order_id);
-        InHand { orders: self, order_id }
-    }
-
-    /// Ids of the orders that are worked on here.
-    pub(super) fn in_hand(&self) -> Vec<i64> {
-        self.lock().iter().copied().collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<i64>> {
-        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

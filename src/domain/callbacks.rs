@@ -12,6 +12,7 @@ use super::{
         SoId,
         facts::{Callback, CallbackMethod},
     },
+    sealed::{Place, Sealed},
     words::words,
 };
 
@@ -19,6 +20,10 @@ use super::{
 const SHANGHAI: TimeDelta = TimeDelta::hours(8);
 const TIME_STAMP: &str = "%Y%m%d%H%M%S";
 const TIME_STAMP_DIGITS: usize = 14;
+/// The table whose rows the sealed values are bound to.
+pub const TABLE: &str = "callbacks";
+/// The field that is sealed.
+pub const DATA: &str = "data";
 /// Stands for words that are there.
 const MASKED: &str = "****";
 
@@ -34,6 +39,12 @@ pub fn parse_time_stamp(text: &str) -> Option<DateTime<Utc>> {
 #[must_use]
 pub fn time_stamp(instant: DateTime<Utc>) -> String {
     (instant.naive_utc() + SHANGHAI).format(TIME_STAMP).to_string()
+}
+
+/// Where the sealed `Data` of a callback belongs.
+#[must_use]
+pub const fn place(callback_id: i64) -> Place<'static> {
+    Place { table: TABLE, row: callback_id, field: DATA }
 }
 
 /// An account whose secret signed a callback.
@@ -66,10 +77,12 @@ pub struct ReceivedCallback {
     pub haier_order_no: Option<String>,
     /// Whether `State` is 1.
     pub success: bool,
-    /// `FailMsg` without mobile numbers; empty if it carried none.
+    /// `FailMsg` without mobile numbers; empty if it carried none, or while it is sealed.
     pub words: String,
-    /// `Data` as it came, without mobile numbers.
+    /// `Data` as it came, without mobile numbers; while that is sealed, without words.
     pub data: String,
+    /// `Data` with its words, until its order is found: they may name people.
+    pub sealed: Option<Sealed>,
     /// SHA-256 of what was signed: the same callback again has the same.
     pub digest: Vec<u8>,
 }
@@ -140,7 +153,7 @@ impl StoredCallback {
     /// The same for eyes that need not see whom it is about: Haier's words may name him.
     #[must_use]
     pub fn masked(mut self) -> Self {
-        if !self.received.words.is_empty() {
+        if !self.received.words.is_empty() || self.received.sealed.is_some() {
             MASKED.clone_into(&mut self.received.words);
         }
         self

@@ -25,6 +25,7 @@ use crate::domain::{
     ids::first_id_at,
     orders::{SoId, facts::CallbackMethod},
     pages::{Page, PageRequest},
+    sealed::Sealed,
 };
 
 #[derive(Queryable, Selectable)]
@@ -41,6 +42,7 @@ struct CallbackRow {
     success: bool,
     words: String,
     data: String,
+    sealed: Option<String>,
     digest: Vec<u8>,
 }
 
@@ -71,6 +73,7 @@ impl TryFrom<CallbackRow> for ReceivedCallback {
             success: row.success,
             words: row.words,
             data: row.data,
+            sealed: row.sealed.map(Sealed::from_stored),
             digest: row.digest,
         })
     }
@@ -98,6 +101,7 @@ pub async fn insert(conn: &mut Conn, callback: &ReceivedCallback) -> Result<bool
         callbacks::success.eq(callback.success),
         callbacks::words.eq(&callback.words),
         callbacks::data.eq(&callback.data),
+        callbacks::sealed.eq(callback.sealed.as_ref().map(Sealed::as_str)),
         callbacks::digest.eq(&callback.digest),
     );
     let stored = on!(conn, |c| diesel::insert_into(callbacks::table)
@@ -243,13 +247,24 @@ pub async fn lock_open(conn: &mut Conn, id: i64) -> Result<Option<ReceivedCallba
     row.map(TryInto::try_into).transpose()
 }
 
-/// It was applied to this order.
+/// It was applied to this order, and is kept for ever as it is given here.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark_applied(conn: &mut Conn, id: i64, order_id: i64, now: DateTime<Utc>) -> Result<()> {
-    let applied = (callbacks::order_id.eq(order_id), callbacks::applied_at.eq(At(now)));
-    on!(conn, |c| diesel::update(callbacks::table.find(id)).set(applied).execute(c).await)?;
+pub async fn mark_applied(
+    conn: &mut Conn,
+    callback: &ReceivedCallback,
+    order_id: i64,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let applied = (
+        callbacks::order_id.eq(order_id),
+        callbacks::applied_at.eq(At(now)),
+        callbacks::words.eq(&callback.words),
+        callbacks::data.eq(&callback.data),
+        callbacks::sealed.eq(callback.sealed.as_ref().map(Sealed::as_str)),
+    );
+    on!(conn, |c| diesel::update(callbacks::table.find(callback.id)).set(applied).execute(c).await)?;
     Ok(())
 }
 

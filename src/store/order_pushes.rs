@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _,
-    OptionalExtension as _, QueryDsl as _,
+    QueryDsl as _, dsl::exists,
 };
 use diesel_async::RunQueryDsl as _;
 
@@ -26,6 +26,19 @@ pub struct ClaimedOrder {
     pub epoch: i64,
     /// Who claimed it.
     pub worker: String,
+    /// Until when it is in his hands, unless he prolongs that.
+    pub lease_until: DateTime<Utc>,
+}
+
+/// Which claim of which order: its id, and the epoch.
+pub type Claim = (i64, i64);
+
+impl ClaimedOrder {
+    /// Which claim this is.
+    #[must_use]
+    pub const fn claim(&self) -> Claim {
+        (self.order_id, self.epoch)
+    }
 }
 
 /// What is to be done.
@@ -98,41 +111,48 @@ pub async fn claim(
         so_id: SoId::from_stored(so_id),
         epoch,
         worker: worker.to_owned(),
+        lease_until: now + lease,
     };
     Ok(numbers.into_iter().map(claimed).collect())
 }
 
-/// Prolongs the leases of orders that a worker works on, where they are in its hands still.
+/// Prolongs a worker's leases, where they have not run out; which these are. One that has run out stays so: somebody else
+/// may take the order at any moment.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn heartbeat(
     conn: &mut Conn,
     worker: &str,
-    order_ids: &[i64],
+    claims: &[Claim],
+    now: DateTime<Utc>,
     lease_until: DateTime<Utc>,
-) -> Result<()> {
-    let held = order_pushes::table
-        .filter(order_pushes::order_id.eq_any(order_ids))
-        .filter(order_pushes::worker.eq(worker));
-    on!(conn, |c| diesel::update(held).set(order_pushes::lease_until.eq(At(lease_until))).execute(c).await)?;
-    Ok(())
+) -> Result<Vec<Claim>> {
+    let ids: Vec<i64> = claims.iter().map(|(order_id, _)| *order_id).collect();
+    let held = || {
+        order_pushes::table
+            .filter(order_pushes::order_id.eq_any(&ids))
+            .filter(order_pushes::worker.eq(worker))
+            .filter(order_pushes::lease_until.assume_not_null().gt(At(now)))
+    };
+    on!(conn, |c| diesel::update(held())
+        .set(order_pushes::lease_until.eq(At(lease_until)))
+        .execute(c)
+        .await)?;
+    let prolonged = held().select((order_pushes::order_id, order_pushes::epoch));
+    Ok(on!(conn, |c| prolonged.load(c).await)?)
 }
 
-/// Until when the lease of a claim holds. `None`: it is in other hands, or in none.
+/// Whether a claim holds: the order is not in other hands, nor in none.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn find_lease(conn: &mut Conn, claim: &ClaimedOrder) -> Result<Option<DateTime<Utc>>> {
-    let until: Option<Option<At>> = on!(conn, |c| order_pushes::table
+pub async fn holds(conn: &mut Conn, claim: &ClaimedOrder) -> Result<bool> {
+    let held = order_pushes::table
         .find(claim.order_id)
         .filter(order_pushes::epoch.eq(claim.epoch))
-        .filter(order_pushes::worker.eq(&claim.worker))
-        .select(order_pushes::lease_until)
-        .first(c)
-        .await
-        .optional())?;
-    Ok(until.flatten().map(Into::into))
+        .filter(order_pushes::worker.eq(&claim.worker));
+    Ok(on!(conn, |c| diesel::select(exists(held)).get_result(c).await)?)
 }
 
 /// Has new orders sent from then on.

@@ -1,15 +1,18 @@
 //! Every place where something sealed is stored, so that it can be counted by key and sealed anew. A table joins them by one
 //! variant here.
 
-use diesel::{BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, TextExpressionMethods as _};
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _, QueryDsl as _,
+    TextExpressionMethods as _,
+};
 use diesel_async::RunQueryDsl as _;
 
 use super::{
     Conn, Result, on, orders,
-    schema::{haier_config_secrets as config_secrets, order_secrets},
+    schema::{callbacks as stored_callbacks, haier_config_secrets as config_secrets, order_secrets},
 };
 use crate::domain::{
-    haier_configs,
+    callbacks, haier_configs,
     orders::sealing,
     sealed::{Place, Sealed, VERSION},
 };
@@ -21,6 +24,8 @@ pub enum SealedTable {
     HaierConfigSecrets,
     /// What is personal in orders, and their bodies.
     Orders,
+    /// Words of callbacks whose order is not found.
+    Callbacks,
 }
 
 /// One sealed value.
@@ -36,7 +41,7 @@ pub struct SealedValue {
 
 impl SealedTable {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::HaierConfigSecrets, Self::Orders];
+    pub const ALL: &[Self] = &[Self::HaierConfigSecrets, Self::Orders, Self::Callbacks];
 
     /// The table its values are bound to.
     #[must_use]
@@ -44,6 +49,7 @@ impl SealedTable {
         match self {
             Self::HaierConfigSecrets => haier_configs::TABLE,
             Self::Orders => sealing::TABLE,
+            Self::Callbacks => callbacks::TABLE,
         }
     }
 
@@ -66,6 +72,10 @@ impl SealedTable {
             }
             Self::Orders => {
                 let matching = order_secrets::table.filter(order_secrets::sealed.like(pattern)).count();
+                Ok(on!(conn, |c| matching.get_result(c).await)?)
+            }
+            Self::Callbacks => {
+                let matching = stored_callbacks::table.filter(stored_callbacks::sealed.like(pattern)).count();
                 Ok(on!(conn, |c| matching.get_result(c).await)?)
             }
         }
@@ -108,6 +118,17 @@ impl SealedTable {
                 .select((order_secrets::order_id, order_secrets::field, order_secrets::sealed))
                 .load(c)
                 .await)?,
+            Self::Callbacks => {
+                let others = stored_callbacks::table
+                    .filter(stored_callbacks::sealed.not_like(sealed_with(key_id)))
+                    .filter(stored_callbacks::applied_at.is_null())
+                    .filter(stored_callbacks::id.gt(row))
+                    .order(stored_callbacks::id)
+                    .limit(limit)
+                    .select((stored_callbacks::id, stored_callbacks::sealed.assume_not_null()));
+                let rows: Vec<(i64, String)> = on!(conn, |c| others.load(c).await)?;
+                rows.into_iter().map(|(id, sealed)| (id, callbacks::DATA.to_owned(), sealed)).collect()
+            }
         };
         let value = |(row, field, sealed)| SealedValue { row, field, sealed: Sealed::from_stored(sealed) };
         Ok(rows.into_iter().map(value).collect())
@@ -127,6 +148,14 @@ impl SealedTable {
                 on!(conn, |c| diesel::update(same).set(set).execute(c).await)?
             }
             Self::Orders => orders::replace_sealed(conn, read.row, &read.field, &read.sealed, anew).await?,
+            Self::Callbacks => {
+                let same = stored_callbacks::table
+                    .find(read.row)
+                    .filter(stored_callbacks::applied_at.is_null())
+                    .filter(stored_callbacks::sealed.eq(read.sealed.as_str()));
+                let set = stored_callbacks::sealed.eq(anew.as_str());
+                on!(conn, |c| diesel::update(same).set(set).execute(c).await)?
+            }
         };
         Ok(replaced > 0)
     }

@@ -4,7 +4,6 @@
 //! not been asked for its body.
 
 use std::{
-    convert::Infallible,
     pin::Pin,
     sync::{
         Arc,
@@ -16,11 +15,19 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::patience::MaySend;
+
 /// The bytes of one request.
 pub(super) struct Outgoing {
     bytes: Option<Bytes>,
     begun: Begun,
+    may_send: Option<MaySend>,
 }
+
+/// What is not sent because whoever made it may not send it any more: not one byte of the request goes out.
+#[derive(Debug, thiserror::Error)]
+#[error("it may not be sent any more")]
+pub(super) struct Withheld;
 
 /// Whether a request has begun to be written.
 #[derive(Debug, Clone, Default)]
@@ -28,9 +35,9 @@ pub(super) struct Begun(Arc<AtomicBool>);
 
 impl Outgoing {
     /// A request's body, and what tells afterwards whether it was begun.
-    pub(super) fn body(bytes: Bytes) -> (reqwest::Body, Begun) {
+    pub(super) fn body(bytes: Bytes, may_send: Option<MaySend>) -> (reqwest::Body, Begun) {
         let begun = Begun::default();
-        let body = Self { bytes: Some(bytes), begun: begun.clone() };
+        let body = Self { bytes: Some(bytes), begun: begun.clone(), may_send };
         (reqwest::Body::wrap(body), begun)
     }
 }
@@ -44,12 +51,15 @@ impl Begun {
 
 impl Body for Outgoing {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Withheld;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Withheld>>> {
+        if self.may_send.as_ref().is_some_and(|may_send| !may_send()) {
+            return Poll::Ready(Some(Err(Withheld)));
+        }
         self.begun.0.store(true, Ordering::Release);
         Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
     }
@@ -82,7 +92,7 @@ mod tests {
     async fn a_body_goes_out_whole_and_with_its_length() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
-        let (body, begun) = Outgoing::body(Bytes::from_static(b"12345"));
+        let (body, begun) = Outgoing::body(Bytes::from_static(b"12345"), None);
         assert!(!begun.has());
         let sent = tokio::spawn(client().post(url).body(body).send());
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -101,16 +111,29 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         drop(listener);
-        let (body, begun) = Outgoing::body(Bytes::from_static(b"12345"));
+        let (body, begun) = Outgoing::body(Bytes::from_static(b"12345"), None);
         assert!(client().post(url).body(body).send().await.unwrap_err().is_connect());
         assert!(!begun.has());
+    }
+
+    #[tokio::test]
+    async fn what_may_not_be_sent_any_more_when_the_connection_is_there_leaves_no_byte() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (body, begun) = Outgoing::body(Bytes::from_static(b"12345"), Some(Arc::new(|| false)));
+        let sent = tokio::spawn(client().post(url).body(body).send());
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&received), "");
+        assert!(sent.await.unwrap().is_err() && !begun.has());
     }
 
     #[tokio::test]
     async fn a_connection_that_closes_on_the_head_has_begun() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
-        let (body, begun) = Outgoing::body(Bytes::from(vec![b'x'; 8 << 20]));
+        let (body, begun) = Outgoing::body(Bytes::from(vec![b'x'; 8 << 20]), None);
         let sent = tokio::spawn(client().post(url).body(body).send());
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.read_u8().await.unwrap();

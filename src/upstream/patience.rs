@@ -13,14 +13,39 @@ use super::{
     error::{Error, Result},
     matrix::GIVEN_UP,
 };
+use crate::domain::reasons::Reason;
+
+/// Whether whoever makes a call still may: asked after every wait, and for the last time when the first byte goes out.
+pub type MaySend = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// How one call is made.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Call<'a> {
     /// Who goes first.
     pub priority: Priority,
     /// Until when somebody waits for it. `None`: for ever.
     pub deadline: Option<&'a Arc<Patience>>,
+    /// Whether it still may be sent. `None`: always.
+    pub may_send: Option<&'a MaySend>,
+}
+
+impl<'a> Call<'a> {
+    /// A run's: it waits for as long as it takes.
+    pub const BULK: Call<'static> = Call { priority: Priority::Bulk, deadline: None, may_send: None };
+    /// Goes before runs, and waits for as long as it takes.
+    pub const LIVE: Call<'static> = Call { priority: Priority::Live, deadline: None, may_send: None };
+
+    /// Goes before runs, for as long as somebody waits.
+    #[must_use]
+    pub const fn live(patience: &'a Arc<Patience>) -> Self {
+        Self { deadline: Some(patience), ..Self::LIVE }
+    }
+
+    /// Goes before runs, for as long as it may be sent.
+    #[must_use]
+    pub const fn while_allowed(may_send: &'a MaySend) -> Self {
+        Self { may_send: Some(may_send), ..Self::LIVE }
+    }
 }
 
 /// The latest deadline of those who wait for one call, and whether anybody still does.
@@ -129,8 +154,11 @@ impl Drop for Seat {
 }
 
 impl Call<'_> {
-    /// Whether somebody still waits and has time left.
+    /// Whether it may be sent, and somebody still waits and has time left.
     pub(super) fn check(&self) -> Result<()> {
+        if self.may_send.is_some_and(|may_send| !may_send()) {
+            return Err(Error::new(Reason::WorkerLost, "its lease ran out before it was sent"));
+        }
         let Some(patience) = self.deadline else { return Ok(()) };
         if patience.waiting.borrow().callers == 0 {
             return Err(abandoned());
@@ -180,34 +208,30 @@ mod tests {
         Some(Instant::now() + Duration::from_secs(seconds))
     }
 
-    fn call(patience: &Arc<Patience>) -> Call<'_> {
-        Call { priority: Priority::Live, deadline: Some(patience) }
-    }
-
     #[test]
     fn the_latest_deadline_counts_and_one_without_waits_for_ever() {
         let (patience, _first) = Patience::new(after(1));
         let minute = Duration::from_secs(60);
         let _second = patience.join(after(100)).unwrap();
         let _hasty = patience.join(after(2)).unwrap();
-        assert!(!call(&patience).ends_within(minute));
+        assert!(!Call::live(&patience).ends_within(minute));
         let _patient = patience.join(None).unwrap();
-        assert!(!call(&patience).ends_within(minute * 1_000));
+        assert!(!Call::live(&patience).ends_within(minute * 1_000));
         assert!(!patience.is_closed());
     }
 
     #[test]
     fn nobody_joins_a_call_that_is_ending() {
         let (short, _seat) = Patience::new(after(1));
-        assert!(call(&short).ends_within(Duration::from_secs(2)));
+        assert!(Call::live(&short).ends_within(Duration::from_secs(2)));
         assert!(short.is_closed() && short.join(None).is_none());
 
         let (left, seat) = Patience::new(None);
         let other = left.join(None).unwrap();
         drop(seat);
-        assert!(call(&left).check().is_ok());
+        assert!(Call::live(&left).check().is_ok());
         drop(other);
-        assert!(call(&left).check().is_err() && left.join(None).is_none());
+        assert!(Call::live(&left).check().is_err() && left.join(None).is_none());
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 //! The one policy for every call to either system. In this order, for every send:
 //!
-//! 1. deadline left, and somebody still waiting? 2. paused? 3. breaker closed? 4. a slot in the budget, by priority;
-//! 5. send; 6. classify by the matrix, and tell the breaker; 7. wait and try again, here and nowhere else.
+//! 1. deadline left, somebody still waiting, the sender still allowed to? 2. paused? 3. breaker closed? 4. a slot in the
+//! budget, by priority; 5. send, if the sender is still allowed to; 6. classify by the matrix, and tell the breaker;
+//! 7. wait and try again, here and nowhere else.
 //!
 //! Reads may all be repeated. A call that changes the world is repeated only after a send that was provably not carried
 //! out.
@@ -141,7 +142,7 @@ impl Client {
             let authorization = self.site.login.authorization(&token).map_err(|_| {
                 Error::new(Reason::MalformedAnswer, "the token holds characters that no header may hold")
             })?;
-            let (bytes, begun) = Outgoing::body(body.clone());
+            let (bytes, begun) = Outgoing::body(body.clone(), call.may_send.cloned());
             let request = self.http.post(self.site.url(endpoint)).header(AUTHORIZATION, authorization);
             let request = request.header(CONTENT_TYPE, "application/json").body(bytes);
             let answer = self.send(permit, endpoint, request, Some(&token.value), call, reading).await;
@@ -180,6 +181,7 @@ impl Client {
         reading: &R,
     ) -> Result<R::Out> {
         self.slot(&permit, endpoint, call).await?;
+        call.check()?;
         let limit = if endpoint == self.site.system.token() {
             self.settings.token_timeout
         } else {

@@ -4,7 +4,6 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    budget::Priority,
     envelope,
     error::{Error, Result},
     patience::Call,
@@ -22,7 +21,7 @@ const LEASE_POLL: Duration = Duration::from_millis(50);
 const LEASE_SLACK: Duration = Duration::from_secs(2);
 
 /// Everybody waits for a token, so it goes before bulk.
-const FLIGHT: Call<'_> = Call { priority: Priority::Live, deadline: None };
+const FLIGHT: Call<'_> = Call::LIVE;
 
 impl Client {
     /// A valid token.

@@ -71,6 +71,15 @@ async fn change_key(world: &World, client: &mut Administration) -> String {
     id
 }
 
+/// Seals everything with another key; how many values.
+pub(crate) async fn rotated(world: &World) -> i64 {
+    let mut client = administration(world).await;
+    change_key(world, &mut client).await;
+    let end = to_its_end(rotate(&mut client).await).await;
+    assert_eq!((end.failed_count, end.remaining_count), (0, 0));
+    end.resealed_count
+}
+
 async fn a_ciphertext_opens_in_its_own_place_only(plan: Plan) {
     let world = plan.keyed().start().await;
     let mut client = administration(&world).await;

@@ -1,7 +1,10 @@
 //! The client of the order system, counted at the stand-in: what is sent again, what never, and when nobody knows.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,19 +17,18 @@ use haier_integration::{
         clock::Clock as _,
         order_calls::{Cancellation, ChangeAnswer, PushAnswer, Rescheduling},
         pauses::{Pause, PauseTarget},
+        reasons::Reason,
         slots::Rules,
     },
     sandbox::{CUSTOMER_CODES, Options},
     upstream::{
-        BreakerSettings, Budget, Call, Error, Means, MemoryLedger, MemoryShelf, Patience, Priority,
+        BreakerSettings, Budget, Call, Error, MaySend, Means, MemoryLedger, MemoryShelf, Patience,
         RetrySettings, Settings, Ylh,
     },
 };
 use serde_json::{Value, json};
 
 use crate::support::{Haier, within};
-
-const FOR_EVER: Call<'_> = Call { priority: Priority::Live, deadline: None };
 
 /// The last second of 2026-01-01 in Shanghai.
 const END_OF_DAY: i64 = 1_767_283_199_000;
@@ -88,7 +90,7 @@ impl Orders {
     }
 
     async fn push(&self, so_id: &str) -> Result<PushAnswer, Error> {
-        within(self.ylh.create_order(self.body(so_id), &FOR_EVER)).await
+        within(self.ylh.create_order(self.body(so_id), &Call::LIVE)).await
     }
 
     async fn number(&self, so_id: &str) -> String {
@@ -107,7 +109,7 @@ impl Orders {
             reason: "不想要了".to_owned(),
             source_system: "SHOP".to_owned(),
         };
-        within(self.ylh.cancel_order(&cancellation, &FOR_EVER)).await
+        within(self.ylh.cancel_order(&cancellation, &Call::LIVE)).await
     }
 
     async fn reschedule(&self, retail_order_no: &str) -> Result<ChangeAnswer, Error> {
@@ -116,7 +118,7 @@ impl Orders {
             distribution_time: DateTime::from_timestamp_millis(END_OF_DAY),
             install_time: None,
         };
-        within(self.ylh.reschedule_order(&times, &FOR_EVER)).await
+        within(self.ylh.reschedule_order(&times, &Call::LIVE)).await
     }
 
     async fn fault(&self, endpoint: &str, kind: &str, count: Option<u64>) {
@@ -216,7 +218,7 @@ async fn a_fault_that_passes_is_seen_by_nobody() {
     let number = orders.number("S-1").await;
     for kind in ["server_error", "reset_before", "html", "lost_answer"] {
         orders.fault("Y4", kind, Some(2)).await;
-        let photos = within(orders.ylh.delivery_photos(&number, &FOR_EVER)).await.unwrap();
+        let photos = within(orders.ylh.delivery_photos(&number, &Call::LIVE)).await.unwrap();
         assert!(photos.iter().all(|photo| photo.image_url.starts_with("http")), "{kind}");
     }
 }
@@ -233,17 +235,32 @@ async fn a_send_that_hangs_or_whose_caller_leaves_is_in_doubt() {
         let before = orders.haier.calls("Y1").await;
         assert!(orders.push(kind).await.unwrap_err().is_in_doubt(), "{kind}");
         let (patience, _seat) = Patience::new(Some(Instant::now() + Duration::from_millis(100)));
-        let hasty = Call { priority: Priority::Live, deadline: Some(&patience) };
+        let hasty = Call::live(&patience);
         let body = orders.body(&format!("hasty-{kind}"));
         assert!(orders.ylh.create_order(body, &hasty).await.unwrap_err().is_in_doubt(), "{kind}");
         assert_eq!(orders.haier.calls("Y1").await - before, 2, "{kind}");
     }
     // Nothing was sent for one whose time had passed before.
     let (patience, _seat) = Patience::new(Some(Instant::now()));
-    let late = Call { priority: Priority::Live, deadline: Some(&patience) };
+    let late = Call::live(&patience);
     let before = orders.haier.calls("Y1").await;
     assert!(!orders.ylh.create_order(orders.body("late"), &late).await.unwrap_err().is_in_doubt());
     assert_eq!(orders.haier.calls("Y1").await, before);
+}
+
+#[tokio::test]
+async fn what_may_not_be_sent_any_more_is_not() {
+    let orders = Orders::start().await;
+    orders.number("S-1").await;
+    // Forbidden before it waits, after it has waited, and when the first byte would go out.
+    for allowed in 0..3 {
+        let asked = AtomicUsize::new(0);
+        let may_send: MaySend = Arc::new(move || asked.fetch_add(1, Ordering::Relaxed) < allowed);
+        let call = Call::while_allowed(&may_send);
+        let error = within(orders.ylh.create_order(orders.body("S-2"), &call)).await.unwrap_err();
+        assert!(error.reason == Reason::WorkerLost && !error.is_in_doubt(), "{allowed}: {error}");
+    }
+    assert_eq!(orders.haier.calls("Y1").await, 1);
 }
 
 #[tokio::test]
@@ -268,7 +285,7 @@ async fn refusals_are_answers_about_the_order() {
     assert!(matches!(orders.push("S-1").await.unwrap(), PushAnswer::Repeated(_)));
 
     let bad = String::from_utf8(orders.body("S-2").to_vec()).unwrap().replace("13800138000", "1");
-    match orders.ylh.create_order(bad.into(), &FOR_EVER).await.unwrap() {
+    match orders.ylh.create_order(bad.into(), &Call::LIVE).await.unwrap() {
         PushAnswer::Refused(refusal) => assert!(refusal.code == "400" && !refusal.message.is_empty()),
         other => panic!("{other:?}"),
     }
@@ -278,7 +295,7 @@ async fn refusals_are_answers_about_the_order() {
     assert!(matches!(orders.reschedule("LS-3").await.unwrap(), ChangeAnswer::Refused(_)));
 
     let open = orders.number("S-4").await;
-    let couriers = orders.ylh.courier_numbers(&[open.clone(), "none".to_owned()], &FOR_EVER).await.unwrap();
+    let couriers = orders.ylh.courier_numbers(&[open.clone(), "none".to_owned()], &Call::LIVE).await.unwrap();
     assert!(couriers.iter().all(|numbers| numbers.order_code == open), "{couriers:?}");
 }
 

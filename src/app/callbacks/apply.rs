@@ -152,11 +152,9 @@ impl App {
             return Ok(());
         };
         let history = self.order_lock(&mut tx, &order.so_id).await?;
-        callbacks::mark_applied(&mut tx, id, order.id, now).await?;
-        let mut fact = Callback::from(callback);
-        fact.words = history.order.order.redact(&fact.words);
-        fact.data = history.order.order.redact(&fact.data);
-        let fact = FactKind::Callback(fact);
+        let callback = self.callback_redacted(callback, &history.order.order);
+        callbacks::mark_applied(&mut tx, &callback, order.id, now).await?;
+        let fact = FactKind::Callback(Callback::from(callback));
         let is_known = history.facts.iter().any(|known| known.kind == fact);
         let kinds = if is_known { Vec::new() } else { vec![fact] };
         let recorded = self.order_record(&mut tx, history, kinds).await?;

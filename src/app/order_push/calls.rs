@@ -16,12 +16,12 @@ use crate::{
         },
         reasons::Reason,
     },
-    upstream::{self, Priority, Ylh},
+    upstream::{self, MaySend, Ylh},
 };
 
 /// What is to be sent.
 pub(super) enum Call {
-    Push { attempt: i64, body: SecretString, lease_until: DateTime<Utc> },
+    Push { attempt: i64, body: SecretString },
     Cancel { number: i64, attempt: i64, cancellation: Cancellation },
     Reschedule { number: i64, attempt: i64, times: Rescheduling },
 }
@@ -32,9 +32,6 @@ pub(super) enum Outcome {
     Push(PushAnswer),
     Change(ChangeAnswer),
 }
-
-/// Before bulk, and for as long as it takes: the lease is prolonged meanwhile.
-const CALL: upstream::Call<'static> = upstream::Call { priority: Priority::Live, deadline: None };
 
 impl Call {
     /// The change of this number, if Haier can be told of it.
@@ -70,17 +67,26 @@ impl Call {
         })
     }
 
-    /// Sends it; always ends in something to store.
-    pub(super) async fn send(&self, ylh: &Ylh, order: &Order, clock: &Arc<dyn Clock>) -> Outcome {
+    /// Sends it while it may be sent, which is for as long as it takes if the lease is prolonged meanwhile; always ends in
+    /// something to store.
+    pub(super) async fn send(
+        &self,
+        ylh: &Ylh,
+        order: &Order,
+        clock: &Arc<dyn Clock>,
+        may_send: &MaySend,
+    ) -> Outcome {
+        let call = upstream::Call::while_allowed(may_send);
         match self {
-            Self::Push { body, lease_until, .. } => {
-                Outcome::Push(push(ylh, order, body, *lease_until, clock).await)
+            Self::Push { body, .. } => {
+                let body = bytes::Bytes::copy_from_slice(body.expose_secret().as_bytes());
+                Outcome::Push(pushed(ylh.create_order(body, &call).await, order, clock))
             }
             Self::Cancel { cancellation, .. } => {
-                Outcome::Change(changed(ylh.cancel_order(cancellation, &CALL).await, order, clock))
+                Outcome::Change(changed(ylh.cancel_order(cancellation, &call).await, order, clock))
             }
             Self::Reschedule { times, .. } => {
-                Outcome::Change(changed(ylh.reschedule_order(times, &CALL).await, order, clock))
+                Outcome::Change(changed(ylh.reschedule_order(times, &call).await, order, clock))
             }
         }
     }
@@ -116,20 +122,12 @@ impl Call {
     }
 }
 
-async fn push(
-    ylh: &Ylh,
+fn pushed(
+    answer: upstream::Result<order_calls::PushAnswer>,
     order: &Order,
-    body: &SecretString,
-    lease_until: DateTime<Utc>,
     clock: &Arc<dyn Clock>,
 ) -> PushAnswer {
-    // A process that was stopped and wakes must not send what another one has taken over.
-    if clock.now() >= lease_until {
-        let words = "the lease ran out before it was sent".to_owned();
-        return PushAnswer::NotSent { reason: Reason::WorkerLost, words, again_at: None };
-    }
-    let body = bytes::Bytes::copy_from_slice(body.expose_secret().as_bytes());
-    match ylh.create_order(body, &CALL).await {
+    match answer {
         Ok(order_calls::PushAnswer::Booked { so_id: Some(so_id), .. }) if so_id != order.so_id.as_str() => {
             let words = format!("Haier's answer is about another order, {so_id}");
             PushAnswer::InDoubt { reason: Reason::MalformedAnswer, words }

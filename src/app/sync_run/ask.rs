@@ -14,11 +14,10 @@ use crate::{
         stock::{CountyCode, StockRecord},
         sync_logs::Stage,
     },
-    upstream::{self, Answer, Call, Listing, Openplat, Priority},
+    upstream::{self, Answer, Call, Listing, Openplat},
 };
 
 /// A call of a run.
-const BULK: Call = Call { priority: Priority::Bulk, deadline: None };
 /// How soon a run asks again when a breaker or a pause does not say how long it will last.
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
 /// How soon a run asks for a listing again that did not even begin.
@@ -55,7 +54,7 @@ impl Question for Catalogue {
     type Answer = Answer<CatalogueRecord>;
 
     fn put(&self, openplat: &Openplat) -> impl Future<Output = upstream::Result<Self::Answer>> + Send {
-        openplat.products(&self.0, &BULK)
+        openplat.products(&self.0, &Call::BULK)
     }
 }
 
@@ -80,7 +79,7 @@ impl Question for Prices {
     type Answer = Answer<PriceRecord>;
 
     fn put(&self, openplat: &Openplat) -> impl Future<Output = upstream::Result<Self::Answer>> + Send {
-        openplat.prices(&self.0, &BULK)
+        openplat.prices(&self.0, &Call::BULK)
     }
 }
 
@@ -105,7 +104,7 @@ impl Question for Stock<'_> {
     type Answer = StockRecord;
 
     fn put(&self, openplat: &Openplat) -> impl Future<Output = upstream::Result<StockRecord>> + Send {
-        openplat.stock(self.0, self.1, &BULK)
+        openplat.stock(self.0, self.1, &Call::BULK)
     }
 }
 
@@ -113,7 +112,7 @@ impl Question for WholeCatalogue {
     type Answer = Listing;
 
     fn put(&self, openplat: &Openplat) -> impl Future<Output = upstream::Result<Listing>> + Send {
-        openplat.listing(&BULK)
+        openplat.listing(&Call::BULK)
     }
 }
 

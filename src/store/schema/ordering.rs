@@ -127,6 +127,7 @@ diesel::table! {
         success -> Bool,
         words -> Text,
         data -> Text,
+        sealed -> Nullable<Text>,
         digest -> Binary,
         order_id -> Nullable<BigInt>,
         applied_at -> Nullable<Instant>,

@@ -14,7 +14,7 @@ use crate::{
 
 on_both_databases!(callbacks_are_listed_with_what_became_of_them,);
 
-async fn list(world: &World, request: ListCallbacksRequest) -> (Vec<Callback>, String) {
+pub(super) async fn list(world: &World, request: ListCallbacksRequest) -> (Vec<Callback>, String) {
     let answer = world.administration().await.list_callbacks(request).await.unwrap().into_inner();
     (answer.callbacks, answer.next_page_token)
 }

@@ -5,21 +5,23 @@ use haier_integration::{
         callbacks::{ReceivedCallback, Signer},
         orders::facts::CallbackMethod,
     },
-    proto::{CancelOrderRequest, Order, OrderState},
+    proto::{Callback, CancelOrderRequest, ListCallbacksRequest, Order, OrderState},
     sandbox::CUSTOMER_CODES,
     store::callbacks,
 };
 use serde_json::json;
 
-use super::{count, now, post, until as counted};
+use super::{count, listing::list, now, post, until as counted};
 use crate::{
-    orders::{get, on_sale, order, push, until},
+    keys::rotated,
+    orders::{PERSONAL, get, on_sale, order, push, until},
     support::{Plan, World, on_both_databases, within},
 };
 
 on_both_databases!(
     a_callback_is_applied_to_its_order_by_either_number,
     a_callback_that_comes_before_its_order_is_applied_when_that_comes,
+    words_about_an_order_that_is_not_here_are_sealed_until_it_comes,
     a_number_that_several_orders_share_decides_nothing,
     another_accounts_callback_touches_no_order,
     what_a_kill_left_unapplied_is_applied_at_the_next_start,
@@ -68,6 +70,36 @@ async fn a_callback_that_comes_before_its_order_is_applied_when_that_comes(plan:
     push(&mut world.client(), order("S-1", &code)).await.unwrap();
     until(&mut world.client(), "S-1", OrderState::Confirmed).await;
     assert_eq!(count(&world, "applied_at IS NULL").await, 1);
+    world.finish().await;
+}
+
+/// What Haier says may name people of whom nothing is known here yet.
+async fn words_about_an_order_that_is_not_here_are_sealed_until_it_comes(plan: Plan) {
+    let world = plan.keyed().start().await;
+    let code = on_sale(&world).await;
+    let words = format!("{}的订单缺货", PERSONAL[0]);
+    let data = json!({ "ExtOrderNo": "", "PlatformOrderNo": "S-1", "State": 0, "FailMsg": words });
+    // The name in escapes, as some write JSON.
+    let escaped: String = words.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+    let in_escapes = data.to_string().replace(&words, &escaped).replace("S-1", "S-2");
+    post("oostock", &data).taken(&world).await;
+    post("oostock", &data).with("Data", &in_escapes).taken(&world).await;
+    counted(&world, "parked_at IS NOT NULL AND sealed LIKE 'v1.%'", 2).await;
+    let tells = format!("words LIKE '%缺货%' OR data LIKE '%缺货%' OR data LIKE '%{}%'", &escaped[..6]);
+    assert_eq!(count(&world, &tells).await, 0);
+    // The people who may read it do, under another key as well.
+    let shown = |callbacks: Vec<Callback>| callbacks.into_iter().map(|one| one.words).collect::<Vec<_>>();
+    assert_eq!(shown(list(&world, ListCallbacksRequest::default()).await.0), [words.as_str(); 2]);
+    assert_eq!(rotated(&world).await, 2);
+    assert_eq!(shown(list(&world, ListCallbacksRequest::default()).await.0), [words.as_str(); 2]);
+
+    for so_id in ["S-1", "S-2"] {
+        push(&mut world.client(), order(so_id, &code)).await.unwrap();
+        let out = until(&mut world.client(), so_id, OrderState::OutOfStock).await;
+        assert!(out.last_error.contains("的订单缺货") && !out.last_error.contains(PERSONAL[0]), "{out:?}");
+    }
+    assert_eq!(count(&world, &format!("words LIKE '%{0}%' OR data LIKE '%{0}%'", PERSONAL[0])).await, 0);
+    assert_eq!(count(&world, "sealed IS NULL AND words LIKE '%缺货' AND data LIKE '%缺货%'").await, 2);
     world.finish().await;
 }
 
@@ -127,6 +159,7 @@ async fn leave_unapplied(world: &World, so_id: &str) {
         success: true,
         words: String::new(),
         data: "{}".to_owned(),
+        sealed: None,
         digest: vec![1; 32],
     };
     let store = world.database.store().await.unwrap();

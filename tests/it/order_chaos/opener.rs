@@ -1,23 +1,89 @@
-//! Clients of the stand-in for one replica, which share nothing with those of another one.
+//! Clients of the stand-in for one replica, which share nothing with those of another one, and a gate before their tokens.
 
 use std::{sync::Arc, time::Duration};
 
 use haier_integration::{
     app::OpenUpstream,
-    domain::{accounts::Account, clock::Clock},
+    domain::{
+        accounts::Account,
+        clock::{BoxFuture, Clock},
+    },
     upstream::{
-        self, BreakerSettings, Budget, Haier, Means, MemoryShelf, Openplat, RetrySettings, Settings, Ylh,
+        self, BreakerSettings, Budget, Haier, Lease, Means, MemoryShelf, Openplat, RetrySettings, Settings,
+        TokenShelf, Unreachable, Ylh,
     },
 };
+use tokio::sync::watch;
+
+use crate::support::within;
+
+/// While it is closed, calls to the order system stand still where they need a token, however long that lasts.
+#[derive(Clone)]
+pub(super) struct Gate(watch::Sender<Standing>);
+
+#[derive(Default)]
+struct Standing {
+    closed: bool,
+    before_it: usize,
+}
+
+impl Gate {
+    pub(super) fn new() -> Self {
+        Self(watch::Sender::default())
+    }
+
+    pub(super) fn close(&self) {
+        self.0.send_modify(|standing| standing.closed = true);
+    }
+
+    pub(super) fn open(&self) {
+        self.0.send_modify(|standing| standing.closed = false);
+    }
+
+    /// Returns when somebody stands before it.
+    pub(super) async fn reached(&self) {
+        drop(within(self.0.subscribe().wait_for(|standing| standing.before_it > 0)).await.unwrap());
+    }
+
+    async fn pass(&self) {
+        self.0.send_modify(|standing| standing.before_it += 1);
+        drop(self.0.subscribe().wait_for(|standing| !standing.closed).await.unwrap());
+        self.0.send_modify(|standing| standing.before_it -= 1);
+    }
+}
+
+/// A shelf behind the gate.
+struct Gated {
+    shelf: MemoryShelf,
+    gate: Gate,
+}
+
+impl TokenShelf for Gated {
+    fn find(&self) -> BoxFuture<'_, Result<Option<Vec<u8>>, Unreachable>> {
+        Box::pin(async {
+            self.gate.pass().await;
+            self.shelf.find().await
+        })
+    }
+
+    fn lease(&self, time: Duration) -> BoxFuture<'_, Result<Lease, Unreachable>> {
+        self.shelf.lease(time)
+    }
+
+    fn release(&self, sealed: Option<Vec<u8>>) -> BoxFuture<'_, Result<(), Unreachable>> {
+        self.shelf.release(sealed)
+    }
+}
 
 pub(super) struct Opener {
     clock: Arc<dyn Clock>,
-    shelves: [Arc<MemoryShelf>; 2],
+    openplat: Arc<MemoryShelf>,
+    ylh: Arc<Gated>,
 }
 
 impl Opener {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, shelves: Default::default() }
+    pub(super) fn new(clock: Arc<dyn Clock>, gate: Gate) -> Self {
+        Self { clock, openplat: Arc::default(), ylh: Arc::new(Gated { shelf: MemoryShelf::default(), gate }) }
     }
 }
 
@@ -44,16 +110,15 @@ fn settings() -> Settings {
 
 impl OpenUpstream for Opener {
     fn open(&self, account: Account) -> upstream::Result<Haier> {
-        let [openplat, ylh] = &self.shelves;
-        let means = |shelf: &Arc<MemoryShelf>| Means {
+        let means = |shelf: Arc<dyn TokenShelf>| Means {
             settings: settings(),
             budget: Budget::unlimited(),
-            shelf: shelf.clone(),
+            shelf,
             clock: Arc::clone(&self.clock),
         };
-        let part = account.ylh.clone().map(|part| Ylh::new(&account.name, part, means(ylh)));
+        let part = account.ylh.clone().map(|part| Ylh::new(&account.name, part, means(self.ylh.clone())));
         let ylh = part.transpose()?.map(Arc::new);
-        let openplat = Openplat::new(account, means(openplat))?;
+        let openplat = Openplat::new(account, means(self.openplat.clone()))?;
         Ok(Haier { openplat: Arc::new(openplat), ylh })
     }
 }

@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 use super::{
     clock::Turned,
     on_sale,
+    opener::Gate,
     replica::{House, Log, Replica, operator},
     schedule::{Act, Blow, Schedule},
 };
@@ -48,7 +49,7 @@ pub(super) struct Play {
     schedule: Schedule,
     asker: Asker,
     haier: Haier,
-    house: House,
+    pub(super) house: House,
     replicas: Vec<Replica>,
     product_code: String,
     /// Numbers that a client was told are accepted.
@@ -89,6 +90,7 @@ impl Play {
         let house = House {
             database: database.clone(),
             clock,
+            gate: Gate::new(),
             ring: Arc::new(KeyRing::from_text(&keys.to_text()).unwrap()),
             log: Log::default(),
             orders: OrderSettings {

@@ -39,7 +39,10 @@ use tokio::{
 };
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::{clock::Turned, opener::Opener};
+use super::{
+    clock::Turned,
+    opener::{Gate, Opener},
+};
 use crate::support::{Database, within};
 
 /// Everything that is told, by all replicas of a schedule.
@@ -76,6 +79,7 @@ impl<'a> MakeWriter<'a> for Log {
 pub(super) struct House {
     pub(super) database: Database,
     pub(super) clock: Arc<Turned>,
+    pub(super) gate: Gate,
     pub(super) ring: Arc<KeyRing>,
     pub(super) log: Log,
     pub(super) orders: OrderSettings,
@@ -225,7 +229,7 @@ fn parts(house: &House, store: Store, process: u16) -> Parts {
     Parts {
         store,
         clock: house.clock.clone(),
-        opener: Box::new(Opener::new(house.clock.clone())),
+        opener: Box::new(Opener::new(house.clock.clone(), house.gate.clone())),
         given: GivenAccount::default(),
         key_ring: Some(Arc::clone(&house.ring)),
         account_rules: AccountRules { allow_plain_http: true, allow_private_hosts: true },

@@ -1,21 +1,31 @@
-//! One schedule written out, for people to read: a replica falls silent while it holds an order, and another one takes over.
+//! Schedules written out, for people to read: a replica falls silent while it holds an order, and another one, or itself,
+//! takes over.
 
-use haier_integration::domain::orders::OrderState;
+use chrono::TimeDelta;
+use haier_integration::domain::{
+    orders::{
+        OrderState,
+        facts::{FactKind, PushAnswer},
+    },
+    reasons::Reason,
+};
 
 use super::{
     play::Play,
     schedule::{Act, Blow, Schedule},
 };
-use crate::support::{Plan, on_postgres};
+use crate::support::{Plan, on_both_databases, on_postgres, within};
 
 on_postgres!(
     an_order_in_the_hands_of_a_dead_replica_is_taken_over_after_its_lease,
     a_replica_that_wakes_after_its_lease_sends_nothing_again,
 );
 
-async fn begin(plan: Plan) -> Play {
+on_both_databases!(what_waited_for_longer_than_its_lease_is_not_sent);
+
+async fn begin(plan: Plan, replicas: usize) -> Play {
     let schedule = Schedule {
-        replicas: 2,
+        replicas,
         orders: 1,
         deadline: 86_400,
         by_online_no: false,
@@ -47,16 +57,47 @@ async fn taken_over(play: &mut Play, blow: Blow) {
 }
 
 async fn an_order_in_the_hands_of_a_dead_replica_is_taken_over_after_its_lease(plan: Plan) {
-    let mut play = begin(plan).await;
+    let mut play = begin(plan, 2).await;
     taken_over(&mut play, Blow::Kill { seconds: 0 }).await;
     Box::pin(play.end()).await;
 }
 
 async fn a_replica_that_wakes_after_its_lease_sends_nothing_again(plan: Plan) {
-    let mut play = begin(plan).await;
+    let mut play = begin(plan, 2).await;
     taken_over(&mut play, Blow::Stop).await;
     play.act(Act::GoOn).await;
     play.act(Act::Quiet).await;
     assert_eq!(play.left().await.received.values().sum::<u64>(), 2);
+    Box::pin(play.end()).await;
+}
+
+/// Whoever waits to send notices by himself that he waited for too long, whether or not he was stopped meanwhile.
+async fn what_waited_for_longer_than_its_lease_is_not_sent(plan: Plan) {
+    let mut play = begin(plan, 1).await;
+    let (clock, gate) = (play.house.clock.clone(), play.house.gate.clone());
+    gate.close();
+    play.act(Act::Push { order: 0, replica: 0, wait: false }).await;
+    gate.reached().await;
+    clock.turn(TimeDelta::seconds(31));
+    // It was taken over: nobody knows what came of it.
+    play.act(Act::Quiet).await;
+    let mut known = play.left().await.known.remove(0);
+    assert_eq!((known.state, known.facts.len()), (OrderState::InDoubt, 2), "{:?}", known.facts);
+    let mut sleepers = clock.sleepers();
+    gate.open();
+    within(async {
+        while known.facts.len() == 2 {
+            // Who has stored what came of it goes to sleep.
+            sleepers.changed().await.unwrap();
+            known = play.left().await.known.remove(0);
+        }
+    })
+    .await;
+    let FactKind::PushEnded { attempt: 1, answer: PushAnswer::NotSent { reason, .. } } = &known.facts[2].kind
+    else {
+        panic!("{:?}", known.facts);
+    };
+    assert_eq!(*reason, Reason::WorkerLost);
+    assert_eq!(play.left().await.received.len(), 0);
     Box::pin(play.end()).await;
 }
