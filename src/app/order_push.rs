@@ -71,13 +71,12 @@ impl App {
         if paused.contains(&PauseTarget::OrderSystem) {
             return Ok(Vec::new());
         }
-        let push_is_paused = paused.contains(&PauseTarget::OrderPush);
-        let wanted: &[Work] = if push_is_paused { &[Work::Change] } else { &[Work::Push, Work::Change] };
+        let only = paused.contains(&PauseTarget::OrderPush).then_some(Work::Change);
         let now = self.clock.now();
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut tx = self.store.begin().await?;
         let lease = self.orders.settings.lease;
-        let claimed = order_pushes::claim(&mut tx, &self.worker, wanted, limit, now, lease).await?;
+        let claimed = order_pushes::claim(&mut tx, &self.worker, only, limit, now, lease).await?;
         tx.commit().await?;
         Ok(claimed)
     }

@@ -59,33 +59,35 @@ impl Work {
     }
 }
 
-/// Takes orders with which one of these is due and that are in nobody's hands, those that have waited longest first.
+/// Takes orders with which something is due, or only such work, and that are in nobody's hands; those that have waited longest
+/// first.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn claim(
     conn: &mut Conn,
     worker: &str,
-    wanted: &[Work],
+    only: Option<Work>,
     limit: i64,
     now: DateTime<Utc>,
     lease: TimeDelta,
 ) -> Result<Vec<ClaimedOrder>> {
     let free =
         || order_pushes::lease_until.is_null().or(order_pushes::lease_until.assume_not_null().lt(At(now)));
-    let steps = wanted.iter().map(|work| work.as_str());
     let due = || {
         order_pushes::table
-            .filter(order_pushes::step.eq_any(steps.clone()))
             .filter(order_pushes::next_attempt_at.le(At(now)))
             .filter(free())
             .order(order_pushes::next_attempt_at)
             .limit(limit)
             .select((order_pushes::order_id, order_pushes::epoch))
     };
-    let rows: Vec<(i64, i64)> = match conn {
-        Conn::Pg(conn) => due().for_update().skip_locked().load(conn).await?,
-        Conn::Lite(conn) => due().load(conn).await?,
+    let is = |work: Work| order_pushes::step.eq(work.as_str());
+    let rows: Vec<(i64, i64)> = match (&mut *conn, only) {
+        (Conn::Pg(conn), None) => due().for_update().skip_locked().load(conn).await?,
+        (Conn::Pg(conn), Some(work)) => due().filter(is(work)).for_update().skip_locked().load(conn).await?,
+        (Conn::Lite(conn), None) => due().load(conn).await?,
+        (Conn::Lite(conn), Some(work)) => due().filter(is(work)).load(conn).await?,
     };
     if rows.is_empty() {
         return Ok(Vec::new());

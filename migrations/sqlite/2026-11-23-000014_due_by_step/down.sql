@@ -1,0 +1,1 @@
+DROP INDEX order_pushes_due_by_step;
