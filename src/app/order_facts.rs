@@ -152,7 +152,9 @@ impl App {
             metrics::counter!("haier_order_states_total", "state" => to).increment(1);
             tracing::info!(so_id, from, to, "an order has changed its state");
         }
-        if let Some(doubt) = after.doubt.filter(|_| after.doubt != before.doubt) {
+        // An attempt that could not be sent leaves the doubt as it was.
+        let has_ended = before.tried.open_attempt.is_some() && after.tried.open_attempt.is_none();
+        if let Some(doubt) = after.doubt.filter(|_| has_ended || after.doubt != before.doubt) {
             let attempt = doubt.attempt;
             if *now >= order.deadline_at {
                 alert("in_doubt");

@@ -1,5 +1,5 @@
 //! Schedules written out, for people to read: a replica falls silent while it holds an order, and another one, or itself,
-//! takes over.
+//! takes over; and what is told of an order that stays in doubt.
 
 use chrono::TimeDelta;
 use haier_integration::domain::{
@@ -9,6 +9,7 @@ use haier_integration::domain::{
     },
     reasons::Reason,
 };
+use serde_json::json;
 
 use super::{
     play::Play,
@@ -21,13 +22,18 @@ on_postgres!(
     a_replica_that_wakes_after_its_lease_sends_nothing_again,
 );
 
-on_both_databases!(what_waited_for_longer_than_its_lease_is_not_sent);
+on_both_databases!(
+    what_waited_for_longer_than_its_lease_is_not_sent,
+    a_doubt_beyond_its_deadline_is_told_though_nothing_can_be_sent,
+);
 
-async fn begin(plan: Plan, replicas: usize) -> Play {
+const DEADLINE: i64 = 86_400;
+
+async fn begin(plan: Plan, replicas: usize, deadline: i64) -> Play {
     let schedule = Schedule {
         replicas,
         orders: 1,
-        deadline: 86_400,
+        deadline,
         by_online_no: false,
         callback_delay_ms: 600_000,
         faults: Vec::new(),
@@ -57,13 +63,13 @@ async fn taken_over(play: &mut Play, blow: Blow) {
 }
 
 async fn an_order_in_the_hands_of_a_dead_replica_is_taken_over_after_its_lease(plan: Plan) {
-    let mut play = begin(plan, 2).await;
+    let mut play = begin(plan, 2, DEADLINE).await;
     taken_over(&mut play, Blow::Kill { seconds: 0 }).await;
     Box::pin(play.end()).await;
 }
 
 async fn a_replica_that_wakes_after_its_lease_sends_nothing_again(plan: Plan) {
-    let mut play = begin(plan, 2).await;
+    let mut play = begin(plan, 2, DEADLINE).await;
     taken_over(&mut play, Blow::Stop).await;
     play.act(Act::GoOn).await;
     play.act(Act::Quiet).await;
@@ -73,7 +79,7 @@ async fn a_replica_that_wakes_after_its_lease_sends_nothing_again(plan: Plan) {
 
 /// Whoever waits to send notices by himself that he waited for too long, whether or not he was stopped meanwhile.
 async fn what_waited_for_longer_than_its_lease_is_not_sent(plan: Plan) {
-    let mut play = begin(plan, 1).await;
+    let mut play = begin(plan, 1, DEADLINE).await;
     let (clock, gate) = (play.house.clock.clone(), play.house.gate.clone());
     gate.close();
     play.act(Act::Push { order: 0, replica: 0, wait: false }).await;
@@ -99,5 +105,28 @@ async fn what_waited_for_longer_than_its_lease_is_not_sent(plan: Plan) {
     };
     assert_eq!(*reason, Reason::WorkerLost);
     assert_eq!(play.left().await.received.len(), 0);
+    Box::pin(play.end()).await;
+}
+
+async fn a_doubt_beyond_its_deadline_is_told_though_nothing_can_be_sent(plan: Plan) {
+    const TOLD: &str = "in doubt beyond its deadline";
+    let mut play = begin(plan, 1, 120).await;
+    play.act(Act::Fault(json!({ "kind": "server_error", "endpoint": "Y1", "count": 1 }))).await;
+    play.act(Act::Push { order: 0, replica: 0, wait: false }).await;
+    play.act(Act::Quiet).await;
+    // From here on nothing of it arrives.
+    play.act(Act::Fault(json!({ "kind": "unauthorized", "endpoint": "Y1" }))).await;
+    play.act(Act::Turn { seconds: 61 }).await;
+    play.act(Act::Quiet).await;
+    let left = play.left().await;
+    assert_eq!((left.known[0].state, left.known[0].facts.len()), (OrderState::InDoubt, 4));
+    assert!(!left.log.contains(TOLD));
+    for _ in 0..4 {
+        play.act(Act::Turn { seconds: 60 }).await;
+        play.act(Act::Quiet).await;
+    }
+    let left = play.left().await;
+    assert_eq!(left.known[0].state, OrderState::InDoubt);
+    assert!(left.log.contains(TOLD), "{:?}", left.known[0].facts);
     Box::pin(play.end()).await;
 }
