@@ -77,9 +77,9 @@ impl Contest {
         let mut rounds = Rounds::default();
         for round in 0..options.rounds {
             let [ours, bare, direct] = self.round(&format!("{}-{round}", when.len()), orders).await?;
+            say(&format!("{when}: {}; bare {}; directly {}", ours.told(), bare.told(), direct.told()));
             rounds.ours_p50.push(ours.percentile(50));
             let [ours, bare, direct] = [ours, bare, direct].map(|times| times.percentile(99));
-            say(&format!("{when}: p99 {ours:.2} ms, bare {bare:.2} ms, directly {direct:.2} ms"));
             rounds.ours.push(ours);
             rounds.bare.push(bare);
             rounds.direct.push(direct);

@@ -26,6 +26,12 @@ impl Times {
         self.0.is_empty()
     }
 
+    /// For whoever watches.
+    pub(crate) fn told(&self) -> String {
+        let [p50, p90, p99] = [50, 90, 99].map(|percent| self.percentile(percent));
+        format!("p50 {p50:.2}, p90 {p90:.2}, p99 {p99:.2} ms")
+    }
+
     /// The time that `percent` of the calls did not exceed, in milliseconds.
     pub(crate) fn percentile(&self, percent: usize) -> f64 {
         let mut sorted = self.0.clone();
