@@ -57,17 +57,11 @@ impl App {
         let (told, mut hear) = oneshot::channel();
         self.orders.intake.waiting().push(Waiting { new, told });
         loop {
-            let turn = self.orders.intake.turn.lock().await;
-            match hear.try_recv() {
-                Ok(outcome) => return outcome,
-                Err(oneshot::error::TryRecvError::Empty) => {
-                    self.orders_store(self.orders.intake.take()).await
-                }
-                Err(gone @ oneshot::error::TryRecvError::Closed) => {
-                    return Err(Error::Internal(Box::new(gone)));
-                }
+            tokio::select! {
+                biased;
+                told = &mut hear => return told.unwrap_or_else(|gone| Err(Error::Internal(Box::new(gone)))),
+                _turn = self.orders.intake.turn.lock() => self.orders_store(self.orders.intake.take()).await,
             }
-            drop(turn);
         }
     }
 

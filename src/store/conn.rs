@@ -64,6 +64,28 @@ macro_rules! on {
 }
 pub(crate) use on;
 
+/// Inserts rows. Several go to PostgreSQL in one statement, which it must parse anew; one alone, and each to SQLite, in a
+/// statement that is kept.
+macro_rules! insert_all {
+    ($conn:expr, $table:expr, $rows:expr) => {{
+        let (conn, rows): (&mut $crate::store::Conn, &[_]) = ($conn, $rows);
+        match conn {
+            $crate::store::Conn::Pg(conn) if rows.len() > 1 => {
+                diesel::insert_into($table).values(rows).execute(conn).await?;
+            }
+            _ => {
+                for row in rows {
+                    $crate::store::conn::on!(conn, |c| diesel::insert_into($table)
+                        .values(row)
+                        .execute(c)
+                        .await)?;
+                }
+            }
+        }
+    }};
+}
+pub(crate) use insert_all;
+
 /// A transaction. Dropped without [`Tx::commit`], its connection is taken off the pool and closed, which rolls it
 /// back: whatever happened on it half-way, nobody inherits it.
 pub struct Tx(Option<Conn>);

@@ -5,6 +5,7 @@ use diesel_async::RunQueryDsl as _;
 
 use super::{
     Conn, Error, Result,
+    conn::insert_all,
     instant::At,
     on,
     orders::{failure, state},
@@ -79,16 +80,7 @@ pub async fn append(conn: &mut Conn, changes: &[OrderChange]) -> Result<()> {
         )
     };
     let rows: Vec<_> = (last - count + 1..).zip(changes).map(row).collect();
-    match conn {
-        Conn::Pg(conn) => {
-            diesel::insert_into(order_changes::table).values(&rows).execute(conn).await?;
-        }
-        Conn::Lite(conn) => {
-            for row in rows {
-                diesel::insert_into(order_changes::table).values(row).execute(conn).await?;
-            }
-        }
-    }
+    insert_all!(conn, order_changes::table, &rows);
     Ok(())
 }
 

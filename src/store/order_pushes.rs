@@ -9,6 +9,7 @@ use diesel_async::RunQueryDsl as _;
 
 use super::{
     Conn, Result,
+    conn::insert_all,
     instant::At,
     on,
     schema::{order_pushes, orders},
@@ -170,16 +171,7 @@ pub async fn insert(conn: &mut Conn, orders: &[&StoredOrder]) -> Result<()> {
         )
     };
     let rows: Vec<_> = orders.iter().map(row).collect();
-    match conn {
-        Conn::Pg(conn) => {
-            diesel::insert_into(order_pushes::table).values(&rows).execute(conn).await?;
-        }
-        Conn::Lite(conn) => {
-            for row in rows {
-                diesel::insert_into(order_pushes::table).values(row).execute(conn).await?;
-            }
-        }
-    }
+    insert_all!(conn, order_pushes::table, &rows);
     Ok(())
 }
 

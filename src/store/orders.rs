@@ -12,6 +12,7 @@ pub(super) use rows::{failure, sender, state};
 
 use super::{
     Conn, Result,
+    conn::insert_all,
     instant::At,
     on,
     schema::{order_items, order_pushes, orders},
@@ -73,16 +74,7 @@ pub async fn insert(conn: &mut Conn, order: &StoredOrder, personal: &PersonalPar
 /// When the database does not answer.
 pub async fn insert_items(conn: &mut Conn, orders: &[&StoredOrder]) -> Result<()> {
     let items: Vec<ItemRow> = orders.iter().flat_map(|order| rows::items(order.id, &order.order)).collect();
-    match conn {
-        Conn::Pg(conn) => {
-            diesel::insert_into(order_items::table).values(&items).execute(conn).await?;
-        }
-        Conn::Lite(conn) => {
-            for item in &items {
-                diesel::insert_into(order_items::table).values(item).execute(conn).await?;
-            }
-        }
-    }
+    insert_all!(conn, order_items::table, &items);
     Ok(())
 }
 
