@@ -1,16 +1,14 @@
 //! Many readers of the feed: what they cost the services, and how soon each has a change in its hand.
 
-use std::time::{Duration, Instant};
+use std::{
+    iter,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, ensure};
-use chrono::{DateTime, Utc};
-use haier_integration::{
-    app::SystemClock,
-    domain::clock::Clock as _,
-    proto::{
-        ProductChange, SyncProductsRequest, SyncType, WatchProductChangesRequest,
-        haier_integration_client::HaierIntegrationClient,
-    },
+use haier_integration::proto::{
+    SyncProductsRequest, SyncType, WatchProductChangesRequest,
+    haier_integration_client::HaierIntegrationClient,
 };
 use serde_json::{Map, json};
 use tokio::{
@@ -39,11 +37,11 @@ pub(crate) async fn measure(options: &Options, server: Option<&Cluster>) -> anyh
     let alone = load(options, &mut market).await?;
     let readers = Readers::start(options, &market.shop.services).await?;
     let beside = load(options, &mut market).await?;
-    let times = readers.end(beside.changes).await?;
+    let times = readers.end(&beside.began).await?;
     let engine = market.shop.database.engine();
     let measured = format!(
         "{:.2} cores of {replicas} {} at {:.0} changes/s; in every reader's hand after p50 {:.0} ms, p99 {:.0} ms, \
-         max {:.0} ms from when it was stored",
+         max {:.0} ms from before it changed at the stand-in",
         beside.cores,
         if replicas == 1 { "process" } else { "processes" },
         beside.rate,
@@ -66,20 +64,23 @@ pub(crate) async fn measure(options: &Options, server: Option<&Cluster>) -> anyh
 struct Market {
     shop: Shop,
     http: reqwest::Client,
-    changes: usize,
+    /// When each batch began to change.
+    began: Vec<Instant>,
 }
 
 impl Market {
     fn open(shop: Shop) -> Self {
-        Self { shop, http: reqwest_client(), changes: 0 }
+        Self { shop, http: reqwest_client(), began: Vec::new() }
     }
 
     async fn change(&mut self) -> anyhow::Result<()> {
-        let all = &self.shop.codes;
-        let codes: Vec<String> =
-            all.iter().cycle().skip(self.changes % all.len()).take(BATCH).cloned().collect();
+        // Batches of the same products in every round, so that each price of a batch changes.
+        let mut batches = self.shop.codes.chunks_exact(BATCH);
+        let (count, batch) = (batches.len(), self.began.len());
+        let codes = batches.nth(batch % count).context("too few products")?.to_vec();
         // Another one every time, and no move that a run is held for.
-        let price = format!("{}.00", 2_000 + self.changes / all.len() % 100);
+        let price = format!("{}.00", 2_000 + batch / count % 100);
+        self.began.push(Instant::now());
         let prices: Map<_, _> =
             codes.iter().map(|code| (code.clone(), json!({ "supplyPrice": price }))).collect();
         let url = format!("{}/_sandbox/catalogue", self.shop.sandbox.url);
@@ -87,7 +88,6 @@ impl Market {
         let request =
             SyncProductsRequest { product_codes: codes, kind: SyncType::Prices.into(), ..Default::default() };
         self.shop.services.first_mut().context("no service")?.sync(request).await?;
-        self.changes += BATCH;
         Ok(())
     }
 
@@ -99,7 +99,8 @@ impl Market {
 
 /// What changes cost.
 struct Cost {
-    changes: usize,
+    /// When each batch began to change.
+    began: Vec<Instant>,
     /// Changes a second.
     rate: f64,
     /// Of all processes of the service.
@@ -107,7 +108,7 @@ struct Cost {
 }
 
 async fn load(options: &Options, market: &mut Market) -> anyhow::Result<Cost> {
-    let (began, before, first) = (Instant::now(), market.used()?, market.changes);
+    let (since, before, first) = (Instant::now(), market.used()?, market.began.len());
     let batches_a_second = options.rate.div_ceil(u32::try_from(BATCH)?).max(1);
     let mut pace = interval(Duration::from_secs(1) / batches_a_second);
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -115,16 +116,17 @@ async fn load(options: &Options, market: &mut Market) -> anyhow::Result<Cost> {
         pace.tick().await;
         market.change().await?;
     }
-    let (took, cpu) = (began.elapsed().as_secs_f64(), market.used()? - before);
-    let changes = market.changes - first;
+    let (took, cpu) = (since.elapsed().as_secs_f64(), market.used()? - before);
+    let began: Vec<Instant> = market.began.iter().skip(first).copied().collect();
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
-    let rate = changes as f64 / took;
-    Ok(Cost { changes, rate, cores: cpu.as_secs_f64() / took })
+    let rate = (began.len() * BATCH) as f64 / took;
+    Ok(Cost { began, rate, cores: cpu.as_secs_f64() / took })
 }
 
 /// Readers that follow, dealt to all replicas.
 struct Readers {
-    tasks: JoinSet<anyhow::Result<Times>>,
+    /// Each tells when it had each change.
+    tasks: JoinSet<anyhow::Result<Vec<Instant>>>,
     /// How many changes each reads before it ends, once that is known.
     enough: watch::Sender<Option<usize>>,
 }
@@ -146,20 +148,16 @@ impl Readers {
                 stream.message().await?.context("the feed ended")?;
                 let mut enough = enough.subscribe();
                 tasks.spawn(async move {
-                    let (mut read, mut times) = (0, Times::default());
+                    let mut read = Vec::new();
                     loop {
-                        if enough.borrow_and_update().is_some_and(|enough| read >= enough) {
-                            return Ok(times);
+                        if enough.borrow_and_update().is_some_and(|enough| read.len() >= enough) {
+                            return Ok(read);
                         }
                         let message = tokio::select! {
                             message = stream.message() => message?.context("the feed ended")?,
                             _ = enough.changed() => continue,
                         };
-                        let now = SystemClock::new().now();
-                        read += message.changes.len();
-                        for change in &message.changes {
-                            times.push((now - stored_at(change)?).to_std().unwrap_or_default());
-                        }
+                        read.extend(message.changes.iter().map(|_| Instant::now()));
                     }
                 });
             }
@@ -168,13 +166,17 @@ impl Readers {
         Ok(Self { tasks, enough })
     }
 
-    /// Waits until each has read so many changes; how long each change took to each of them.
-    async fn end(mut self, changes: usize) -> anyhow::Result<Times> {
+    /// Waits until each has read what changed; how long each change took to each of them.
+    async fn end(mut self, began: &[Instant]) -> anyhow::Result<Times> {
+        let changes = began.len() * BATCH;
         self.enough.send_replace(Some(changes));
         let mut all = Times::default();
         let read = async {
-            while let Some(times) = self.tasks.join_next().await {
-                all.append(times??);
+            while let Some(read) = self.tasks.join_next().await {
+                let read = read??;
+                ensure!(read.len() == changes, "{} changes were read of {changes}", read.len());
+                let began = began.iter().flat_map(|began| iter::repeat_n(began, BATCH));
+                read.iter().zip(began).for_each(|(read, began)| all.push(*read - *began));
             }
             anyhow::Ok(())
         };
@@ -182,9 +184,4 @@ impl Readers {
         ensure!(!all.is_empty(), "nothing was read");
         Ok(all)
     }
-}
-
-fn stored_at(change: &ProductChange) -> anyhow::Result<DateTime<Utc>> {
-    let at = change.changed_at.context("a change without its time")?;
-    DateTime::from_timestamp(at.seconds, u32::try_from(at.nanos)?).context("a time out of range")
 }

@@ -134,8 +134,8 @@ Figures (the stand-in's throttle and the service's budget are off unless said ot
                   200, and until all are applied. None may be lost.
   feed_readers    Processor time of the service while --rate prices a second change, 20 at once,
                   each lot found by a run over it: without a reader, and with --readers of
-                  WatchProductChanges, dealt to 2 processes on PostgreSQL. The time from when a
-                  change was stored until it is in the hand of each of them; none may miss one.
+                  WatchProductChanges, dealt to 2 processes on PostgreSQL. The time from before a
+                  price changes at the stand-in until each of them has it; none may miss one.
 
 PostgreSQL: BENCH_DATABASE_URL names a server where databases may be made and dropped (without
 TLS). Without it a server is made for the run by initdb and pg_ctl (in PATH or

@@ -97,12 +97,11 @@ impl App {
     /// Stores these in one transaction; which of them are new.
     async fn orders_store_all<'a>(&self, all: impl Iterator<Item = &'a NewOrder>) -> Result<Vec<bool>> {
         let mut tx = self.store.begin().await?;
-        let (mut is_new, mut new) = (Vec::new(), Vec::new());
-        for NewOrder { order, personal } in all {
-            let inserted = orders::insert(&mut tx, order, personal).await?;
-            is_new.push(inserted);
-            new.extend(inserted.then_some(order.as_ref()));
-        }
+        let all: Vec<(&StoredOrder, _)> =
+            all.map(|NewOrder { order, personal }| (order.as_ref(), personal)).collect();
+        let is_new = orders::insert(&mut tx, all.iter().copied()).await?;
+        let new = all.iter().zip(&is_new).filter_map(|((order, _), is_new)| is_new.then_some(*order));
+        let new: Vec<&StoredOrder> = new.collect();
         if !new.is_empty() {
             orders::insert_items(&mut tx, &new).await?;
             order_pushes::insert(&mut tx, &new).await?;

@@ -64,27 +64,42 @@ macro_rules! on {
 }
 pub(crate) use on;
 
-/// Inserts rows. Several go to PostgreSQL in one statement, which it must parse anew; one alone, and each to SQLite, in a
-/// statement that is kept.
-macro_rules! insert_all {
-    ($conn:expr, $table:expr, $rows:expr) => {{
-        let (conn, rows): (&mut $crate::store::Conn, &[_]) = ($conn, $rows);
+/// Runs a statement for each row, and says how many rows each has changed. PostgreSQL is sent the next ones before the one
+/// before is answered, and keeps the statement; SQLite answers at once anyway.
+macro_rules! each {
+    ($conn:expr, $rows:expr, |$row:ident| $statement:expr) => {{
+        let (conn, mut rows): (&mut $crate::store::Conn, _) = ($conn, $rows.into_iter());
+        let mut changed = Vec::new();
         match conn {
-            $crate::store::Conn::Pg(conn) if rows.len() > 1 => {
-                diesel::insert_into($table).values(rows).execute(conn).await?;
+            $crate::store::Conn::Pg(object) => {
+                let conn: &diesel_async::AsyncPgConnection = object;
+                loop {
+                    let sent = rows.by_ref().take($crate::store::conn::UNANSWERED);
+                    let sent = sent.map(|$row| -> $crate::domain::clock::BoxFuture<'_, _> {
+                        let mut conn = conn;
+                        Box::pin(async move { $statement.execute(&mut conn).await })
+                    });
+                    let answered = futures_util::future::try_join_all(sent).await?;
+                    if answered.is_empty() {
+                        break;
+                    }
+                    changed.extend(answered);
+                }
             }
-            _ => {
-                for row in rows {
-                    $crate::store::conn::on!(conn, |c| diesel::insert_into($table)
-                        .values(row)
-                        .execute(c)
-                        .await)?;
+            $crate::store::Conn::Lite(object) => {
+                let conn: &mut $crate::store::conn::LiteConnection = object;
+                for $row in rows {
+                    changed.push($statement.execute(conn).await?);
                 }
             }
         }
+        changed
     }};
 }
-pub(crate) use insert_all;
+pub(crate) use each;
+
+/// Statements that PostgreSQL is sent ahead: so few are sent in the order in which they are given.
+pub(super) const UNANSWERED: usize = 16;
 
 /// A transaction. Dropped without [`Tx::commit`], its connection is taken off the pool and closed, which rolls it
 /// back: whatever happened on it half-way, nobody inherits it.

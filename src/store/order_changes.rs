@@ -5,7 +5,7 @@ use diesel_async::RunQueryDsl as _;
 
 use super::{
     Conn, Error, Result,
-    conn::insert_all,
+    conn::each,
     instant::At,
     on,
     orders::{failure, state},
@@ -80,7 +80,7 @@ pub async fn append(conn: &mut Conn, changes: &[OrderChange]) -> Result<()> {
         )
     };
     let rows: Vec<_> = (last - count + 1..).zip(changes).map(row).collect();
-    insert_all!(conn, order_changes::table, &rows);
+    each!(conn, rows, |row| diesel::insert_into(order_changes::table).values(row));
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use diesel_async::RunQueryDsl as _;
 
 use super::{
     Conn, Result,
-    conn::insert_all,
+    conn::each,
     instant::At,
     on,
     schema::{order_pushes, orders},
@@ -170,8 +170,7 @@ pub async fn insert(conn: &mut Conn, orders: &[&StoredOrder]) -> Result<()> {
             order_pushes::next_attempt_at.eq(At(order.created_at)),
         )
     };
-    let rows: Vec<_> = orders.iter().map(row).collect();
-    insert_all!(conn, order_pushes::table, &rows);
+    each!(conn, orders.iter().map(row), |row| diesel::insert_into(order_pushes::table).values(row));
     Ok(())
 }
 

@@ -12,7 +12,7 @@ pub(super) use rows::{failure, sender, state};
 
 use super::{
     Conn, Result,
-    conn::insert_all,
+    conn::each,
     instant::At,
     on,
     schema::{order_items, order_pushes, orders},
@@ -27,14 +27,17 @@ use crate::domain::{
     sealed::Sealed,
 };
 
-/// Stores a new order without its [lines](insert_items); whether it is new. `personal` goes in place of what is personal in
-/// it.
+/// Stores orders without their [lines](insert_items); of each whether it is new. What is personal in an order is stored as the
+/// part beside it.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn insert(conn: &mut Conn, order: &StoredOrder, personal: &PersonalPart<Sealed>) -> Result<bool> {
-    let given = &order.order;
-    let row = || {
+pub async fn insert<'a>(
+    conn: &mut Conn,
+    orders: impl Iterator<Item = (&'a StoredOrder, &'a PersonalPart<Sealed>)>,
+) -> Result<Vec<bool>> {
+    let row = |(order, personal): (&'a StoredOrder, &'a PersonalPart<Sealed>)| {
+        let given = &order.order;
         (
             orders::id.eq(order.id),
             orders::so_id.eq(given.so_id.as_str()),
@@ -59,13 +62,11 @@ pub async fn insert(conn: &mut Conn, order: &StoredOrder, personal: &PersonalPar
             orders::updated_at.eq(At(order.updated_at)),
         )
     };
-    let inserted = on!(conn, |c| diesel::insert_into(orders::table)
-        .values(row())
+    let inserted = each!(conn, orders.map(row), |row| diesel::insert_into(orders::table)
+        .values(row)
         .on_conflict(orders::so_id)
-        .do_nothing()
-        .execute(c)
-        .await)?;
-    Ok(inserted == 1)
+        .do_nothing());
+    Ok(inserted.into_iter().map(|rows| rows == 1).collect())
 }
 
 /// Stores the lines of new orders.
@@ -74,7 +75,7 @@ pub async fn insert(conn: &mut Conn, order: &StoredOrder, personal: &PersonalPar
 /// When the database does not answer.
 pub async fn insert_items(conn: &mut Conn, orders: &[&StoredOrder]) -> Result<()> {
     let items: Vec<ItemRow> = orders.iter().flat_map(|order| rows::items(order.id, &order.order)).collect();
-    insert_all!(conn, order_items::table, &items);
+    each!(conn, &items, |item| diesel::insert_into(order_items::table).values(item));
     Ok(())
 }
 

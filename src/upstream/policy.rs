@@ -1,8 +1,7 @@
 //! The one policy for every call to either system. In this order, for every send:
 //!
-//! 1. deadline left, somebody still waiting, the sender still allowed to? 2. paused? 3. breaker closed? 4. a slot in the
-//! budget, by priority; 5. send, if the sender is still allowed to; 6. classify by the matrix, and tell the breaker;
-//! 7. wait and try again, here and nowhere else.
+//! 1. may it be sent, and does somebody wait? 2. paused? 3. breaker closed? 4. a slot in the budget, by priority;
+//! 5. send, if it still may be; 6. classify by the matrix, and tell the breaker; 7. wait and try again, here and nowhere else.
 //!
 //! Reads may all be repeated. A call that changes the world is repeated only after a send that was provably not carried
 //! out.
