@@ -138,10 +138,10 @@ impl App {
             return Err(Refusal::TimeStamp);
         }
         let method = CallbackMethod::parse(parameters.get("Method")).ok_or(Refusal::Method)?;
-        let text = plain(parameters.get("Data"));
-        let data = Data::parse(&text).ok_or(Refusal::Data)?;
+        let text = parameters.get("Data");
+        let data = Data::parse(text).ok_or(Refusal::Data)?;
         let numbers = [data.platform_order_no.as_str(), data.haier_order_no.as_deref().unwrap_or_default()];
-        let (words, text) = (words(&data), strike_mobiles(&text, &numbers));
+        let (words, text) = (words(&data), strike_mobiles(&plain(text), &numbers));
         Ok(ReceivedCallback {
             id: self.ids.next(now),
             received_at: now,

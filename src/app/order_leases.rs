@@ -51,8 +51,8 @@ impl Drop for InHand<'_> {
 impl Leases {
     /// Notes that a claimed order is worked on here.
     pub(super) fn take(&self, claimed: &ClaimedOrder) -> InHand<'_> {
-        let (claim, lease) = (claimed.claim(), Arc::new(Lease { until: AtomicI64::new(i64::MIN) }));
-        lease.prolong(claimed.lease_until);
+        let until = AtomicI64::new(claimed.lease_until.timestamp_micros());
+        let (claim, lease) = (claimed.claim(), Arc::new(Lease { until }));
         self.lock().insert(claim, Arc::clone(&lease));
         InHand { leases: self, claim, lease }
     }

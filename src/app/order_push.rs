@@ -51,6 +51,12 @@ impl App {
         self.orders.settings.calls_in_flight
     }
 
+    /// Orders that this replica works on at this moment.
+    #[must_use]
+    pub fn orders_in_hand(&self) -> usize {
+        self.orders.leases.claims().len()
+    }
+
     /// How often a worker shows a sign of life.
     #[must_use]
     pub fn orders_heartbeat_period(&self) -> TimeDelta {

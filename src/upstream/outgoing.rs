@@ -57,7 +57,7 @@ impl Body for Outgoing {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Withheld>>> {
-        if self.may_send.as_ref().is_some_and(|may_send| !may_send()) {
+        if self.bytes.is_some() && self.may_send.as_ref().is_some_and(|may_send| !may_send()) {
             return Poll::Ready(Some(Err(Withheld)));
         }
         self.begun.0.store(true, Ordering::Release);

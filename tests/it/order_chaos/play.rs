@@ -286,8 +286,12 @@ impl Play {
 
     /// Whether somebody who is awake works on an order, could take one, or has a callback to apply.
     async fn busy(&self) -> bool {
-        let awake = self.replicas.iter().filter(|replica| !replica.is_stopped());
-        let workers: Vec<String> = awake.map(|replica| format!("'{}'", replica.worker)).collect();
+        let awake: Vec<&Replica> = self.replicas.iter().filter(|replica| !replica.is_stopped()).collect();
+        // Nothing may be left to do with an order of which a callback told before its push was answered.
+        if awake.iter().any(|replica| replica.app.orders_in_hand() > 0) {
+            return true;
+        }
+        let workers: Vec<String> = awake.iter().map(|replica| format!("'{}'", replica.worker)).collect();
         let (workers, now) = (workers.join(", "), instant(self.house.clock.now()));
         let paused = self.replicas[self.awake(0)].app.pauses_in_force();
         let steps = if paused.is_empty() { "'push', 'change'" } else { "'change'" };

@@ -12,6 +12,7 @@ use haier_integration::domain::{
 use serde_json::json;
 
 use super::{
+    invariants::Known,
     play::Play,
     schedule::{Act, Blow, Schedule},
 };
@@ -77,6 +78,22 @@ async fn a_replica_that_wakes_after_its_lease_sends_nothing_again(plan: Plan) {
     Box::pin(play.end()).await;
 }
 
+/// The order when so many facts are known of it.
+async fn facts(play: &Play, count: usize) -> Known {
+    let mut sleepers = play.house.clock.sleepers();
+    within(async {
+        loop {
+            let known = play.left().await.known.remove(0);
+            if known.facts.len() >= count {
+                return known;
+            }
+            // Who has stored what came of it goes to sleep.
+            sleepers.changed().await.unwrap();
+        }
+    })
+    .await
+}
+
 /// Whoever waits to send notices by himself that he waited for too long, whether or not he was stopped meanwhile.
 async fn what_waited_for_longer_than_its_lease_is_not_sent(plan: Plan) {
     let mut play = begin(plan, 1, DEADLINE).await;
@@ -86,19 +103,10 @@ async fn what_waited_for_longer_than_its_lease_is_not_sent(plan: Plan) {
     gate.reached().await;
     clock.turn(TimeDelta::seconds(31));
     // It was taken over: nobody knows what came of it.
-    play.act(Act::Quiet).await;
-    let mut known = play.left().await.known.remove(0);
-    assert_eq!((known.state, known.facts.len()), (OrderState::InDoubt, 2), "{:?}", known.facts);
-    let mut sleepers = clock.sleepers();
+    let known = facts(&play, 2).await;
+    assert_eq!(known.state, OrderState::InDoubt, "{:?}", known.facts);
     gate.open();
-    within(async {
-        while known.facts.len() == 2 {
-            // Who has stored what came of it goes to sleep.
-            sleepers.changed().await.unwrap();
-            known = play.left().await.known.remove(0);
-        }
-    })
-    .await;
+    let known = facts(&play, 3).await;
     let FactKind::PushEnded { attempt: 1, answer: PushAnswer::NotSent { reason, .. } } = &known.facts[2].kind
     else {
         panic!("{:?}", known.facts);
