@@ -42,7 +42,7 @@ const DOUBT_WAIT: TimeDelta = TimeDelta::seconds(60);
 /// The last second of 2026-01-01 in Shanghai.
 const END_OF_DAY: i64 = 1_767_283_199;
 /// How long somebody may be busy before time is turned on a little: he may wait for just that.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 pub(super) struct Play {
     seed: u64,

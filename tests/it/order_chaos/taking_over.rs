@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     invariants::Known,
-    play::Play,
+    play::{LOOK_AGAIN, Play},
     schedule::{Act, Blow, Schedule},
 };
 use crate::support::{Plan, on_both_databases, on_postgres, within};
@@ -87,8 +87,10 @@ async fn facts(play: &Play, count: usize) -> Known {
             if known.facts.len() >= count {
                 return known;
             }
-            // Who has stored what came of it goes to sleep.
-            sleepers.changed().await.unwrap();
+            // Who has stored what came of it goes to sleep; whoever sleeps too long is woken.
+            if tokio::time::timeout(LOOK_AGAIN, sleepers.changed()).await.is_err() {
+                play.house.clock.turn(TimeDelta::seconds(1));
+            }
         }
     })
     .await
