@@ -310,5 +310,10 @@ fn router(world: Arc<World>) -> Router {
             );
         }
     }
-    router.fallback(async || answer::refusal(StatusCode::NOT_FOUND, "接口不存在")).with_state(world)
+    router
+        .fallback(async || answer::refusal(StatusCode::NOT_FOUND, "接口不存在"))
+        .method_not_allowed_fallback(async || {
+            answer::refusal(StatusCode::METHOD_NOT_ALLOWED, "请求方式不正确")
+        })
+        .with_state(world)
 }

@@ -73,6 +73,11 @@ impl Book {
         let _ = self.record(&mut self.pages(), Event::Received { so_id: so_id.to_owned(), body });
     }
 
+    /// Whether this `soId` was ever booked.
+    pub(super) fn has(&self, so_id: &str) -> bool {
+        self.pages().find(so_id).is_some()
+    }
+
     /// Books a push, unless its `soId` is there already, whatever its content and its seller.
     pub(super) fn book(
         &self,
@@ -141,6 +146,13 @@ impl Book {
     pub(super) fn find(&self, number: &str) -> Option<Order> {
         let pages = self.pages();
         pages.find_number(number).or_else(|| pages.find(number)).cloned()
+    }
+
+    /// The only order with this `onlineNo`.
+    pub(super) fn find_by_online_no(&self, number: &str) -> Option<Order> {
+        let pages = self.pages();
+        let mut found = pages.orders.iter().filter(|order| order.push.online_no == number);
+        found.next().filter(|_| found.next().is_none()).cloned()
     }
 
     /// The answer of `GET orders`.

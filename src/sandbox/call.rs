@@ -195,5 +195,6 @@ fn token(endpoint: Endpoint, headers: &HeaderMap) -> Option<&str> {
 
 fn is_form(headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"))
+    let media_type = content_type.and_then(|value| value.split(';').next());
+    media_type.is_some_and(|value| value.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
 }

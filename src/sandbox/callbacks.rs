@@ -85,13 +85,16 @@ impl Callbacks {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where they go; without an address none is made.
+    /// Where they go; without an address none is made, and those that wait go on waiting.
     pub(super) fn url(&self) -> Option<String> {
         self.url.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn set_url(&self, url: Option<String>) {
         *self.url.lock().unwrap_or_else(PoisonError::into_inner) = url;
+        self.wake.notify_one();
+        // Whoever waits for one to be sent need not, if there is no address any more.
+        self.sent.send_modify(|times| *times += 1);
     }
 
     /// The callback about what was decided; it goes out once it is [planned](Self::plan).
@@ -185,7 +188,7 @@ impl Callbacks {
 
     async fn until(&self, holds: impl Fn(&Desk) -> bool) {
         let mut sent = self.sent.subscribe();
-        while !holds(&self.desk()) {
+        while self.url().is_some() && !holds(&self.desk()) {
             if sent.changed().await.is_err() {
                 return;
             }

@@ -32,8 +32,11 @@ pub(super) async fn run(world: Arc<World>) {
     loop {
         let now = shanghai::now();
         world.book_late(now).await;
-        for note in world.callbacks.take_due(now) {
-            tokio::spawn(deliver(Arc::clone(&world), note));
+        // Without an address they wait for one.
+        if let Some(url) = world.callbacks.url() {
+            for note in world.callbacks.take_due(now) {
+                tokio::spawn(deliver(Arc::clone(&world), url.clone(), note));
+            }
         }
         // What was due and yet not taken waits for another one to end, which wakes us.
         let next = [world.book.next_late(), world.callbacks.next_due(now)].into_iter().flatten().min();
@@ -47,17 +50,15 @@ pub(super) async fn run(world: Arc<World>) {
     }
 }
 
-async fn deliver(world: Arc<World>, note: Note) {
+async fn deliver(world: Arc<World>, url: String, note: Note) {
     // Signed when it is sent: a receiver refuses what is older than a few minutes.
     let stamp = shanghai::stamp(shanghai::now());
     let signed = Signed::new(&note.app_key, stamp, note.method.wire_name(), note.data);
-    let mut heard = Heard { ok: false, answer: "no address".to_owned() };
-    if let Some(url) = world.callbacks.url() {
-        for _ in 0..note.copies {
-            tokio::select! {
-                answered = send(&world, &url, &signed) => heard = answered,
-                () = world.closing.cancelled() => return,
-            }
+    let mut heard = Heard { ok: false, answer: String::new() };
+    for _ in 0..note.copies {
+        tokio::select! {
+            answered = send(&world, &url, &signed) => heard = answered,
+            () = world.closing.cancelled() => return,
         }
     }
     world.callbacks.heard(note.id, heard);

@@ -98,7 +98,8 @@ impl ByHand {
             let why = "platformOrderNo is missing".to_owned();
             return Err(Failure(StatusCode::BAD_REQUEST, why));
         }
-        let order = world.book.find(&self.platform_order_no);
+        let number = &self.platform_order_no;
+        let order = world.book.find(number).or_else(|| world.book.find_by_online_no(number));
         let state = self.state.unwrap_or(1);
         let haier_order_no = order.as_ref().filter(|_| state == 1).map(|order| order.haier_order_no.clone());
         let data = Data {

@@ -26,7 +26,7 @@ pub(super) fn photos(seed: u64, order: &Order) -> Vec<Value> {
         json!({
             "imageType": KINDS[(at % 2) as usize],
             "imageUrl": format!("https://img.haier.example/delivery/{number}/{at}.jpg"),
-            "uploadTime": shanghai::text(order.created_at + TimeDelta::minutes(90 + 10 * at as i64)),
+            "uploadTime": shanghai::text(order.created_at + TimeDelta::seconds(at as i64)),
         })
     });
     photos.collect()

@@ -45,8 +45,9 @@ pub(super) fn token(world: &World, headers: &HeaderMap, fields: &Fields) -> Resu
     if text("system-name") != Some(SYSTEM_NAME) {
         return Err(bad(format!("参数错误：请求头system-name应为{SYSTEM_NAME}")));
     }
-    let expected = format!("Basic {}", BASE64_STANDARD.encode(format!("{YLH_CLIENT_ID}:{PASSWORD}")));
-    if text(AUTHORIZATION.as_str()) != Some(expected.as_str()) {
+    let client = BASE64_STANDARD.encode(format!("{YLH_CLIENT_ID}:{PASSWORD}"));
+    let told = text(AUTHORIZATION.as_str()).and_then(|value| value.split_once(' '));
+    if !told.is_some_and(|(scheme, told)| scheme.eq_ignore_ascii_case("basic") && told.trim() == client) {
         return Err(refusal(StatusCode::UNAUTHORIZED, "认证失败：客户端不正确"));
     }
     fields.one_of("grant_type", &["password"])?;
@@ -62,6 +63,10 @@ pub(super) fn token(world: &World, headers: &HeaderMap, fields: &Fields) -> Resu
 }
 
 async fn create(world: &World, fields: &Fields, plan: &Plan) -> Result<Answer, Refusal> {
+    // Before anything else is looked at: whoever asks again after a doubt must hear that it is there.
+    if let Some(so_id) = fields.text("soId").ok().filter(|so_id| world.book.has(so_id)) {
+        return Err(repeated(world, so_id).await);
+    }
     let push = order_check::push(&world.catalogue(), fields)?;
     if let Some(delay) = plan.late {
         let due = shanghai::now() + TimeDelta::from_std(delay).unwrap_or_default();
@@ -76,8 +81,12 @@ async fn create(world: &World, fields: &Fields, plan: &Plan) -> Result<Answer, R
             tell(world, booked, plan).await?;
             Ok(done(&data))
         }
-        Err(Conflict(_)) => Err(conflict(world, format!("订单已存在，请勿重复推送：soId {so_id}")).await),
+        Err(Conflict(_)) => Err(repeated(world, &so_id).await),
     }
+}
+
+async fn repeated(world: &World, so_id: &str) -> Refusal {
+    conflict(world, format!("订单已存在，请勿重复推送：soId {so_id}")).await
 }
 
 async fn cancel(world: &World, fields: &Fields, plan: &Plan) -> Result<Answer, Refusal> {

@@ -134,6 +134,21 @@ async fn a_booked_order_is_confirmed_and_a_cancelled_one_cancelled_by_its_seller
 }
 
 #[tokio::test]
+async fn without_an_address_callbacks_wait_for_one() {
+    let (ylh, receiver) =
+        pair_with(&[], Options { callback_delay: Duration::from_secs(3_600), ..Options::default() }).await;
+    ylh.push(&ylh.order("SO-1")).await;
+    let to = async |url: Value| {
+        ylh.haier.control("POST", "callbacks/url", &json!({ "url": url })).await;
+    };
+    to(json!(null)).await;
+    let left = ylh.settle("callbacks").await;
+    assert_eq!((&left["waiting"][0]["tries"], &left["ended"]), (&json!(0), &json!([])), "{left}");
+    to(json!(receiver.url)).await;
+    assert_eq!(receiver.told(1).await, [said("confirm", "SO-1", 1)]);
+}
+
+#[tokio::test]
 async fn the_key_and_the_body_of_callbacks_are_options() {
     let options = Options {
         callback_delay: Duration::ZERO,
