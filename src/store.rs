@@ -45,7 +45,10 @@ pub mod sync_runs;
 pub mod upstream_slots;
 pub mod upstream_tokens;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, Utc};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
@@ -200,16 +203,18 @@ impl Store {
         Ok(())
     }
 
-    /// The database's own time. `None` on SQLite, which has none but ours.
+    /// The database's own time, and when it was asked, which is when there was a connection. `None` on SQLite, which has none
+    /// but ours.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn server_time(&self) -> Result<Option<DateTime<Utc>>> {
+    pub async fn server_time(&self) -> Result<Option<(DateTime<Utc>, Instant)>> {
         match self.read().await? {
             Conn::Lite(_) => Ok(None),
             Conn::Pg(mut conn) => {
                 let now = diesel::dsl::sql::<diesel::sql_types::Timestamptz>("clock_timestamp()");
-                Ok(Some(diesel::select(now).get_result(&mut conn).await?))
+                let asked = Instant::now();
+                Ok(Some((diesel::select(now).get_result(&mut conn).await?, asked)))
             }
         }
     }

@@ -171,10 +171,15 @@ impl App {
     ) -> Result<Page<StoredCallback, i64>> {
         let mut page = callbacks::list(&mut self.store.read().await?, filter, page).await?;
         let shown = |callback: StoredCallback| {
-            let opened = self.callback_open(callback.received.clone());
-            match opened {
-                Ok(received) if ctx.caller.role != Role::Reader => StoredCallback { received, ..callback },
-                _ => callback.masked(),
+            if ctx.caller.role == Role::Reader {
+                return callback.masked();
+            }
+            match self.callback_open(callback.received.clone()) {
+                Ok(received) => StoredCallback { received, ..callback },
+                Err(error) => {
+                    tracing::warn!(%error, "what Haier says in words does not open, and is not shown");
+                    callback.masked()
+                }
             }
         };
         page.items = page.items.into_iter().map(shown).collect();

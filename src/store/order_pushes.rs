@@ -132,18 +132,15 @@ pub async fn heartbeat(
     lease_until: DateTime<Utc>,
 ) -> Result<Vec<Claim>> {
     let ids: Vec<i64> = claims.iter().map(|(order_id, _)| *order_id).collect();
-    let held = || {
-        order_pushes::table
-            .filter(order_pushes::order_id.eq_any(&ids))
-            .filter(order_pushes::worker.eq(worker))
-            .filter(order_pushes::lease_until.assume_not_null().gt(At(now)))
-    };
-    on!(conn, |c| diesel::update(held())
+    let held = order_pushes::table
+        .filter(order_pushes::order_id.eq_any(ids))
+        .filter(order_pushes::worker.eq(worker))
+        .filter(order_pushes::lease_until.assume_not_null().gt(At(now)));
+    Ok(on!(conn, |c| diesel::update(held)
         .set(order_pushes::lease_until.eq(At(lease_until)))
-        .execute(c)
-        .await)?;
-    let prolonged = held().select((order_pushes::order_id, order_pushes::epoch));
-    Ok(on!(conn, |c| prolonged.load(c).await)?)
+        .returning((order_pushes::order_id, order_pushes::epoch))
+        .load(c)
+        .await)?)
 }
 
 /// Whether a claim holds: the order is not in other hands, nor in none.

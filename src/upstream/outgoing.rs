@@ -88,10 +88,15 @@ mod tests {
         reqwest::Client::builder().http1_only().build().unwrap()
     }
 
-    #[tokio::test]
-    async fn a_body_goes_out_whole_and_with_its_length() {
+    async fn listening() -> (TcpListener, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
+        (listener, url)
+    }
+
+    #[tokio::test]
+    async fn a_body_goes_out_whole_and_with_its_length() {
+        let (listener, url) = listening().await;
         let (body, begun) = Outgoing::body(Bytes::from_static(b"12345"), None);
         assert!(!begun.has());
         let sent = tokio::spawn(client().post(url).body(body).send());
@@ -108,8 +113,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_connection_it_is_not_begun() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (listener, url) = listening().await;
         drop(listener);
         let (body, begun) = Outgoing::body(Bytes::from_static(b"12345"), None);
         assert!(client().post(url).body(body).send().await.unwrap_err().is_connect());
@@ -118,8 +122,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_may_not_be_sent_any_more_when_the_connection_is_there_leaves_no_byte() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (listener, url) = listening().await;
         let (body, begun) = Outgoing::body(Bytes::from_static(b"12345"), Some(Arc::new(|| false)));
         let sent = tokio::spawn(client().post(url).body(body).send());
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -131,8 +134,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_closes_on_the_head_has_begun() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (listener, url) = listening().await;
         let (body, begun) = Outgoing::body(Bytes::from(vec![b'x'; 8 << 20]), None);
         let sent = tokio::spawn(client().post(url).body(body).send());
         let (mut stream, _) = listener.accept().await.unwrap();

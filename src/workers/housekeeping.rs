@@ -1,9 +1,6 @@
 //! Small chores: held runs that nobody decides, partitions for the months ahead, old entries of the feed, and the clock set to the database's.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 
@@ -56,9 +53,8 @@ pub async fn run(app: Arc<App>, clock: Option<Arc<SystemClock>>) {
 /// Takes the database's time, if it has one. An answer that took long says too little.
 pub async fn set_clock(app: &App, clock: &SystemClock) {
     const LONGEST: Duration = Duration::from_secs(1);
-    let asked = Instant::now();
     match app.store().server_time().await {
-        Ok(Some(time)) if asked.elapsed() < LONGEST => clock.adjust(time, asked),
+        Ok(Some((time, asked))) if asked.elapsed() < LONGEST => clock.adjust(time, asked),
         Ok(_) => {}
         Err(error) => tracing::debug!(%error, "the database's time could not be asked"),
     }
