@@ -56,7 +56,7 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 pub(crate) use conn::on;
-pub use conn::{Conn, Tx};
+pub use conn::{Conn, Pipeline, Tx};
 pub use error::{Error, Result};
 
 /// Which database, and how to reach it.

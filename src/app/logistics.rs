@@ -59,8 +59,8 @@ impl App {
         let app = Arc::clone(self);
         let logged = to_its_end(async move {
             let mut tx = app.store.begin().await?;
-            sync_logs::insert_begun(&mut tx, &log).await?;
-            sync_logs::end_begun(&mut tx, log.id, &end, ended_at).await?;
+            sync_logs::insert_begun(&tx.pipeline(), &log).await?;
+            sync_logs::end_begun(&tx.pipeline(), log.id, &end, ended_at).await?;
             Ok(tx.commit().await?)
         });
         if let Err(error) = logged.await {

@@ -10,13 +10,13 @@ use crate::{
     domain::{
         audit::Change,
         orders::{
-            Order, OrderState, SoId, StoredOrder,
-            facts::{FactKind, Resolution, ResolvedOutcome},
+            OpenAttempt, Order, OrderState, SoId, Step, StoredOrder,
+            facts::{Fact, FactKind, Resolution, ResolvedOutcome},
         },
         reasons::Reason,
     },
     error::{Error, Result},
-    store::orders,
+    store::{order_changes as order_feed, orders},
 };
 
 /// Orders that are looked at in one transaction while all of them are.
@@ -109,7 +109,12 @@ impl OrderWish {
                 _ => refuse("only an order that Haier has, or will have, can be given other times"),
             },
             Self::Retry => match standing.state {
-                OrderState::Accepted | OrderState::InDoubt => {
+                // Haier took the cancellation, and has not told what came of it: asked again, it says so.
+                OrderState::Cancelling if standing.step == Step::Nothing => {
+                    let reason = cancellation_reason(history);
+                    Ok(Some(FactKind::CancelRequested { number, reason, by }))
+                }
+                _ if standing.step != Step::Nothing => {
                     Ok(Some(FactKind::RetryRequested { round: standing.round, by }))
                 }
                 OrderState::GivenUp => Ok(Some(FactKind::RetryRequested { round: standing.round + 1, by })),
@@ -122,12 +127,20 @@ impl OrderWish {
                 OrderState::Cancelled => refuse("push it under another so_id"),
                 _ => refuse("Haier has it already"),
             },
-            Self::Resolve { .. } if standing.doubt.is_none() => {
+            Self::Resolve { outcome, retail_order_no, .. }
+                if standing.doubt.is_none()
+                    && !(standing.is_without_number()
+                        && *outcome == ResolvedOutcome::Booked
+                        && retail_order_no.is_some()) =>
+            {
                 refuse("it is not in doubt, so that there is nothing to resolve")
             }
             Self::Resolve { outcome, evidence, retail_order_no } => {
                 // Of one that is under way nobody can know yet what comes of it.
-                let attempts = standing.tried.open_attempt.map_or(standing.attempts, |open| open - 1);
+                let attempts = match standing.open {
+                    Some(OpenAttempt::Push(open)) => open - 1,
+                    _ => standing.attempts,
+                };
                 Ok(Some(FactKind::Resolved(Resolution {
                     outcome: *outcome,
                     attempts,
@@ -143,6 +156,15 @@ impl OrderWish {
 /// Whether Haier said that it had the order before we sent it.
 fn was_there(history: &History) -> bool {
     history.standing.last_error.as_ref().is_some_and(|error| error.reason == Reason::OrderRepeated)
+}
+
+/// Why it is to be cancelled, in the words of whoever asked last.
+fn cancellation_reason(history: &History) -> String {
+    let reason = |fact: &Fact| match &fact.kind {
+        FactKind::CancelRequested { number, reason, .. } => Some((*number, reason.clone())),
+        _ => None,
+    };
+    history.facts.iter().filter_map(reason).max().map(|(_, reason)| reason).unwrap_or_default()
 }
 
 fn state_error(history: &History, why: &'static str) -> Error {
@@ -170,7 +192,8 @@ impl App {
         let mut tx = self.store.begin().await?;
         let history = self.order_lock(&mut tx, so_id).await?;
         let Some(fact) = wish.fact(&history, ctx.caller.name.clone())? else { return Ok(history.order) };
-        let recorded = self.order_record(&mut tx, history, vec![fact]).await?;
+        let recorded = self.order_record(&mut tx, history, vec![fact], None).await?;
+        order_feed::append(&tx.pipeline(), recorded.changes()).await?;
         let changes = wish.changes(&recorded.order.order);
         self.audit(&mut tx, ctx, wish.action(), so_id.as_str(), changes).await?;
         tx.commit().await?;
@@ -178,8 +201,9 @@ impl App {
         Ok(recorded.order)
     }
 
-    /// After the database was restored from an older backup: puts every order in doubt that is not known to be at Haier,
-    /// since an attempt may have been made that is not on record. How many there are.
+    /// After the database was restored from an older backup: puts every order in doubt that is not over and not known to be at
+    /// Haier, since an attempt may have been made that is not on record. How many there are. What was refused or given up
+    /// stays so, for nobody may want it any more.
     ///
     /// # Errors
     /// When the database does not answer; those that were done stay done.
@@ -202,12 +226,16 @@ impl App {
         let mut tx = self.store.begin().await?;
         let history = self.order_lock(&mut tx, so_id).await?;
         let fact = FactKind::Doubted { by: ctx.caller.name.clone() };
-        let doubtful =
-            history.standing.doubt.is_none() && history.with(std::slice::from_ref(&fact)).doubt.is_some();
+        let after = history.with(std::slice::from_ref(&fact));
+        // What Haier called repeated at our first attempt may be there from one that is not on record: then it is booked.
+        let doubtful = history.standing.doubt.is_none()
+            && (after.doubt.is_some() || after.state != history.standing.state);
         if !doubtful || validate_only {
+            tx.rollback().await?;
             return Ok(doubtful);
         }
-        let recorded = self.order_record(&mut tx, history, vec![fact]).await?;
+        let recorded = self.order_record(&mut tx, history, vec![fact], None).await?;
+        order_feed::append(&tx.pipeline(), recorded.changes()).await?;
         self.audit(&mut tx, ctx, "order.reconcile", so_id.as_str(), Vec::new()).await?;
         tx.commit().await?;
         self.order_announce(&recorded);

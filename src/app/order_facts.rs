@@ -2,6 +2,7 @@
 //! of them, and what follows (state, next attempt, sync log, feed) is stored in the same transaction.
 
 use chrono::{DateTime, Utc};
+use futures_util::future;
 
 use super::{
     App,
@@ -11,7 +12,7 @@ use crate::{
     domain::{
         messages::EndMessage,
         orders::{
-            OrderState, OrderSummary, SoId, Standing, Step, StoredOrder,
+            OrderChange, OrderState, OrderSummary, SoId, Standing, Step, StoredOrder,
             derive::derive,
             facts::{Fact, FactKind},
         },
@@ -20,8 +21,8 @@ use crate::{
     },
     error::Result,
     store::{
-        Tx, order_changes, order_facts,
-        order_pushes::{self, Work},
+        self, Pipeline, Tx, order_facts,
+        order_pushes::{self, ClaimedOrder, Work},
         orders, sync_logs,
     },
 };
@@ -47,71 +48,110 @@ pub(super) struct Recorded {
     pub(super) order: StoredOrder,
     pub(super) before: Standing,
     pub(super) after: Standing,
+    /// What the feed tells of it.
+    change: Option<OrderChange>,
     now: DateTime<Utc>,
+}
+
+impl Recorded {
+    /// The feed's entries, to be written last of all in the transaction.
+    pub(super) fn changes(&self) -> &[OrderChange] {
+        self.change.as_slice()
+    }
+}
+
+/// What becomes of the sync log of a round of sending.
+#[derive(Default)]
+struct OrderLog {
+    begun: Option<SyncLog>,
+    ended: Option<(i64, EndMessage)>,
 }
 
 impl App {
     /// Locks an order and reads its facts. The first lock of a transaction.
     pub(super) async fn order_lock(&self, tx: &mut Tx, so_id: &SoId) -> Result<History> {
-        let sealed = orders::lock(tx, so_id).await?.ok_or_else(|| not_found(so_id))?;
+        let (sealed, facts) = orders::lock(tx, so_id).await?.ok_or_else(|| not_found(so_id))?;
         let order = self.order_open(sealed)?;
-        let facts = order_facts::list(tx, order.id).await?;
         let standing = derive(&facts);
         // Replicas' clocks differ by a little; an order's own time does not run backwards.
         let now = self.clock.now().max(order.updated_at);
         Ok(History { order, facts, standing, now })
     }
 
-    /// Adds facts to a locked order and stores what follows. Takes the feed's head, the last lock but for the audit's.
+    /// Adds facts to a locked order and stores what follows, but for the feed's entry, which is to be written last; then lets
+    /// it go out of these hands.
     pub(super) async fn order_record(
         &self,
         tx: &mut Tx,
         history: History,
         kinds: Vec<FactKind>,
+        let_go: Option<&ClaimedOrder>,
     ) -> Result<Recorded> {
         let History { mut order, mut facts, standing: before, now } = history;
         let known = facts.len();
         facts.extend(kinds.into_iter().map(|kind| Fact { at: now, kind }));
         let (stored, new) = facts.split_at(known);
-        order_facts::append(tx, order.id, known, new).await?;
         let after = derive(&facts);
         let rules = &self.orders.settings.rules;
         if after.round > before.round {
             order.deadline_at = now + rules.deadline;
         }
-        order.sync_log_id = self.order_log(tx, &order, stored, new, (&before, &after), now).await?;
-        let summary = OrderSummary::from(&after);
-        let before_it = std::mem::replace(&mut order.summary, summary);
-        order.updated_at = now;
-        orders::update_summary(tx, order.id, &order.summary, order.sync_log_id, order.deadline_at, now)
-            .await?;
+        let log = self.order_log(&mut order, stored, new, (&before, &after), now);
+        let before_it = std::mem::replace(&mut order.summary, OrderSummary::from(&after));
         order.next_attempt_at = rules.next_attempt_at(&after, order.created_at, order.deadline_at);
-        match (order.next_attempt_at, after.step) {
-            (Some(at), Step::Change(_)) => order_pushes::upsert(tx, order.id, Work::Change, at).await?,
-            (Some(at), _) => order_pushes::upsert(tx, order.id, Work::Push, at).await?,
-            (None, _) => order_pushes::delete(tx, order.id).await?,
+        if !new.is_empty() {
+            order.updated_at = now;
         }
+        let pipeline = tx.pipeline();
+        future::try_join4(
+            order_facts::append(&pipeline, order.id, known, new),
+            log.write(&pipeline, now),
+            orders::update_summary(&pipeline, &order),
+            self.order_work_left(&pipeline, &order, &after, let_go),
+        )
+        .await?;
         let shown = |summary: &OrderSummary| {
             (summary.state, summary.retail_order_no.clone(), summary.haier_order_no.clone())
         };
-        if shown(&before_it) != shown(&order.summary) {
-            let change = change(&order, Some(before_it.state), now);
-            order_changes::append(tx, std::slice::from_ref(&change)).await?;
-        }
-        Ok(Recorded { order, before, after, now })
+        let has_changed = shown(&before_it) != shown(&order.summary);
+        let change = has_changed.then(|| change(&order, Some(before_it.state), now));
+        Ok(Recorded { order, before, after, change, now })
     }
 
-    /// Keeps the sync log of a round of sending: opened at its first attempt, closed with its outcome.
-    async fn order_log(
+    /// Stores what is to be done next with an order, and that it is in nobody's hands.
+    async fn order_work_left(
         &self,
-        tx: &mut Tx,
+        pipeline: &Pipeline<'_>,
         order: &StoredOrder,
+        standing: &Standing,
+        let_go: Option<&ClaimedOrder>,
+    ) -> store::Result<()> {
+        let work = match standing.step {
+            Step::Push => Work::Push,
+            Step::Change(_) | Step::Nothing => Work::Change,
+        };
+        // Nothing is to be sent; but whoever has begun may never end it, and somebody must say so then.
+        let looked_at = standing.open.map(|_| self.clock.now() + self.orders.settings.lease);
+        match order.next_attempt_at.or(looked_at) {
+            Some(at) => order_pushes::upsert(pipeline, order.id, work, at).await?,
+            None => order_pushes::delete(pipeline, order.id).await?,
+        }
+        match let_go {
+            Some(claim) => order_pushes::release(pipeline, claim).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The sync log of a round of sending: opened at its first attempt, closed with its outcome.
+    fn order_log(
+        &self,
+        order: &mut StoredOrder,
         stored: &[Fact],
         new: &[Fact],
         (before, after): (&Standing, &Standing),
         now: DateTime<Utc>,
-    ) -> Result<Option<i64>> {
-        let mut id = order.sync_log_id;
+    ) -> OrderLog {
+        let mut changed = OrderLog::default();
         let first = |round: i64| !stored.iter().any(|fact| began(fact).is_some_and(|(of, _)| of == round));
         if let Some((_, account)) = new.iter().find_map(began).filter(|(round, _)| first(*round)) {
             let log = SyncLog {
@@ -126,25 +166,22 @@ impl App {
                 created_at: now,
                 trigger: if after.round > 0 { Trigger::Retry } else { Trigger::Caller },
                 requested_by: order.requested_by.clone(),
-                parent_id: id,
+                parent_id: order.sync_log_id,
                 account: account.to_owned(),
             };
-            sync_logs::insert_begun(tx, &log).await?;
-            id = Some(log.id);
+            order.sync_log_id = Some(log.id);
+            changed.begun = Some(log);
         }
         let settled = |standing: &Standing| standing.step != Step::Push;
-        if let Some(id) = id
-            && settled(after)
-            && !settled(before)
-        {
-            sync_logs::end_begun(tx, id, &end(order, after), now).await?;
+        if settled(after) && !settled(before) {
+            changed.ended = order.sync_log_id.map(|id| (id, end(order, after)));
         }
-        Ok(id)
+        changed
     }
 
     /// Says what facts made of an order, after they were committed: to whoever works on it or follows it, and in the log.
     pub(super) fn order_announce(&self, recorded: &Recorded) {
-        let Recorded { order, before, after, now } = recorded;
+        let Recorded { order, before, after, now, .. } = recorded;
         let so_id = order.order.so_id.as_str();
         let words = after.last_error.as_ref().map_or("", |failure| failure.words.as_str());
         if before.state != after.state {
@@ -153,7 +190,7 @@ impl App {
             tracing::info!(so_id, from, to, "an order has changed its state");
         }
         // An attempt that could not be sent leaves the doubt as it was.
-        let has_ended = before.tried.open_attempt.is_some() && after.tried.open_attempt.is_none();
+        let has_ended = before.open.is_some() && after.open.is_none();
         if let Some(doubt) = after.doubt.filter(|_| has_ended || after.doubt != before.doubt) {
             let attempt = doubt.attempt;
             if *now >= order.deadline_at {
@@ -189,6 +226,13 @@ impl App {
             }
             _ => {}
         }
+        let number_unknown = |standing: &Standing| {
+            standing.last_error.as_ref().is_some_and(|error| error.reason == Reason::NumberUnknown)
+        };
+        if number_unknown(after) && !number_unknown(before) {
+            alert("number_unknown");
+            tracing::warn!(so_id, words, "an order cannot be given other times");
+        }
         if let Some(contradiction) =
             after.contradiction.filter(|_| after.contradiction != before.contradiction)
         {
@@ -200,6 +244,18 @@ impl App {
             );
         }
         self.orders.announce(order, *now);
+    }
+}
+
+impl OrderLog {
+    async fn write(&self, pipeline: &Pipeline<'_>, now: DateTime<Utc>) -> store::Result<()> {
+        if let Some(log) = &self.begun {
+            sync_logs::insert_begun(pipeline, log).await?;
+        }
+        if let Some((id, end)) = &self.ended {
+            sync_logs::end_begun(pipeline, *id, end, now).await?;
+        }
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future;
 use tokio::sync::oneshot;
 
 use super::{App, orders::change};
@@ -99,16 +100,14 @@ impl App {
         let mut tx = self.store.begin().await?;
         let all: Vec<(&StoredOrder, _)> =
             all.map(|NewOrder { order, personal }| (order.as_ref(), personal)).collect();
-        let is_new = orders::insert(&mut tx, all.iter().copied()).await?;
+        let is_new = orders::insert(&tx.pipeline(), all.iter().copied()).await?;
         let new = all.iter().zip(&is_new).filter_map(|((order, _), is_new)| is_new.then_some(*order));
         let new: Vec<&StoredOrder> = new.collect();
-        if !new.is_empty() {
-            orders::insert_items(&mut tx, &new).await?;
-            order_pushes::insert(&mut tx, &new).await?;
-            let changes: Vec<_> = new.iter().map(|order| change(order, None, order.created_at)).collect();
-            order_changes::append(&mut tx, &changes).await?;
-        }
-        tx.commit().await?;
+        let pipeline = tx.pipeline();
+        future::try_join(orders::insert_items(&pipeline, &new), order_pushes::insert(&pipeline, &new))
+            .await?;
+        let changes: Vec<_> = new.iter().map(|order| change(order, None, order.created_at)).collect();
+        order_changes::commit(tx, &changes).await?;
         Ok(is_new)
     }
 }

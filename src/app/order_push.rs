@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use calls::{Call, Outcome};
 use chrono::TimeDelta;
+use futures_util::future;
+use secrecy::SecretString;
 
 use super::{
     App,
@@ -16,16 +18,17 @@ use crate::{
     domain::{
         clock::to_micros,
         orders::{
-            Order, OrderState, Sender, Standing, Step,
+            OpenAttempt, Order, OrderState, Sender, Standing, Step, StoredOrder,
             facts::{ChangeAnswer, FactKind, PushAnswer},
             sealing::{BODY, place},
         },
         pauses::PauseTarget,
         reasons::Reason,
+        sealed::Sealed,
     },
     error::{Error, Result},
     store::{
-        Tx,
+        order_changes,
         order_pushes::{self, ClaimedOrder, Work},
         orders,
     },
@@ -36,6 +39,24 @@ use crate::{
 const NO_ACCOUNT_WAIT: TimeDelta = TimeDelta::seconds(60);
 /// How long to wait before an answer is stored that could not be.
 const STORE_WAIT: TimeDelta = TimeDelta::seconds(1);
+
+/// Under whose name an order is sent for ever, and as which bytes.
+type Bound = (Sender, Sealed);
+
+/// What is done with an order.
+#[derive(Default)]
+struct Next {
+    facts: Vec<FactKind>,
+    /// The call that begins with these facts.
+    call: Option<Call>,
+    bound: Option<Bound>,
+}
+
+impl Next {
+    fn only(facts: Vec<FactKind>) -> Self {
+        Self { facts, ..Self::default() }
+    }
+}
 
 /// A call that may be made now: its fact is stored.
 struct Begun {
@@ -139,36 +160,28 @@ impl App {
         let account = self.order_account(claim).await?;
         let mut tx = self.store.begin().await?;
         let history = self.order_lock(&mut tx, &claim.so_id).await?;
-        if !order_pushes::holds(&mut tx, claim).await? {
+        let pipeline = tx.pipeline();
+        let held = order_pushes::holds(&pipeline, claim);
+        let (is_held, body) = future::try_join(held, orders::find_body(&pipeline, history.order.id)).await?;
+        if !is_held {
+            tx.rollback().await?;
             return Ok(None);
         }
-        let rules = &self.orders.settings.rules;
-        let due =
-            rules.next_attempt_at(&history.standing, history.order.created_at, history.order.deadline_at);
-        let (facts, call) = if let Some(lost) = lost(&history.standing) {
-            (vec![lost], None)
-        } else if due.is_none_or(|due| due > history.now) {
-            (Vec::new(), None)
-        } else {
-            match &account {
-                Some(account) => self.order_call(&mut tx, &history, account).await?,
-                None => (no_account(&history), None),
-            }
-        };
-        let order = history.order.order.clone();
-        let recorded = self.order_record(&mut tx, history, facts).await?;
-        if call.is_none() {
-            order_pushes::release(&mut tx, claim).await?;
+        let Next { facts, call, bound } = self.order_next(&history, account.as_ref(), body)?;
+        if let Some((sender, body)) = bound {
+            orders::bind(&tx.pipeline(), history.order.id, &sender, &body).await?;
         }
-        tx.commit().await?;
+        let order = history.order.order.clone();
+        let let_go = call.is_none().then_some(claim);
+        let recorded = self.order_record(&mut tx, history, facts, let_go).await?;
+        order_changes::commit(tx, recorded.changes()).await?;
         self.order_announce_changed(&recorded);
         Ok(call.zip(account).map(|(call, account)| Begun { order, ylh: account.ylh, call }))
     }
 
     /// Whoever sends an order: that of its first attempt, for ever; else the active one.
     async fn order_account(self: &Arc<Self>, claim: &ClaimedOrder) -> Result<Option<SendingAccount>> {
-        let bound = self.order_find(&claim.so_id).await?.and_then(|order| order.sender);
-        let haier = match &bound {
+        let haier = match &claim.sender {
             Some(sender) => self.upstream_of(&sender.account).await?,
             None => self.upstreams.find_active(),
         };
@@ -179,46 +192,60 @@ impl App {
         }))
     }
 
-    /// The next call, and the fact that it begins.
-    async fn order_call(
+    /// What is to be done now with an order that was sent as these bytes, if it ever was.
+    fn order_next(
         &self,
-        tx: &mut Tx,
         history: &History,
-        account: &SendingAccount,
-    ) -> Result<(Vec<FactKind>, Option<Call>)> {
+        account: Option<&SendingAccount>,
+        body: Option<Sealed>,
+    ) -> Result<Next> {
         let (standing, order) = (&history.standing, &history.order);
-        // Read before the lock: never under another seller, whatever happened in between.
+        if let Some(lost) = lost(standing) {
+            return Ok(Next::only(vec![lost]));
+        }
+        let rules = &self.orders.settings.rules;
+        let due = rules.next_attempt_at(standing, order.created_at, order.deadline_at);
+        if due.is_none_or(|due| due > history.now) {
+            return Ok(Next::default());
+        }
+        let Some(account) = account else {
+            return Ok(Next::only(with_end(history, no_account(history))));
+        };
+        // The claim is older than the lock: never under another seller, whatever happened in between.
         if order.sender.as_ref().is_some_and(|sender| sender.account != account.name) {
-            return Ok((Vec::new(), None));
+            return Ok(Next::default());
         }
         match standing.step {
-            Step::Nothing => Ok((Vec::new(), None)),
+            Step::Nothing => Ok(Next::default()),
             Step::Push => {
-                let body = self.order_bytes(tx, history, account).await?;
+                let (body, bound) = self.order_bytes(order, account, body)?;
                 let attempt = standing.attempts + 1;
-                let account = account.name.clone();
-                let fact = FactKind::PushBegan { attempt, round: standing.round, account };
-                Ok((vec![fact], Some(Call::Push { attempt, body })))
+                let began =
+                    FactKind::PushBegan { attempt, round: standing.round, account: account.name.clone() };
+                Ok(Next { facts: vec![began], call: Some(Call::Push { attempt, body }), bound })
             }
             Step::Change(number) => {
                 let attempt = standing.change_attempts + 1;
-                let call = Call::change(history, number, attempt);
+                let ours = &account.ylh.account().source_system;
+                let Some(call) = Call::change(history, number, attempt, ours) else {
+                    return Ok(Next::default());
+                };
                 let began = FactKind::ChangeBegan { number, attempt };
-                Ok(call.map_or((Vec::new(), None), |call| (vec![began], Some(call))))
+                Ok(Next { facts: vec![began], call: Some(call), bound: None })
             }
         }
     }
 
-    /// The bytes that are sent: built at the first attempt, and kept with the sender.
-    async fn order_bytes(
+    /// The bytes that are sent: built at the first attempt, and to be kept with the sender then.
+    fn order_bytes(
         &self,
-        tx: &mut Tx,
-        history: &History,
+        order: &StoredOrder,
         account: &SendingAccount,
-    ) -> Result<secrecy::SecretString> {
-        let (order, ring) = (&history.order, self.key_ring()?);
-        if let Some(body) = orders::find_body(tx, order.id).await? {
-            return Ok(ring.open(place(order.id, BODY), &body)?);
+        body: Option<Sealed>,
+    ) -> Result<(SecretString, Option<Bound>)> {
+        let ring = self.key_ring()?;
+        if let Some(body) = body {
+            return Ok((ring.open(place(order.id, BODY), &body)?, None));
         }
         let given = &order.order;
         let ylh = account.ylh.account();
@@ -231,21 +258,17 @@ impl App {
         };
         let body =
             order_body(given, &sender, order.created_at).map_err(|error| Error::Internal(Box::new(error)))?;
-        orders::bind(tx, order.id, &sender, &ring.seal(place(order.id, BODY), &body)?).await?;
-        Ok(body.into())
+        let sealed = ring.seal(place(order.id, BODY), &body)?;
+        Ok((body.into(), Some((sender, sealed))))
     }
 
     /// Stores what came of a call, whoever holds the lease by now: it is the truth.
     async fn order_end(&self, claim: &ClaimedOrder, begun: &Begun, outcome: Outcome) -> Result<()> {
         let mut tx = self.store.begin().await?;
         let history = self.order_lock(&mut tx, &claim.so_id).await?;
-        let mut facts = vec![begun.call.ended(outcome)];
-        if gives_up(&history, &facts) {
-            facts.push(FactKind::GaveUp { round: history.standing.round });
-        }
-        let recorded = self.order_record(&mut tx, history, facts).await?;
-        order_pushes::release(&mut tx, claim).await?;
-        tx.commit().await?;
+        let facts = with_end(&history, vec![begun.call.ended(outcome)]);
+        let recorded = self.order_record(&mut tx, history, facts, Some(claim)).await?;
+        order_changes::commit(tx, recorded.changes()).await?;
         self.order_announce(&recorded);
         Ok(())
     }
@@ -266,17 +289,17 @@ struct SendingAccount {
 
 /// An attempt that its worker did not end: whoever finds it says so, and nobody knows what came of it.
 fn lost(standing: &Standing) -> Option<FactKind> {
-    let attempt = standing.tried.open_attempt?;
     let (reason, words) =
         (Reason::WorkerLost, "whoever sent it went away before the answer was stored".to_owned());
-    match standing.step {
-        Step::Nothing => None,
-        Step::Push => Some(FactKind::PushEnded { attempt, answer: PushAnswer::InDoubt { reason, words } }),
-        Step::Change(number) => {
-            let answer = ChangeAnswer::Failed { reason, words, again_at: None };
-            Some(FactKind::ChangeEnded { number, attempt, answer })
+    Some(match standing.open? {
+        OpenAttempt::Push(attempt) => {
+            FactKind::PushEnded { attempt, answer: PushAnswer::InDoubt { reason, words } }
         }
-    }
+        OpenAttempt::Change { number, attempt } => {
+            let answer = ChangeAnswer::Failed { reason, words, again_at: None };
+            FactKind::ChangeEnded { number, attempt, answer }
+        }
+    })
 }
 
 /// Nobody can send it now: kept as an attempt that left nothing, so that it is tried again later and the order says why.
@@ -300,12 +323,15 @@ fn no_account(history: &History) -> Vec<FactKind> {
     }
 }
 
-/// Whether with these facts the order is past its deadline and provably not at Haier, and was tried once more in vain.
-fn gives_up(history: &History, facts: &[FactKind]) -> bool {
-    let not_sent = matches!(facts, [FactKind::PushEnded { answer: PushAnswer::NotSent { .. }, .. }]);
-    let after = history.with(facts);
-    not_sent
+/// These facts, and that the order is given up if with them it is past its deadline and provably not at Haier, and was tried
+/// once more in vain.
+fn with_end(history: &History, mut facts: Vec<FactKind>) -> Vec<FactKind> {
+    let not_sent = matches!(&*facts, [FactKind::PushEnded { answer: PushAnswer::NotSent { .. }, .. }]);
+    let after = history.with(&facts);
+    let gives_up = not_sent
         && history.now >= history.order.deadline_at
         && after.state == OrderState::Accepted
-        && after.never_there
+        && after.never_there;
+    facts.extend(gives_up.then_some(FactKind::GaveUp { round: history.standing.round }));
+    facts
 }

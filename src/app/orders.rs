@@ -257,7 +257,7 @@ impl App {
     pub async fn order_facts_list(&self, _: &Ctx, so_id: &SoId) -> Result<Vec<Fact>> {
         let mut conn = self.store.read().await?;
         let order = orders::find(&mut conn, so_id).await?.ok_or_else(|| not_found(so_id))?;
-        Ok(order_facts::list(&mut conn, order.id()).await?)
+        Ok(order_facts::list(&conn.pipeline(), order.id()).await?)
     }
 
     pub(super) async fn order_find(&self, so_id: &SoId) -> Result<Option<StoredOrder>> {

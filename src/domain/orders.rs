@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 
 pub use check::{ItemDraft, OrderDraft};
 pub use personal::Personal;
-pub use standing::{Doubt, Failure, OrderState, Standing, Step};
+pub use standing::{Doubt, Failure, OpenAttempt, OrderState, Standing, Step};
 
 use super::{decimal::Money, products::ProductCode};
 

@@ -71,6 +71,8 @@ words! {
         OrderConflict = "ORDER_CONFLICT", "订单内容冲突", "order conflict";
         /// Where the order stands it cannot be done.
         OrderState = "ORDER_STATE", "订单状态不允许", "not in this state";
+        /// Haier's number of an order is not known, and what is wanted needs it.
+        NumberUnknown = "NUMBER_UNKNOWN", "海尔单号未知", "order number unknown";
         /// Not sent any more after its deadline.
         GivenUp = "GIVEN_UP", "已放弃", "given up";
         /// There is one of this name already.

@@ -2,11 +2,16 @@
 
 use std::ops::{Deref, DerefMut};
 
-use diesel::SqliteConnection;
+use diesel::{
+    QueryResult, SqliteConnection,
+    pg::Pg,
+    query_builder::{AstPass, QueryFragment, QueryId},
+};
 use diesel_async::{
-    AsyncPgConnection, SimpleAsyncConnection, pooled_connection::deadpool::Object,
+    AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection, pooled_connection::deadpool::Object,
     sync_connection_wrapper::SyncConnectionWrapper,
 };
+use tokio::sync::Mutex;
 
 use super::error::{Error, Result};
 
@@ -28,6 +33,14 @@ impl Conn {
         match self {
             Self::Pg(conn) => Ok(conn),
             Self::Lite(_) => Err(not_shared()),
+        }
+    }
+
+    /// For statements that need not wait for each other's answers.
+    pub fn pipeline(&mut self) -> Pipeline<'_> {
+        match self {
+            Self::Pg(conn) => Pipeline::Pg(conn),
+            Self::Lite(conn) => Pipeline::Lite(Mutex::new(conn)),
         }
     }
 
@@ -64,42 +77,92 @@ macro_rules! on {
 }
 pub(crate) use on;
 
-/// Runs a statement for each row, and says how many rows each has changed. PostgreSQL is sent the next ones before the one
-/// before is answered, and keeps the statement; SQLite answers at once anyway.
-macro_rules! each {
-    ($conn:expr, $rows:expr, |$row:ident| $statement:expr) => {{
-        let (conn, mut rows): (&mut $crate::store::Conn, _) = ($conn, $rows.into_iter());
-        let mut changed = Vec::new();
-        match conn {
-            $crate::store::Conn::Pg(object) => {
-                let conn: &diesel_async::AsyncPgConnection = object;
-                loop {
-                    let sent = rows.by_ref().take($crate::store::conn::UNANSWERED);
-                    let sent = sent.map(|$row| -> $crate::domain::clock::BoxFuture<'_, _> {
-                        let mut conn = conn;
-                        Box::pin(async move { $statement.execute(&mut conn).await })
-                    });
-                    let answered = futures_util::future::try_join_all(sent).await?;
-                    if answered.is_empty() {
-                        break;
-                    }
-                    changed.extend(answered);
-                }
+/// A connection on which statements need not wait for each other's answers: those whose futures are polled together
+/// (`try_join!`) are sent to PostgreSQL in the order in which they are given, and done by it in that order. SQLite answers
+/// each before it takes the next.
+///
+/// That the order holds, also for statements that must be prepared first, is due to diesel-async's lock around its prepared
+/// statements, which is fair. What is sent past that lock, as `batch_execute` is, overtakes.
+pub enum Pipeline<'c> {
+    /// PostgreSQL.
+    Pg(&'c AsyncPgConnection),
+    /// SQLite.
+    Lite(Mutex<&'c mut LiteConnection>),
+}
+
+impl Pipeline<'_> {
+    /// Whether a commit may be sent behind so many statements. SQLite gains nothing by it.
+    pub(super) const fn takes_commit_behind(&self, statements: usize) -> bool {
+        matches!(self, Self::Pg(_)) && statements < UNANSWERED
+    }
+
+    /// Commits the transaction, in its place among the other statements. One that fails before it turns it into a rollback.
+    pub(super) async fn commit(&self) -> Result<()> {
+        match self {
+            Self::Pg(conn) => drop(Commit.execute(&mut &**conn).await?),
+            Self::Lite(conn) => conn.lock().await.batch_execute("COMMIT").await?,
+        }
+        Ok(())
+    }
+}
+
+/// As [`on!`], on a pipeline.
+macro_rules! ahead {
+    ($pipeline:expr, |$c:ident| $body:expr) => {
+        match $pipeline {
+            $crate::store::Pipeline::Pg(conn) => {
+                let mut conn: &diesel_async::AsyncPgConnection = conn;
+                let $c = &mut conn;
+                let query: $crate::domain::clock::BoxFuture<'_, _> = Box::pin(async { $body });
+                query.await
             }
-            $crate::store::Conn::Lite(object) => {
-                let conn: &mut $crate::store::conn::LiteConnection = object;
-                for $row in rows {
-                    changed.push($statement.execute(conn).await?);
-                }
+            $crate::store::Pipeline::Lite(conn) => {
+                let mut conn = conn.lock().await;
+                let $c: &mut $crate::store::conn::LiteConnection = &mut conn;
+                let query: $crate::domain::clock::BoxFuture<'_, _> = Box::pin(async { $body });
+                query.await
             }
         }
-        changed
+    };
+}
+pub(crate) use ahead;
+
+/// Runs a statement for each row, without waiting in between, and says how many rows each has changed. PostgreSQL keeps the
+/// statement.
+macro_rules! each {
+    ($pipeline:expr, $rows:expr, |$row:ident| $statement:expr) => {{
+        let (pipeline, mut rows): (&$crate::store::Pipeline<'_>, _) = ($pipeline, $rows.into_iter());
+        let mut changed = Vec::new();
+        loop {
+            let sent = rows.by_ref().take($crate::store::conn::UNANSWERED);
+            let sent = sent.map(|$row| -> $crate::domain::clock::BoxFuture<'_, _> {
+                Box::pin(
+                    async move { $crate::store::conn::ahead!(pipeline, |c| $statement.execute(c).await) },
+                )
+            });
+            let answered = futures_util::future::try_join_all(sent).await?;
+            if answered.is_empty() {
+                break changed;
+            }
+            changed.extend(answered);
+        }
     }};
 }
 pub(crate) use each;
 
 /// Statements that PostgreSQL is sent ahead: so few are sent in the order in which they are given.
 pub(super) const UNANSWERED: usize = 16;
+
+/// `COMMIT` as a statement that is prepared, so that it takes its place in a pipeline.
+#[derive(QueryId)]
+struct Commit;
+
+impl QueryFragment<Pg> for Commit {
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        pass.push_sql("COMMIT");
+        Ok(())
+    }
+}
 
 /// A transaction. Dropped without [`Tx::commit`], its connection is taken off the pool and closed, which rolls it
 /// back: whatever happened on it half-way, nobody inherits it.
@@ -121,6 +184,11 @@ impl Tx {
         on!(&mut *self, |c| c.batch_execute("COMMIT").await)?;
         drop(self.0.take());
         Ok(())
+    }
+
+    /// What was sent through its pipeline has committed it.
+    pub(super) fn committed(mut self) {
+        drop(self.0.take());
     }
 
     /// Takes everything back, on purpose: the connection stays in its pool.

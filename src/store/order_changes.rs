@@ -1,12 +1,17 @@
 //! The feed of orders: entries numbered without gaps, in the order of their commits.
 
-use diesel::{ExpressionMethods as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _};
+use diesel::{
+    ExpressionMethods as _, Insertable as _, IntoSql as _, QueryDsl as _, Queryable, Selectable,
+    SelectableHelper as _,
+    sql_types::{Nullable, Text},
+};
 use diesel_async::RunQueryDsl as _;
+use futures_util::future;
 
 use super::{
-    Conn, Error, Result,
-    conn::each,
-    instant::At,
+    Conn, Error, Pipeline, Result, Tx,
+    conn::{ahead, each},
+    instant::{At, Instant},
     on,
     orders::{failure, state},
     schema::{order_changes, order_feed_head},
@@ -54,33 +59,72 @@ impl TryFrom<ChangeRow> for OrderChange {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn append(conn: &mut Conn, changes: &[OrderChange]) -> Result<()> {
+pub async fn append(pipeline: &Pipeline<'_>, changes: &[OrderChange]) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
     let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
-    let last: i64 = on!(conn, |c| diesel::update(order_feed_head::table.find(HEAD))
-        .set(order_feed_head::seq.eq(order_feed_head::seq + count))
-        .returning(order_feed_head::seq)
-        .get_result(c)
-        .await)?;
-    let row = |(seq, change): (i64, &OrderChange)| {
-        let error = change.last_error.as_ref();
-        (
-            order_changes::seq.eq(seq),
-            order_changes::so_id.eq(change.so_id.as_str().to_owned()),
-            order_changes::online_no.eq(change.online_no.clone()),
-            order_changes::state_before.eq(change.before.map(|state| state.as_str())),
-            order_changes::state.eq(change.state.as_str()),
-            order_changes::retail_order_no.eq(change.retail_order_no.clone()),
-            order_changes::haier_order_no.eq(change.haier_order_no.clone()),
-            order_changes::error_reason.eq(error.map(|error| error.reason.as_str())),
-            order_changes::error_words.eq(error.map(|error| error.words.clone())),
-            order_changes::changed_at.eq(At(change.changed_at)),
-        )
+    let head = async {
+        let head = diesel::update(order_feed_head::table.find(HEAD));
+        Ok::<_, Error>(ahead!(pipeline, |c| head
+            .set(order_feed_head::seq.eq(order_feed_head::seq + count))
+            .execute(c)
+            .await)?)
     };
-    let rows: Vec<_> = (last - count + 1..).zip(changes).map(row).collect();
-    each!(conn, rows, |row| diesel::insert_into(order_changes::table).values(row));
+    // Sent behind it, the last one first by as many as there are: the head has their numbers by then.
+    let rows = (0..count).rev().zip(changes);
+    let rows = async {
+        Ok(each!(pipeline, rows, |row| {
+            let (behind, change): (i64, &OrderChange) = row;
+            let error = change.last_error.as_ref();
+            order_feed_head::table
+                .find(HEAD)
+                .select((
+                    order_feed_head::seq - behind,
+                    change.so_id.as_str().into_sql::<Text>(),
+                    change.online_no.as_str().into_sql::<Text>(),
+                    change.before.map(|state| state.as_str()).into_sql::<Nullable<Text>>(),
+                    change.state.as_str().into_sql::<Text>(),
+                    change.retail_order_no.as_deref().into_sql::<Nullable<Text>>(),
+                    change.haier_order_no.as_deref().into_sql::<Nullable<Text>>(),
+                    error.map(|error| error.reason.as_str()).into_sql::<Nullable<Text>>(),
+                    error.map(|error| error.words.as_str()).into_sql::<Nullable<Text>>(),
+                    At(change.changed_at).into_sql::<Instant>(),
+                ))
+                .insert_into(order_changes::table)
+                .into_columns((
+                    order_changes::seq,
+                    order_changes::so_id,
+                    order_changes::online_no,
+                    order_changes::state_before,
+                    order_changes::state,
+                    order_changes::retail_order_no,
+                    order_changes::haier_order_no,
+                    order_changes::error_reason,
+                    order_changes::error_words,
+                    order_changes::changed_at,
+                ))
+        }))
+    };
+    future::try_join(head, rows).await?;
+    Ok(())
+}
+
+/// Adds entries and commits the transaction, in one go: the head is held for no longer than the disk takes.
+///
+/// # Errors
+/// When the database does not answer; as of [`Tx::commit`].
+pub async fn commit(mut tx: Tx, changes: &[OrderChange]) -> Result<()> {
+    if changes.is_empty() {
+        return tx.commit().await;
+    }
+    let pipeline = tx.pipeline();
+    if !pipeline.takes_commit_behind(changes.len() + 1) {
+        append(&pipeline, changes).await?;
+        return tx.commit().await;
+    }
+    future::try_join(append(&pipeline, changes), pipeline.commit()).await?;
+    tx.committed();
     Ok(())
 }
 

@@ -5,15 +5,20 @@ mod data;
 use diesel::{ExpressionMethods as _, QueryDsl as _};
 use diesel_async::RunQueryDsl as _;
 
-use super::{Conn, Result, instant::At, on, schema::order_facts};
+use super::{
+    Pipeline, Result,
+    conn::{ahead, each},
+    instant::At,
+    schema::order_facts,
+};
 use crate::domain::orders::facts::Fact;
 
 /// All facts of an order, in the order in which they were learnt.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn list(conn: &mut Conn, order_id: i64) -> Result<Vec<Fact>> {
-    let rows: Vec<(At, String, serde_json::Value)> = on!(conn, |c| order_facts::table
+pub async fn list(pipeline: &Pipeline<'_>, order_id: i64) -> Result<Vec<Fact>> {
+    let rows: Vec<(At, String, serde_json::Value)> = ahead!(pipeline, |c| order_facts::table
         .filter(order_facts::order_id.eq(order_id))
         .order(order_facts::seq)
         .select((order_facts::at, order_facts::kind, order_facts::data))
@@ -28,18 +33,19 @@ pub async fn list(conn: &mut Conn, order_id: i64) -> Result<Vec<Fact>> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn append(conn: &mut Conn, order_id: i64, stored: usize, facts: &[Fact]) -> Result<()> {
+pub async fn append(pipeline: &Pipeline<'_>, order_id: i64, stored: usize, facts: &[Fact]) -> Result<()> {
     let first = i64::try_from(stored).unwrap_or(i64::MAX - 1) + 1;
-    for (fact, seq) in facts.iter().zip(first..) {
+    let row = |(fact, seq): (&Fact, i64)| {
         let (kind, json) = data::encode(&fact.kind);
-        let row = (
+        (
             order_facts::order_id.eq(order_id),
             order_facts::seq.eq(seq),
             order_facts::at.eq(At(fact.at)),
             order_facts::kind.eq(kind),
             order_facts::data.eq(json),
-        );
-        on!(conn, |c| diesel::insert_into(order_facts::table).values(row).execute(c).await)?;
-    }
+        )
+    };
+    each!(pipeline, facts.iter().zip(first..).map(row), |row| diesel::insert_into(order_facts::table)
+        .values(row));
     Ok(())
 }

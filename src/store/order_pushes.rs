@@ -8,13 +8,14 @@ use diesel::{
 use diesel_async::RunQueryDsl as _;
 
 use super::{
-    Conn, Result,
-    conn::each,
+    Conn, Pipeline, Result,
+    conn::{ahead, each},
     instant::At,
     on,
+    orders::sender,
     schema::{order_pushes, orders},
 };
-use crate::domain::orders::{SoId, StoredOrder};
+use crate::domain::orders::{Sender, SoId, StoredOrder};
 
 /// An order in this worker's hands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct ClaimedOrder {
     pub order_id: i64,
     /// Its number.
     pub so_id: SoId,
+    /// Under whose name it was sent first. `None`: it never was.
+    pub sender: Option<Sender>,
     /// Which claim of it this is.
     pub epoch: i64,
     /// Who claimed it.
@@ -102,21 +105,27 @@ pub async fn claim(
         ))
         .execute(c)
         .await)?;
-    let numbers: Vec<(i64, String, i64)> = on!(conn, |c| order_pushes::table
+    type Row = (i64, String, i64, Option<String>, Option<serde_json::Value>);
+    let rows: Vec<Row> = on!(conn, |c| order_pushes::table
         .inner_join(orders::table.on(orders::id.eq(order_pushes::order_id)))
         .filter(order_pushes::order_id.eq_any(&ids))
         .order(order_pushes::next_attempt_at)
-        .select((order_pushes::order_id, orders::so_id, order_pushes::epoch))
+        .select(
+            (order_pushes::order_id, orders::so_id, order_pushes::epoch, orders::account, orders::sender,)
+        )
         .load(c)
         .await)?;
-    let claimed = |(order_id, so_id, epoch)| ClaimedOrder {
-        order_id,
-        so_id: SoId::from_stored(so_id),
-        epoch,
-        worker: worker.to_owned(),
-        lease_until: now + lease,
+    let claimed = |(order_id, so_id, epoch, account, json): Row| {
+        Ok(ClaimedOrder {
+            order_id,
+            so_id: SoId::from_stored(so_id),
+            sender: account.zip(json).map(|(account, json)| sender(account, json)).transpose()?,
+            epoch,
+            worker: worker.to_owned(),
+            lease_until: now + lease,
+        })
     };
-    Ok(numbers.into_iter().map(claimed).collect())
+    rows.into_iter().map(claimed).collect()
 }
 
 /// Prolongs a worker's leases, where they have not run out; which these are. One that has run out stays so: somebody else
@@ -147,19 +156,19 @@ pub async fn heartbeat(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn holds(conn: &mut Conn, claim: &ClaimedOrder) -> Result<bool> {
+pub async fn holds(pipeline: &Pipeline<'_>, claim: &ClaimedOrder) -> Result<bool> {
     let held = order_pushes::table
         .find(claim.order_id)
         .filter(order_pushes::epoch.eq(claim.epoch))
         .filter(order_pushes::worker.eq(&claim.worker));
-    Ok(on!(conn, |c| diesel::select(exists(held)).get_result(c).await)?)
+    Ok(ahead!(pipeline, |c| diesel::select(exists(held)).get_result(c).await)?)
 }
 
 /// Has new orders sent from then on.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn insert(conn: &mut Conn, orders: &[&StoredOrder]) -> Result<()> {
+pub async fn insert(pipeline: &Pipeline<'_>, orders: &[&StoredOrder]) -> Result<()> {
     let row = |order: &&StoredOrder| {
         (
             order_pushes::order_id.eq(order.id),
@@ -167,7 +176,7 @@ pub async fn insert(conn: &mut Conn, orders: &[&StoredOrder]) -> Result<()> {
             order_pushes::next_attempt_at.eq(At(order.created_at)),
         )
     };
-    each!(conn, orders.iter().map(row), |row| diesel::insert_into(order_pushes::table).values(row));
+    each!(pipeline, orders.iter().map(row), |row| diesel::insert_into(order_pushes::table).values(row));
     Ok(())
 }
 
@@ -176,13 +185,13 @@ pub async fn insert(conn: &mut Conn, orders: &[&StoredOrder]) -> Result<()> {
 /// # Errors
 /// When the database does not answer.
 pub async fn upsert(
-    conn: &mut Conn,
+    pipeline: &Pipeline<'_>,
     order_id: i64,
     work: Work,
     next_attempt_at: DateTime<Utc>,
 ) -> Result<()> {
     let due = (order_pushes::step.eq(work.as_str()), order_pushes::next_attempt_at.eq(At(next_attempt_at)));
-    on!(conn, |c| diesel::insert_into(order_pushes::table)
+    ahead!(pipeline, |c| diesel::insert_into(order_pushes::table)
         .values((order_pushes::order_id.eq(order_id), due))
         .on_conflict(order_pushes::order_id)
         .do_update()
@@ -196,13 +205,13 @@ pub async fn upsert(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn release(conn: &mut Conn, claim: &ClaimedOrder) -> Result<()> {
+pub async fn release(pipeline: &Pipeline<'_>, claim: &ClaimedOrder) -> Result<()> {
     let held = order_pushes::table
         .find(claim.order_id)
         .filter(order_pushes::epoch.eq(claim.epoch))
         .filter(order_pushes::worker.eq(&claim.worker));
     let nobody = (order_pushes::worker.eq(None::<String>), order_pushes::lease_until.eq(None::<At>));
-    on!(conn, |c| diesel::update(held).set(nobody).execute(c).await)?;
+    ahead!(pipeline, |c| diesel::update(held).set(nobody).execute(c).await)?;
     Ok(())
 }
 
@@ -220,7 +229,7 @@ pub async fn release_all(conn: &mut Conn) -> Result<()> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn delete(conn: &mut Conn, order_id: i64) -> Result<()> {
-    on!(conn, |c| diesel::delete(order_pushes::table.find(order_id)).execute(c).await)?;
+pub async fn delete(pipeline: &Pipeline<'_>, order_id: i64) -> Result<()> {
+    ahead!(pipeline, |c| diesel::delete(order_pushes::table.find(order_id)).execute(c).await)?;
     Ok(())
 }

@@ -2,28 +2,31 @@
 
 mod rows;
 
-use chrono::{DateTime, Utc};
 use diesel::{
-    ExpressionMethods as _, JoinOnDsl as _, OptionalExtension as _, QueryDsl as _, SelectableHelper as _,
+    BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _,
+    OptionalExtension as _, QueryDsl as _, SelectableHelper as _,
 };
 use diesel_async::RunQueryDsl as _;
+use futures_util::future;
 use rows::{ItemRow, OrderRow};
 pub(super) use rows::{failure, sender, state};
 
 use super::{
-    Conn, Result,
-    conn::each,
+    Conn, Error, Pipeline, Result,
+    conn::{ahead, each},
     instant::At,
-    on,
+    on, order_facts,
     schema::{order_items, order_pushes, orders},
 };
 use crate::domain::{
     ids::first_id_at,
     orders::{
-        OrderFilter, OrderSummary, Sender, SoId, StoredOrder,
+        OrderFilter, Sender, SoId, StoredOrder,
+        facts::Fact,
         sealing::{PersonalPart, SealedOrder},
     },
     pages::{Page, PageRequest},
+    reasons::Reason,
     sealed::Sealed,
 };
 
@@ -33,7 +36,7 @@ use crate::domain::{
 /// # Errors
 /// When the database does not answer.
 pub async fn insert<'a>(
-    conn: &mut Conn,
+    pipeline: &Pipeline<'_>,
     orders: impl Iterator<Item = (&'a StoredOrder, &'a PersonalPart<Sealed>)>,
 ) -> Result<Vec<bool>> {
     let row = |(order, personal): (&'a StoredOrder, &'a PersonalPart<Sealed>)| {
@@ -62,7 +65,7 @@ pub async fn insert<'a>(
             orders::updated_at.eq(At(order.updated_at)),
         )
     };
-    let inserted = each!(conn, orders.map(row), |row| diesel::insert_into(orders::table)
+    let inserted = each!(pipeline, orders.map(row), |row| diesel::insert_into(orders::table)
         .values(row)
         .on_conflict(orders::so_id)
         .do_nothing());
@@ -73,9 +76,9 @@ pub async fn insert<'a>(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn insert_items(conn: &mut Conn, orders: &[&StoredOrder]) -> Result<()> {
+pub async fn insert_items(pipeline: &Pipeline<'_>, orders: &[&StoredOrder]) -> Result<()> {
     let items: Vec<ItemRow> = orders.iter().flat_map(|order| rows::items(order.id, &order.order)).collect();
-    each!(conn, &items, |item| diesel::insert_into(order_items::table).values(item));
+    each!(pipeline, &items, |item| diesel::insert_into(order_items::table).values(item));
     Ok(())
 }
 
@@ -91,20 +94,26 @@ pub async fn find(conn: &mut Conn, so_id: &SoId) -> Result<Option<SealedOrder>> 
         .await
         .optional())?;
     let rows: Vec<OrderRow> = row.into_iter().collect();
-    Ok(whole(conn, rows).await?.pop())
+    Ok(whole(&conn.pipeline(), rows).await?.pop())
 }
 
-/// One order, and nobody else changes it until the transaction ends. The first lock of a transaction.
+/// One order and its facts, and nobody else changes it until the transaction ends. The first lock of a transaction.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn lock(conn: &mut Conn, so_id: &SoId) -> Result<Option<SealedOrder>> {
-    // SQLite's transactions that may write run one after the other.
-    if let Conn::Pg(conn) = &mut *conn {
-        let row = orders::table.filter(orders::so_id.eq(so_id.as_str())).select(orders::id);
-        let _: Option<i64> = row.for_update().first(conn).await.optional()?;
-    }
-    find(conn, so_id).await
+pub async fn lock(conn: &mut Conn, so_id: &SoId) -> Result<Option<(SealedOrder, Vec<Fact>)>> {
+    let wanted = || orders::table.filter(orders::so_id.eq(so_id.as_str()));
+    let row: Option<OrderRow> = match conn {
+        Conn::Pg(conn) => wanted().select(OrderRow::as_select()).for_update().first(conn).await.optional()?,
+        // Transactions that may write run one after the other.
+        Conn::Lite(conn) => wanted().select(OrderRow::as_select()).first(conn).await.optional()?,
+    };
+    let Some(row) = row else { return Ok(None) };
+    // Only now: what others add until the lock is there must be among them.
+    let (id, pipeline) = (row.id, conn.pipeline());
+    let (mut order, facts) =
+        future::try_join(whole(&pipeline, vec![row]), order_facts::list(&pipeline, id)).await?;
+    Ok(order.pop().map(|order| (order, facts)))
 }
 
 /// Those of some orders that are stored, in no particular order.
@@ -118,7 +127,7 @@ pub async fn list_by_so_id(conn: &mut Conn, so_ids: &[SoId]) -> Result<Vec<Seale
         .select(OrderRow::as_select())
         .load(c)
         .await)?;
-    whole(conn, rows).await
+    whole(&conn.pipeline(), rows).await
 }
 
 /// One page of the orders that match, newest first.
@@ -156,18 +165,21 @@ pub async fn list(
         }
         query.order(orders::id.desc()).limit(page.size + 1).load(c).await
     })?;
-    Ok(Page::cut(whole(conn, rows).await?, page.size, SealedOrder::id))
+    Ok(Page::cut(whole(&conn.pipeline(), rows).await?, page.size, SealedOrder::id))
 }
 
-/// Orders that Haier is not known to have and that are not over, after one id, in their order.
+/// Orders that Haier is not known to have and that are not over, or that it called repeated, after one id, in their order.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn list_unsettled(conn: &mut Conn, after: i64, limit: i64) -> Result<Vec<(i64, SoId)>> {
-    let unsettled = ["accepted", "in_doubt", "refused", "given_up", "cancelling"];
+    let is_open = orders::state.eq_any(["accepted", "in_doubt", "cancelling"]);
+    let was_there = orders::state
+        .eq("refused")
+        .and(orders::error_reason.eq(Reason::OrderRepeated.as_str()).assume_not_null());
     let rows: Vec<(i64, String)> = on!(conn, |c| orders::table
         .filter(orders::id.gt(after))
-        .filter(orders::state.eq_any(unsettled))
+        .filter(is_open.or(was_there))
         .filter(orders::haier_order_no.is_null())
         .filter(orders::retail_order_no.is_null())
         .order(orders::id)
@@ -182,8 +194,8 @@ pub async fn list_unsettled(conn: &mut Conn, after: i64, limit: i64) -> Result<V
 ///
 /// # Errors
 /// When the database does not answer, or the order is bound already.
-pub async fn bind(conn: &mut Conn, order_id: i64, sender: &Sender, body: &Sealed) -> Result<()> {
-    on!(conn, |c| diesel::update(orders::table.find(order_id))
+pub async fn bind(pipeline: &Pipeline<'_>, order_id: i64, sender: &Sender, body: &Sealed) -> Result<()> {
+    ahead!(pipeline, |c| diesel::update(orders::table.find(order_id))
         .set((
             orders::account.eq(&sender.account),
             orders::sender.eq(rows::sender_json(sender)),
@@ -198,9 +210,9 @@ pub async fn bind(conn: &mut Conn, order_id: i64, sender: &Sender, body: &Sealed
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn find_body(conn: &mut Conn, order_id: i64) -> Result<Option<Sealed>> {
+pub async fn find_body(pipeline: &Pipeline<'_>, order_id: i64) -> Result<Option<Sealed>> {
     let body: Option<String> =
-        on!(conn, |c| orders::table.find(order_id).select(orders::body).first(c).await)?;
+        ahead!(pipeline, |c| orders::table.find(order_id).select(orders::body).first(c).await)?;
     Ok(body.map(Sealed::from_stored))
 }
 
@@ -252,16 +264,10 @@ pub async fn find_open_of_account(conn: &mut Conn, account: &str) -> Result<Opti
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn update_summary(
-    conn: &mut Conn,
-    order_id: i64,
-    summary: &OrderSummary,
-    sync_log_id: Option<i64>,
-    deadline_at: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> Result<()> {
+pub async fn update_summary(pipeline: &Pipeline<'_>, order: &StoredOrder) -> Result<()> {
+    let summary = &order.summary;
     let error = summary.last_error.as_ref();
-    on!(conn, |c| diesel::update(orders::table.find(order_id))
+    ahead!(pipeline, |c| diesel::update(orders::table.find(order.id))
         .set((
             orders::state.eq(summary.state.as_str()),
             orders::retail_order_no.eq(&summary.retail_order_no),
@@ -269,9 +275,9 @@ pub async fn update_summary(
             orders::error_reason.eq(error.map(|error| error.reason.as_str())),
             orders::error_words.eq(error.map(|error| error.words.as_str())),
             orders::in_doubt.eq(summary.in_doubt),
-            orders::sync_log_id.eq(sync_log_id),
-            orders::deadline_at.eq(At(deadline_at)),
-            orders::updated_at.eq(At(now)),
+            orders::sync_log_id.eq(order.sync_log_id),
+            orders::deadline_at.eq(At(order.deadline_at)),
+            orders::updated_at.eq(At(order.updated_at)),
         ))
         .execute(c)
         .await)?;
@@ -279,21 +285,28 @@ pub async fn update_summary(
 }
 
 /// Rows with their lines and the times of their next attempts.
-async fn whole(conn: &mut Conn, rows: Vec<OrderRow>) -> Result<Vec<SealedOrder>> {
+async fn whole(pipeline: &Pipeline<'_>, rows: Vec<OrderRow>) -> Result<Vec<SealedOrder>> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    let items: Vec<ItemRow> = on!(conn, |c| order_items::table
-        .filter(order_items::order_id.eq_any(&ids))
-        .order((order_items::order_id, order_items::line))
-        .select(ItemRow::as_select())
-        .load(c)
-        .await)?;
-    let next: Vec<(i64, At)> = on!(conn, |c| order_pushes::table
-        .filter(order_pushes::order_id.eq_any(&ids))
-        .select((order_pushes::order_id, order_pushes::next_attempt_at))
-        .load(c)
-        .await)?;
+    let items = async {
+        let items: Vec<ItemRow> = ahead!(pipeline, |c| order_items::table
+            .filter(order_items::order_id.eq_any(&ids))
+            .order((order_items::order_id, order_items::line))
+            .select(ItemRow::as_select())
+            .load(c)
+            .await)?;
+        Ok(items)
+    };
+    let next = async {
+        let next: Vec<(i64, At)> = ahead!(pipeline, |c| order_pushes::table
+            .filter(order_pushes::order_id.eq_any(&ids))
+            .select((order_pushes::order_id, order_pushes::next_attempt_at))
+            .load(c)
+            .await)?;
+        Ok::<_, Error>(next)
+    };
+    let (items, next) = future::try_join(items, next).await?;
     rows::whole(rows, items, next)
 }

@@ -10,7 +10,8 @@ use diesel_async::RunQueryDsl as _;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Conn, Error, Result,
+    Conn, Error, Pipeline, Result,
+    conn::ahead,
     instant::At,
     on,
     products::contains,
@@ -155,7 +156,7 @@ fn end_message(word: &str, row: &SyncLogRow) -> Result<EndMessage> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn insert_begun(conn: &mut Conn, log: &SyncLog) -> Result<()> {
+pub async fn insert_begun(pipeline: &Pipeline<'_>, log: &SyncLog) -> Result<()> {
     let row = (
         sync_logs::id.eq(log.id),
         sync_logs::sync_type.eq(log.sync_type.as_str()),
@@ -169,7 +170,7 @@ pub async fn insert_begun(conn: &mut Conn, log: &SyncLog) -> Result<()> {
         sync_logs::created_at.eq(At(log.created_at)),
         sync_logs::started_at.eq(log.started_at.map(At)),
     );
-    on!(conn, |c| diesel::insert_into(sync_logs::table).values(row).execute(c).await)?;
+    ahead!(pipeline, |c| diesel::insert_into(sync_logs::table).values(row).execute(c).await)?;
     Ok(())
 }
 
@@ -177,9 +178,9 @@ pub async fn insert_begun(conn: &mut Conn, log: &SyncLog) -> Result<()> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn end_begun(conn: &mut Conn, id: i64, end: &EndMessage, now: DateTime<Utc>) -> Result<()> {
+pub async fn end_begun(pipeline: &Pipeline<'_>, id: i64, end: &EndMessage, now: DateTime<Utc>) -> Result<()> {
     let open = sync_logs::table.find(id).filter(sync_logs::status.eq(SyncStatus::Processing.as_str()));
-    on!(conn, |c| diesel::update(open).set(Ended::new(end, now)).execute(c).await)?;
+    ahead!(pipeline, |c| diesel::update(open).set(Ended::new(end, now)).execute(c).await)?;
     Ok(())
 }
 

@@ -157,8 +157,8 @@ impl App {
         let fact = FactKind::Callback(Callback::from(callback));
         let is_known = history.facts.iter().any(|known| known.kind == fact);
         let kinds = if is_known { Vec::new() } else { vec![fact] };
-        let recorded = self.order_record(&mut tx, history, kinds).await?;
-        tx.commit().await?;
+        let recorded = self.order_record(&mut tx, history, kinds, None).await?;
+        order_changes::commit(tx, recorded.changes()).await?;
         metrics::counter!("haier_callbacks_applied_total", "method" => method).increment(1);
         tracing::info!(method, so_id = order.so_id.as_str(), "a callback is applied");
         self.order_announce(&recorded);

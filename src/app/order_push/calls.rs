@@ -34,11 +34,13 @@ pub(super) enum Outcome {
 }
 
 impl Call {
-    /// The change of this number, if Haier can be told of it.
-    pub(super) fn change(history: &History, number: i64, attempt: i64) -> Option<Self> {
+    /// The change of this number, if Haier can be told of it. `ours` is the name of the ordering system where the order was not
+    /// sent from here, as far as is known.
+    pub(super) fn change(history: &History, number: i64, attempt: i64, ours: &str) -> Option<Self> {
         history.facts.iter().find_map(|fact| match &fact.kind {
             FactKind::CancelRequested { number: of, reason, .. } if *of == number => {
-                let sender = history.order.sender.as_ref();
+                let sent = history.order.sender.as_ref().map(|sender| sender.source_system.as_str());
+                let given = history.order.order.source_system.as_deref();
                 Some(Self::Cancel {
                     number,
                     attempt,
@@ -46,7 +48,7 @@ impl Call {
                         so_id: history.order.order.so_id.as_str().to_owned(),
                         cancelled_at: fact.at,
                         reason: reason.clone(),
-                        source_system: sender.map(|sender| sender.source_system.clone()).unwrap_or_default(),
+                        source_system: sent.or(given).unwrap_or(ours).to_owned(),
                     },
                 })
             }

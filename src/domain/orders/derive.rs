@@ -28,7 +28,7 @@ use pushes::Pushes;
 
 use super::{
     facts::{Fact, FactKind},
-    standing::{Failure, OrderState, Standing, Step, Tried},
+    standing::{Failure, OpenAttempt, OrderState, Standing, Step, Tried},
 };
 use crate::domain::reasons::Reason;
 
@@ -43,6 +43,9 @@ pub fn derive(facts: &[Fact]) -> Standing {
     };
     all.standing()
 }
+
+const NUMBER_UNKNOWN: &str = "other times wait for Haier's retail order number, which the answer that was lost would have \
+                              carried: look it up at Haier, and tell it by `orders resolve`";
 
 const fn given_up(fact: &Fact) -> Option<i64> {
     match fact.kind {
@@ -87,14 +90,12 @@ impl All<'_> {
         };
         let tried = match (step, change) {
             (Step::Push, _) => Tried {
-                open_attempt: pushes.open,
                 tries: pushes.tries,
                 last_try_at: pushes.last_try_at,
                 held_until: pushes.held_until,
                 not_before: pushes.not_before,
             },
             (_, Some(change)) => Tried {
-                open_attempt: change.open,
                 tries: change.tries,
                 last_try_at: change.last_try_at,
                 held_until: change.held_until,
@@ -111,6 +112,7 @@ impl All<'_> {
             contradiction: self.contradiction(state),
             step,
             tried,
+            open: pushes.open.map(OpenAttempt::Push).or_else(|| self.changes.open()),
             wanted_at: pushes.wanted_at,
             attempts: pushes.last,
             change_attempts: change.map_or(0, |change| change.attempts),
@@ -172,9 +174,17 @@ impl All<'_> {
             OrderState::Cancelling if before == OrderState::InDoubt => self.pushes.failure.clone(),
             OrderState::Pushed | OrderState::Confirmed | OrderState::Cancelling => {
                 let refused = self.callbacks.cancel_refused(self.changes.cancel_asked_at());
-                self.changes.failure().or_else(|| refused.map(of_haier))
+                let failure = self.changes.failure().or_else(|| refused.map(of_haier));
+                failure.or_else(|| self.number_missing())
             }
         }
+    }
+
+    /// That other times wait for a number that nobody will tell by himself any more.
+    fn number_missing(&self) -> Option<Failure> {
+        let missing = self.pushes.retail_order_no.is_none() && self.pushes.open.is_none();
+        let waits = missing && self.changes.next(None, true).is_some();
+        waits.then(|| Failure { reason: Reason::NumberUnknown, words: NUMBER_UNKNOWN.to_owned() })
     }
 
     /// What cannot all be true, the gravest first.

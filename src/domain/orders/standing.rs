@@ -65,11 +65,23 @@ pub enum Step {
     Change(i64),
 }
 
+/// An attempt that has begun and not ended: under way, or its worker is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenAttempt {
+    /// At sending the order: its number.
+    Push(i64),
+    /// At a change of it.
+    Change {
+        /// Number of the change.
+        number: i64,
+        /// Number of the attempt at it.
+        attempt: i64,
+    },
+}
+
 /// How a step was tried so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tried {
-    /// An attempt that has begun and not ended: under way, or its worker is lost.
-    pub open_attempt: Option<i64>,
     /// Failed tries that count for the schedule.
     pub tries: usize,
     /// When the last one ended.
@@ -99,6 +111,8 @@ pub struct Standing {
     pub step: Step,
     /// How the step was tried so far.
     pub tried: Tried,
+    /// What is under way, whatever else is known meanwhile.
+    pub open: Option<OpenAttempt>,
     /// When somebody last wanted it sent at once.
     pub wanted_at: Option<DateTime<Utc>>,
     /// Number of the last attempt to send; 0: none.
@@ -113,4 +127,16 @@ pub struct Standing {
     pub cancelling: Option<i64>,
     /// Whether Haier surely has nothing of it, and nothing is under way.
     pub never_there: bool,
+}
+
+impl Standing {
+    /// Whether Haier has it, under a number that nobody here knows and no answer under way may tell.
+    #[must_use]
+    pub const fn is_without_number(&self) -> bool {
+        let is_there = matches!(
+            self.state,
+            OrderState::Pushed | OrderState::Confirmed | OrderState::OutOfStock | OrderState::Cancelling
+        );
+        is_there && self.retail_order_no.is_none() && self.doubt.is_none() && self.open.is_none()
+    }
 }

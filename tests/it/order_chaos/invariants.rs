@@ -92,7 +92,7 @@ impl Left {
                 state: order.summary.state,
                 sender: order.sender.map(|sender| (sender.account, sender.seller_code)),
                 retail_order_no: order.summary.retail_order_no,
-                facts: order_facts::list(&mut conn, order.id).await.unwrap(),
+                facts: order_facts::list(&conn.pipeline(), order.id).await.unwrap(),
             });
         }
         let feed = order_changes::list(&mut conn, 0, 10_000).await.unwrap();
@@ -253,9 +253,12 @@ impl Left {
         if last.map(|(.., state)| *state) != Some(known.state) {
             complaints.push(format!("is {:?}, and the feed says {last:?}", known.state));
         }
-        let derived = derive(&known.facts).state;
-        if derived != known.state {
-            complaints.push(format!("is {:?}, and its facts say {derived:?}", known.state));
+        let derived = derive(&known.facts);
+        if derived.state != known.state {
+            complaints.push(format!("is {:?}, and its facts say {:?}", known.state, derived.state));
+        }
+        if let Some(open) = derived.open {
+            complaints.push(format!("has begun {open:?}, which nobody ended"));
         }
         complaints
     }

@@ -4,7 +4,8 @@
 use chrono::TimeDelta;
 use haier_integration::domain::{
     orders::{
-        OrderState,
+        OpenAttempt, OrderState,
+        derive::derive,
         facts::{FactKind, PushAnswer},
     },
     reasons::Reason,
@@ -21,6 +22,7 @@ use crate::support::{Plan, on_both_databases, on_postgres, within};
 on_postgres!(
     an_order_in_the_hands_of_a_dead_replica_is_taken_over_after_its_lease,
     a_replica_that_wakes_after_its_lease_sends_nothing_again,
+    what_a_callback_has_settled_is_ended_when_its_sender_is_gone,
 );
 
 on_both_databases!(
@@ -115,6 +117,33 @@ async fn what_waited_for_longer_than_its_lease_is_not_sent(plan: Plan) {
     };
     assert_eq!(*reason, Reason::WorkerLost);
     assert_eq!(play.left().await.received.len(), 0);
+    Box::pin(play.end()).await;
+}
+
+/// Haier has told by a callback what its answer would have said, but for its number: other times need that, and wait for an
+/// operator to look it up.
+async fn what_a_callback_has_settled_is_ended_when_its_sender_is_gone(plan: Plan) {
+    let mut play = begin(plan, 1, DEADLINE).await;
+    let blow = Blow::Kill { seconds: 0 };
+    play.act(Act::Hit { order: 0, replica: 0, fault: "booked_then_hang", blow }).await;
+    play.act(Act::CallBack).await;
+    play.act(Act::Reschedule { order: 0, replica: 0, days: 3 }).await;
+    play.act(Act::Quiet).await;
+    let known = play.left().await.known.remove(0);
+    assert_eq!((known.state, derive(&known.facts).open), (OrderState::Confirmed, Some(OpenAttempt::Push(1))));
+    play.act(Act::Turn { seconds: 31 }).await;
+    play.act(Act::Quiet).await;
+    let left = play.left().await;
+    let standing = derive(&left.known[0].facts);
+    assert_eq!((standing.state, standing.open), (OrderState::Confirmed, None), "{:?}", left.known[0].facts);
+    assert_eq!(standing.last_error.unwrap().reason, Reason::NumberUnknown);
+    assert!(left.log.contains("an order cannot be given other times"));
+    play.act(Act::Resolve { order: 0, replica: 0 }).await;
+    play.act(Act::Quiet).await;
+    let left = play.left().await;
+    assert_eq!(derive(&left.known[0].facts).last_error, None);
+    assert!(left.book[0].distribution_time.is_some(), "{:?}", left.known[0].facts);
+    assert_eq!(left.received.values().sum::<u64>(), 1);
     Box::pin(play.end()).await;
 }
 

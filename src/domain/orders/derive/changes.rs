@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{
     super::{
         facts::{ChangeAnswer, Fact, FactKind, is_ours},
-        standing::Failure,
+        standing::{Failure, OpenAttempt},
     },
     callbacks::Callbacks,
 };
@@ -16,7 +16,11 @@ use crate::domain::reasons::Reason;
 /// What is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Wish {
-    Reschedule,
+    /// Other times of these.
+    Reschedule {
+        delivery: bool,
+        installation: bool,
+    },
     Cancel,
 }
 
@@ -28,7 +32,7 @@ pub(super) struct Change<'a> {
     /// The latest answer, whatever it says.
     latest: Option<(DateTime<Utc>, &'a ChangeAnswer)>,
     /// The last attempt that has begun and not ended.
-    pub(super) open: Option<i64>,
+    open: Option<i64>,
     /// Number of the last attempt.
     pub(super) attempts: i64,
     pub(super) tries: usize,
@@ -50,7 +54,10 @@ impl<'a> Changes<'a> {
         for fact in facts {
             let (number, wish) = match &fact.kind {
                 FactKind::CancelRequested { number, .. } => (*number, Some(Wish::Cancel)),
-                FactKind::RescheduleRequested { number, .. } => (*number, Some(Wish::Reschedule)),
+                FactKind::RescheduleRequested { number, distribution_time, install_time, .. } => {
+                    let (delivery, installation) = (distribution_time.is_some(), install_time.is_some());
+                    (*number, Some(Wish::Reschedule { delivery, installation }))
+                }
                 FactKind::ChangeBegan { number, attempt } => {
                     began.entry(*number).or_default().push(*attempt);
                     (*number, None)
@@ -105,15 +112,31 @@ impl<'a> Changes<'a> {
     pub(super) fn next(&self, cancelling: Option<i64>, numbered: bool) -> Option<i64> {
         let next = self.0.values().find(|change| match change.wish {
             Some((_, Wish::Cancel)) => Some(change.number) == cancelling && !change.is_done(),
-            Some((_, Wish::Reschedule)) => numbered && !change.is_answered() && !self.is_overtaken(change),
+            Some((_, Wish::Reschedule { .. })) => {
+                numbered && !change.is_answered() && !self.is_overtaken(change, cancelling)
+            }
             None => false,
         });
         next.map(|change| change.number)
     }
 
-    /// Whether something else was asked for later, and this was tried at least once.
-    fn is_overtaken(&self, change: &Change<'_>) -> bool {
-        change.best.is_some() && self.last() > change.number
+    /// Whether this was tried at least once, and what was asked for later leaves nothing of it: no order, or other times in
+    /// place of all of these.
+    fn is_overtaken(&self, change: &Change<'_>, cancelling: Option<i64>) -> bool {
+        let later = || self.0.range(change.number + 1..).filter_map(|(_, later)| later.times());
+        let replaced = |wanted: fn(&(bool, bool)) -> bool| later().any(|times| wanted(&times));
+        let (delivery, installation) = change.times().unwrap_or_default();
+        change.best.is_some()
+            && (cancelling.is_some_and(|number| number > change.number)
+                || ((!delivery || replaced(|times| times.0)) && (!installation || replaced(|times| times.1))))
+    }
+
+    /// One that is under way.
+    pub(super) fn open(&self) -> Option<OpenAttempt> {
+        let open = |change: &Change<'_>| {
+            change.open.map(|attempt| OpenAttempt::Change { number: change.number, attempt })
+        };
+        self.0.values().find_map(open)
     }
 
     /// How the last change that was answered failed.
@@ -163,6 +186,14 @@ impl<'a> Change<'a> {
             let held = if is_ours(*reason) { &mut self.held_until } else { &mut self.not_before };
             *held = *again_at;
             self.tries += usize::from(!is_ours(*reason));
+        }
+    }
+
+    /// Which times are wanted, of delivery and of installation.
+    const fn times(&self) -> Option<(bool, bool)> {
+        match self.wish {
+            Some((_, Wish::Reschedule { delivery, installation })) => Some((delivery, installation)),
+            _ => None,
         }
     }
 

@@ -41,7 +41,8 @@ const OF_LOST_RECORDS: i64 = 0;
 
 #[derive(Default)]
 struct Attempt<'a> {
-    round: i64,
+    /// `None`: the first.
+    round: Option<i64>,
     /// Of several answers the strongest, then the latest.
     answer: Option<(DateTime<Utc>, &'a PushAnswer)>,
     /// When records were said to be missing.
@@ -92,7 +93,7 @@ fn attempts(facts: &[Fact]) -> BTreeMap<i64, Attempt<'_>> {
         match &fact.kind {
             FactKind::PushBegan { attempt, round, .. } => {
                 let attempt = attempts.entry(*attempt).or_default();
-                attempt.round = attempt.round.max(*round);
+                attempt.round = attempt.round.max(Some(*round));
             }
             FactKind::PushEnded { attempt, answer } => {
                 attempts.entry(*attempt).or_default().hear(fact.at, answer);
@@ -103,6 +104,12 @@ fn attempts(facts: &[Fact]) -> BTreeMap<i64, Attempt<'_>> {
             }
             _ => {}
         }
+    }
+    let rounds: Vec<(DateTime<Utc>, i64)> = facts.iter().filter_map(requested).collect();
+    for attempt in attempts.values_mut().filter(|attempt| attempt.round.is_none()) {
+        // What could not even begin is of the round in which that was found.
+        let found_at = attempt.answer.map(|(at, _)| at);
+        attempt.round = rounds.iter().filter(|(at, _)| Some(*at) <= found_at).map(|(_, round)| *round).max();
     }
     attempts
 }
@@ -166,7 +173,8 @@ impl<'a> Pushes<'a> {
                         _ => false,
                     };
                 }
-                pushes.hear(at, answer, attempt.round == round, proof, &mut numbers);
+                let of_this_round = attempt.round.unwrap_or(0) == round;
+                pushes.hear(at, answer, of_this_round, proof, &mut numbers);
             }
         }
         // The last attempt's is newest; an operator's only where no answer carries one.

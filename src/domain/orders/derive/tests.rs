@@ -10,7 +10,7 @@ use crate::domain::{
             Callback, CallbackMethod, ChangeAnswer, Fact, FactKind, PushAnswer, Resolution, ResolvedOutcome,
         },
         plan::PushRules,
-        standing::{OrderState, Step},
+        standing::{OpenAttempt, OrderState, Step},
     },
     reasons::Reason,
 };
@@ -198,10 +198,54 @@ fn changes_are_told_in_the_order_in_which_they_were_asked_for() {
     let words = String::new();
     let failed = ChangeAnswer::Failed { reason: Reason::RequestTimeout, words, again_at: None };
     assert_eq!(with(&[changed(1, failed)]), Step::Change(2), "it holds up what came later once at most");
-    // Without Haier's number other times wait.
+}
+
+#[test]
+fn other_times_wait_for_haiers_number_and_say_so() {
     let proof = [began(1), ended(1, in_doubt()), began(2), ended(2, repeated()), reschedule(1)];
-    assert_eq!(derive(&story(proof.clone())).step, Step::Nothing);
-    assert_eq!(derive(&story(proof.into_iter().chain([cancel(2)]))).step, Step::Change(2));
+    let with = |more: &[FactKind]| derive(&story(proof.iter().chain(more).cloned()));
+    let waiting = with(&[]);
+    assert_eq!((waiting.step, waiting.is_without_number()), (Step::Nothing, true));
+    assert_eq!(waiting.last_error.unwrap().reason, Reason::NumberUnknown);
+    assert_eq!(with(&[cancel(2)]).step, Step::Change(2));
+    let FactKind::Resolved(word) = said(ResolvedOutcome::Booked, 2) else { panic!("not a word") };
+    let told = Resolution { retail_order_no: Some("RO1".to_owned()), ..word };
+    let told = with(&[FactKind::Resolved(told)]);
+    assert_eq!((told.step, told.last_error), (Step::Change(1), None));
+    // An answer that is under way may carry it.
+    assert_eq!(derive(&story([began(1), callback(Confirm, true), reschedule(1)])).last_error, None);
+}
+
+#[test]
+fn other_times_are_told_unless_all_of_them_were_replaced() {
+    let failed = changed(
+        1,
+        ChangeAnswer::Failed { reason: Reason::RequestTimeout, words: String::new(), again_at: None },
+    );
+    let times = |number, delivery: bool, installation: bool| FactKind::RescheduleRequested {
+        number,
+        distribution_time: delivery.then(|| at(0)),
+        install_time: installation.then(|| at(0)),
+        by: "shop".to_owned(),
+    };
+    let push = [began(1), ended(1, booked()), times(1, true, false), failed];
+    let next = |more: &[FactKind]| derive(&story(push.iter().chain(more).cloned())).step;
+    assert_eq!(next(&[times(2, false, true)]), Step::Change(1), "those of installation are others");
+    assert_eq!(next(&[times(2, true, false)]), Step::Change(2));
+    assert_eq!(next(&[cancel(2), changed(2, ChangeAnswer::Done), callback(Cancel, false)]), Step::Change(1));
+}
+
+#[test]
+fn what_has_begun_is_open_until_it_ends_whatever_is_known_meanwhile() {
+    let told = derive(&story([began(1), callback(Confirm, true)]));
+    assert_eq!((told.state, told.step), (State::Confirmed, Step::Nothing));
+    assert_eq!(told.open, Some(OpenAttempt::Push(1)));
+    let lost = derive(&story([began(1), callback(Confirm, true), ended(1, in_doubt())]));
+    assert_eq!((lost.state, lost.open, lost.doubt), (State::Confirmed, None, None));
+    let began = FactKind::ChangeBegan { number: 1, attempt: 1 };
+    let changing = derive(&story([cancel(1), began, callback(Cancel, true)]));
+    assert_eq!((changing.state, changing.step), (State::Cancelled, Step::Nothing));
+    assert_eq!(changing.open, Some(OpenAttempt::Change { number: 1, attempt: 1 }));
 }
 
 #[test]
@@ -210,6 +254,17 @@ fn a_round_begins_when_somebody_wants_what_was_refused_sent_again() {
     let facts = story([began(1), ended(1, refused()), again]);
     let standing = derive(&facts);
     assert_eq!((standing.state, standing.round, standing.tried.tries), (State::Accepted, 1, 0));
+}
+
+#[test]
+fn what_could_not_begin_is_of_the_round_in_which_that_was_found() {
+    let again = FactKind::RetryRequested { round: 1, by: "ops".to_owned() };
+    let words = "no account at the order system is active".to_owned();
+    let unsent = PushAnswer::NotSent { reason: Reason::NotConfigured, words, again_at: Some(at(60)) };
+    let standing = derive(&story([began(1), ended(1, refused()), again, ended(2, unsent)]));
+    assert_eq!((standing.state, standing.tried.last_try_at), (State::Accepted, Some(at(3))));
+    let rules = PushRules { schedule: vec![], doubt_wait: TimeDelta::zero(), deadline: TimeDelta::zero() };
+    assert_eq!(rules.next_attempt_at(&standing, at(0), at(600)), Some(at(60)), "not again and again at once");
 }
 
 #[test]

@@ -115,5 +115,7 @@ fn a_silent_doubt_and_what_is_left_behind_are_told() {
     assert!(complaints(|left| left.unapplied = 1).contains("1 callbacks are left unapplied"));
     assert!(complaints(|left| left.open_logs = 1).contains("1 sync logs are open"));
     assert!(complaints(|left| left.feed[1].0 = 3).contains("the feed has 3 where 2 should be"));
+    let said = complaints(|left| left.known[0].facts.push(began(100, 3, "first")));
+    assert!(said.contains("has begun Push(3), which nobody ended"), "{said}");
     assert!(complaints(|left| left.log = "13912345678".to_owned()).contains("stands in the log"));
 }
