@@ -87,7 +87,8 @@ struct ListArgs {
 
 /// Have an order sent now
 ///
-/// One that Haier refused or that was given up is sent anew, with a new deadline; one in doubt as soon as that is safe.
+/// One that Haier refused or that was given up is sent anew, with a new deadline; one in doubt as soon as that is safe. A
+/// cancellation of which Haier tells nothing is asked for again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -135,7 +136,8 @@ struct RescheduleArgs {
 
 /// Say what was found at Haier about an order in doubt
 ///
-/// booked: Haier has it. not-booked: Haier does not, and it is sent again. Kept for ever, with who said it.
+/// booked: Haier has it. not-booked: Haier does not, and it is sent again. Kept for ever, with who said it. With its number
+/// also for an order that is there under one that is not known here, so that it can be given other times.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -159,7 +161,8 @@ struct ResolveArgs {
 /// Put orders in doubt whose attempts may be missing in a restored backup
 ///
 /// After an older backup was restored, an order may be at Haier without its attempt being on record. This puts every
-/// order that is not known to be there in doubt; each is then sent again, and "repeated" is the proof that it arrived.
+/// order that is not over and not known to be there in doubt; each is then sent again, and "repeated" is the proof that
+/// it arrived. What was refused or given up stays so, unless Haier called it repeated: then it is there.
 /// Pause `order-push` before the service starts on the backup, run this, then resume.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -2,6 +2,7 @@
 //! not belong.
 
 mod changes;
+mod commits;
 mod doubt;
 mod intake;
 #[cfg(target_os = "linux")]
