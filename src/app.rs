@@ -19,7 +19,6 @@ mod logistics;
 mod order_changes;
 mod order_facts;
 mod order_feed;
-mod order_intake;
 mod order_leases;
 mod order_products;
 mod order_push;

@@ -16,7 +16,7 @@ use crate::{
         reasons::Reason,
     },
     error::{Error, Result},
-    store::{order_changes as order_feed, orders},
+    store::orders,
 };
 
 /// Orders that are looked at in one transaction while all of them are.
@@ -193,7 +193,6 @@ impl App {
         let history = self.order_lock(&mut tx, so_id).await?;
         let Some(fact) = wish.fact(&history, ctx.caller.name.clone())? else { return Ok(history.order) };
         let recorded = self.order_record(&mut tx, history, vec![fact], None).await?;
-        order_feed::append(&tx.pipeline(), recorded.changes()).await?;
         let changes = wish.changes(&recorded.order.order);
         self.audit(&mut tx, ctx, wish.action(), so_id.as_str(), changes).await?;
         tx.commit().await?;
@@ -235,7 +234,6 @@ impl App {
             return Ok(doubtful);
         }
         let recorded = self.order_record(&mut tx, history, vec![fact], None).await?;
-        order_feed::append(&tx.pipeline(), recorded.changes()).await?;
         self.audit(&mut tx, ctx, "order.reconcile", so_id.as_str(), Vec::new()).await?;
         tx.commit().await?;
         self.order_announce(&recorded);

@@ -12,7 +12,7 @@ use crate::{
     domain::{
         messages::EndMessage,
         orders::{
-            OrderChange, OrderState, OrderSummary, SoId, Standing, Step, StoredOrder,
+            OrderState, OrderSummary, SoId, Standing, Step, StoredOrder,
             derive::derive,
             facts::{Fact, FactKind},
         },
@@ -21,7 +21,7 @@ use crate::{
     },
     error::Result,
     store::{
-        self, Pipeline, Tx, order_facts,
+        self, Pipeline, Tx, order_changes, order_facts,
         order_pushes::{self, ClaimedOrder, Work},
         orders, sync_logs,
     },
@@ -48,16 +48,7 @@ pub(super) struct Recorded {
     pub(super) order: StoredOrder,
     pub(super) before: Standing,
     pub(super) after: Standing,
-    /// What the feed tells of it.
-    change: Option<OrderChange>,
     now: DateTime<Utc>,
-}
-
-impl Recorded {
-    /// The feed's entries, to be written last of all in the transaction.
-    pub(super) fn changes(&self) -> &[OrderChange] {
-        self.change.as_slice()
-    }
 }
 
 /// What becomes of the sync log of a round of sending.
@@ -78,8 +69,7 @@ impl App {
         Ok(History { order, facts, standing, now })
     }
 
-    /// Adds facts to a locked order and stores what follows, but for the feed's entry, which is to be written last; then lets
-    /// it go out of these hands.
+    /// Adds facts to a locked order and stores what follows, and lets it go out of these hands.
     pub(super) async fn order_record(
         &self,
         tx: &mut Tx,
@@ -102,20 +92,26 @@ impl App {
         if !new.is_empty() {
             order.updated_at = now;
         }
-        let pipeline = tx.pipeline();
-        future::try_join4(
-            order_facts::append(&pipeline, order.id, known, new),
-            log.write(&pipeline, now),
-            orders::update_summary(&pipeline, &order),
-            self.order_work_left(&pipeline, &order, &after, let_go),
-        )
-        .await?;
         let shown = |summary: &OrderSummary| {
             (summary.state, summary.retail_order_no.clone(), summary.haier_order_no.clone())
         };
         let has_changed = shown(&before_it) != shown(&order.summary);
         let change = has_changed.then(|| change(&order, Some(before_it.state), now));
-        Ok(Recorded { order, before, after, change, now })
+        let pipeline = tx.pipeline();
+        future::try_join5(
+            order_facts::append(&pipeline, order.id, known, new),
+            log.write(&pipeline, now),
+            orders::update_summary(&pipeline, &order),
+            self.order_work_left(&pipeline, &order, &after, let_go),
+            async {
+                match &change {
+                    Some(change) => order_changes::add(&pipeline, change).await,
+                    None => Ok(()),
+                }
+            },
+        )
+        .await?;
+        Ok(Recorded { order, before, after, now })
     }
 
     /// Stores what is to be done next with an order, and that it is in nobody's hands.
@@ -181,7 +177,7 @@ impl App {
 
     /// Says what facts made of an order, after they were committed: to whoever works on it or follows it, and in the log.
     pub(super) fn order_announce(&self, recorded: &Recorded) {
-        let Recorded { order, before, after, now, .. } = recorded;
+        let Recorded { order, before, after, now } = recorded;
         let so_id = order.order.so_id.as_str();
         let words = after.last_error.as_ref().map_or("", |failure| failure.words.as_str());
         if before.state != after.state {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use tokio::sync::broadcast;
 
 use super::{
@@ -14,6 +15,11 @@ use crate::{
     error::{Error, Result},
     store::{self, Conn, order_changes},
 };
+
+/// How often a replica looks for what others have committed and not numbered.
+const LOOK: TimeDelta = TimeDelta::seconds(1);
+/// Entries numbered in one transaction at most.
+const TOGETHER: i64 = 500;
 
 impl FeedEntry for OrderChange {
     const FEED: &'static str = "orders";
@@ -48,6 +54,7 @@ impl App {
     /// # Errors
     /// When there never was such a cursor, or the database does not answer.
     pub async fn order_changes_list(&self, _: &Ctx, cursor: i64, size: i64) -> Result<FeedPage<OrderChange>> {
+        self.order_changes_number().await?;
         feeds::page(&self.store, Some(cursor), size).await
     }
 
@@ -60,7 +67,44 @@ impl App {
         _: &Ctx,
         cursor: i64,
     ) -> Result<FeedWatch<OrderChange>> {
+        self.order_changes_number().await?;
         feeds::follow(self, |app| &app.orders.feed, Some(cursor)).await
+    }
+
+    /// Gives numbers to what is committed, so that it can be read.
+    async fn order_changes_number(&self) -> Result<()> {
+        if !order_changes::any_unnumbered(&mut self.store.read().await?).await? {
+            return Ok(());
+        }
+        loop {
+            let mut tx = self.store.begin().await?;
+            let numbered = order_changes::number(&mut tx, TOGETHER).await?;
+            tx.commit().await?;
+            self.orders.feed.wake();
+            if i64::try_from(numbered).is_ok_and(|numbered| numbered < TOGETHER) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Does so whenever something was committed here, and for replicas that died over it, until the process goes down.
+    pub async fn order_changes_number_run(&self) {
+        let mut database_down = false;
+        while !self.stopping.is_cancelled() {
+            match self.order_changes_number().await {
+                Ok(()) => database_down = false,
+                Err(error) => {
+                    if !std::mem::replace(&mut database_down, true) {
+                        tracing::warn!(%error, "the feed of orders cannot be numbered; trying again");
+                    }
+                }
+            }
+            tokio::select! {
+                () = self.stopping.cancelled() => {}
+                () = self.orders.unnumbered.notified() => {}
+                () = self.clock.sleep_until(self.clock.now() + LOOK) => {}
+            }
+        }
     }
 
     /// Reads the feed for those who follow it, until the process goes down.

@@ -28,7 +28,6 @@ use crate::{
     },
     error::{Error, Result},
     store::{
-        order_changes,
         order_pushes::{self, ClaimedOrder, Work},
         orders,
     },
@@ -174,7 +173,7 @@ impl App {
         let order = history.order.order.clone();
         let let_go = call.is_none().then_some(claim);
         let recorded = self.order_record(&mut tx, history, facts, let_go).await?;
-        order_changes::commit(tx, recorded.changes()).await?;
+        tx.commit().await?;
         self.order_announce_changed(&recorded);
         Ok(call.zip(account).map(|(call, account)| Begun { order, ylh: account.ylh, call }))
     }
@@ -268,7 +267,7 @@ impl App {
         let history = self.order_lock(&mut tx, &claim.so_id).await?;
         let facts = with_end(&history, vec![begun.call.ended(outcome)]);
         let recorded = self.order_record(&mut tx, history, facts, Some(claim)).await?;
-        order_changes::commit(tx, recorded.changes()).await?;
+        tx.commit().await?;
         self.order_announce(&recorded);
         Ok(())
     }

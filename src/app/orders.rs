@@ -8,15 +8,10 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future;
 use tokio::sync::{Notify, broadcast};
 
-use super::{
-    App, Ctx,
-    feeds::Feed,
-    order_intake::{Intake, NewOrder},
-    order_leases::Leases,
-    to_its_end,
-};
+use super::{App, Ctx, feeds::Feed, order_leases::Leases, to_its_end};
 use crate::{
     domain::{
         callers::Role,
@@ -24,12 +19,13 @@ use crate::{
             Order, OrderChange, OrderFilter, OrderState, OrderSummary, Personal, SoId, StoredOrder,
             facts::Fact,
             plan::PushRules,
-            sealing::{SealedOrder, place},
+            sealing::{PersonalPart, SealedOrder, place},
         },
         pages::{Page, PageRequest},
+        sealed::Sealed,
     },
     error::{Error, Result},
-    store::{order_facts, orders},
+    store::{order_changes, order_facts, order_pushes, orders},
 };
 
 /// How often a watcher looks by itself: another replica's commits ring no bell here.
@@ -57,10 +53,10 @@ pub(super) struct Orders {
     pub(super) settings: OrderSettings,
     /// Rung when an order may be due.
     pub(super) wake: Notify,
-    /// Those that are being stored.
-    pub(super) intake: Intake,
     /// How orders change, for those who follow all of them.
     pub(super) feed: Feed<OrderChange>,
+    /// Rung when an entry of the feed may wait for its number.
+    pub(super) unnumbered: Notify,
     /// Names every order that has changed here.
     pub(super) changed: broadcast::Sender<SoId>,
     /// Of the orders that are worked on here.
@@ -70,8 +66,8 @@ pub(super) struct Orders {
 impl Orders {
     pub(super) fn new(settings: OrderSettings) -> Self {
         let changed = broadcast::Sender::new(BELLS);
-        let (intake, feed) = (Intake::default(), Feed::default());
-        Self { settings, wake: Notify::new(), intake, feed, changed, leases: Leases::default() }
+        let (wake, unnumbered) = (Notify::new(), Notify::new());
+        Self { settings, wake, feed: Feed::default(), unnumbered, changed, leases: Leases::default() }
     }
 
     /// Tells whoever follows an order, and whoever works on it if something is due, after a commit.
@@ -79,7 +75,7 @@ impl Orders {
         if order.next_attempt_at.is_some_and(|at| at <= now) {
             self.wake.notify_one();
         }
-        self.feed.wake();
+        self.unnumbered.notify_one();
         // Nobody may be listening.
         let _ = self.changed.send(order.order.so_id.clone());
     }
@@ -153,16 +149,32 @@ impl App {
             updated_at: now,
             next_attempt_at: Some(now),
         };
-        let stored = Arc::new(stored);
-        if !self.order_take_in(NewOrder { order: Arc::clone(&stored), personal }).await? {
+        if !self.order_store(&stored, &personal).await? {
             // Somebody else stored it at the same instant.
             let other = self.order_find(&stored.order.so_id).await?;
             return same(other.ok_or_else(|| not_found(&stored.order.so_id))?, &stored.order);
         }
-        let stored = Arc::unwrap_or_clone(stored);
         tracing::info!(so_id = stored.order.so_id.as_str(), by = stored.requested_by, "order accepted");
         self.orders.announce(&stored, now);
         Ok(stored)
+    }
+
+    /// Stores a new order with what follows from it; whether it was new.
+    async fn order_store(&self, order: &StoredOrder, personal: &PersonalPart<Sealed>) -> Result<bool> {
+        let mut tx = self.store.begin().await?;
+        if !orders::insert(&mut tx, order, personal).await? {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        let (pipeline, entry) = (tx.pipeline(), change(order, None, order.created_at));
+        future::try_join3(
+            orders::insert_items(&pipeline, order),
+            order_pushes::insert(&pipeline, order),
+            order_changes::add(&pipeline, &entry),
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// The order when its outcome is known, or as it stands when the time is up.

@@ -2,13 +2,9 @@
 
 use std::ops::{Deref, DerefMut};
 
-use diesel::{
-    QueryResult, SqliteConnection,
-    pg::Pg,
-    query_builder::{AstPass, QueryFragment, QueryId},
-};
+use diesel::SqliteConnection;
 use diesel_async::{
-    AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection, pooled_connection::deadpool::Object,
+    AsyncPgConnection, SimpleAsyncConnection, pooled_connection::deadpool::Object,
     sync_connection_wrapper::SyncConnectionWrapper,
 };
 use tokio::sync::Mutex;
@@ -78,32 +74,13 @@ macro_rules! on {
 pub(crate) use on;
 
 /// A connection on which statements need not wait for each other's answers: those whose futures are polled together
-/// (`try_join!`) are sent to PostgreSQL in the order in which they are given, and done by it in that order. SQLite answers
-/// each before it takes the next.
-///
-/// That the order holds, also for statements that must be prepared first, is due to diesel-async's lock around its prepared
-/// statements, which is fair. What is sent past that lock, as `batch_execute` is, overtakes.
+/// (`try_join`) are sent to PostgreSQL one behind the other. SQLite answers each before it takes the next. For statements of
+/// which none needs another one: which comes first is nobody's promise.
 pub enum Pipeline<'c> {
     /// PostgreSQL.
     Pg(&'c AsyncPgConnection),
     /// SQLite.
     Lite(Mutex<&'c mut LiteConnection>),
-}
-
-impl Pipeline<'_> {
-    /// Whether a commit may be sent behind so many statements. SQLite gains nothing by it.
-    pub(super) const fn takes_commit_behind(&self, statements: usize) -> bool {
-        matches!(self, Self::Pg(_)) && statements < UNANSWERED
-    }
-
-    /// Commits the transaction, in its place among the other statements. One that fails before it turns it into a rollback.
-    pub(super) async fn commit(&self) -> Result<()> {
-        match self {
-            Self::Pg(conn) => drop(Commit.execute(&mut &**conn).await?),
-            Self::Lite(conn) => conn.lock().await.batch_execute("COMMIT").await?,
-        }
-        Ok(())
-    }
 }
 
 /// As [`on!`], on a pipeline.
@@ -150,19 +127,8 @@ macro_rules! each {
 }
 pub(crate) use each;
 
-/// Statements that PostgreSQL is sent ahead: so few are sent in the order in which they are given.
+/// Statements that PostgreSQL is sent before one is answered, at most.
 pub(super) const UNANSWERED: usize = 16;
-
-/// `COMMIT` as a statement that is prepared, so that it takes its place in a pipeline.
-#[derive(QueryId)]
-struct Commit;
-
-impl QueryFragment<Pg> for Commit {
-    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        pass.push_sql("COMMIT");
-        Ok(())
-    }
-}
 
 /// A transaction. Dropped without [`Tx::commit`], its connection is taken off the pool and closed, which rolls it
 /// back: whatever happened on it half-way, nobody inherits it.
@@ -184,11 +150,6 @@ impl Tx {
         on!(&mut *self, |c| c.batch_execute("COMMIT").await)?;
         drop(self.0.take());
         Ok(())
-    }
-
-    /// What was sent through its pipeline has committed it.
-    pub(super) fn committed(mut self) {
-        drop(self.0.take());
     }
 
     /// Takes everything back, on purpose: the connection stays in its pool.

@@ -1,27 +1,30 @@
-//! The feed of orders: entries numbered without gaps, in the order of their commits.
+//! The feed of orders: entries numbered without gaps, none of which ever appears behind one that could be read.
+//!
+//! A transaction [adds](add) its entries without numbers, since whoever gives numbers keeps everybody else from it until the
+//! disk has them. They are [numbered](number) afterwards, as many as there are. Those of one order stay in the order of
+//! their commits.
 
 use diesel::{
-    ExpressionMethods as _, Insertable as _, IntoSql as _, QueryDsl as _, Queryable, Selectable,
-    SelectableHelper as _,
-    sql_types::{Nullable, Text},
+    ExpressionMethods as _, Insertable, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
+    dsl::exists,
 };
 use diesel_async::RunQueryDsl as _;
 use futures_util::future;
 
 use super::{
-    Conn, Error, Pipeline, Result, Tx,
+    Conn, Error, Pipeline, Result,
     conn::{ahead, each},
-    instant::{At, Instant},
+    instant::At,
     on,
     orders::{failure, state},
-    schema::{order_changes, order_feed_head},
+    schema::{order_changes, order_feed_head, unnumbered_order_changes},
 };
 use crate::domain::orders::{OrderChange, SoId};
 
 /// There is one feed.
 const HEAD: i64 = 1;
 
-#[derive(Queryable, Selectable)]
+#[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = order_changes)]
 struct ChangeRow {
     seq: i64,
@@ -34,6 +37,38 @@ struct ChangeRow {
     error_reason: Option<String>,
     error_words: Option<String>,
     changed_at: At,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = unnumbered_order_changes)]
+struct Unnumbered {
+    id: i64,
+    so_id: String,
+    online_no: String,
+    state_before: Option<String>,
+    state: String,
+    retail_order_no: Option<String>,
+    haier_order_no: Option<String>,
+    error_reason: Option<String>,
+    error_words: Option<String>,
+    changed_at: At,
+}
+
+impl Unnumbered {
+    fn numbered(self, seq: i64) -> ChangeRow {
+        ChangeRow {
+            seq,
+            so_id: self.so_id,
+            online_no: self.online_no,
+            state_before: self.state_before,
+            state: self.state,
+            retail_order_no: self.retail_order_no,
+            haier_order_no: self.haier_order_no,
+            error_reason: self.error_reason,
+            error_words: self.error_words,
+            changed_at: self.changed_at,
+        }
+    }
 }
 
 impl TryFrom<ChangeRow> for OrderChange {
@@ -54,78 +89,76 @@ impl TryFrom<ChangeRow> for OrderChange {
     }
 }
 
-/// Adds entries; their numbers are given here, whatever `changes` say. The last lock of a transaction: whoever holds the head
-/// makes everybody else wait, and whoever commits first has the smaller numbers.
+/// Adds an entry, which is to be numbered once it is committed. Only with the order's row locked.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn append(pipeline: &Pipeline<'_>, changes: &[OrderChange]) -> Result<()> {
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
-    let head = async {
-        let head = diesel::update(order_feed_head::table.find(HEAD));
-        Ok::<_, Error>(ahead!(pipeline, |c| head
-            .set(order_feed_head::seq.eq(order_feed_head::seq + count))
-            .execute(c)
-            .await)?)
-    };
-    // Sent behind it, the last one first by as many as there are: the head has their numbers by then.
-    let rows = (0..count).rev().zip(changes);
-    let rows = async {
-        Ok(each!(pipeline, rows, |row| {
-            let (behind, change): (i64, &OrderChange) = row;
-            let error = change.last_error.as_ref();
-            order_feed_head::table
-                .find(HEAD)
-                .select((
-                    order_feed_head::seq - behind,
-                    change.so_id.as_str().into_sql::<Text>(),
-                    change.online_no.as_str().into_sql::<Text>(),
-                    change.before.map(|state| state.as_str()).into_sql::<Nullable<Text>>(),
-                    change.state.as_str().into_sql::<Text>(),
-                    change.retail_order_no.as_deref().into_sql::<Nullable<Text>>(),
-                    change.haier_order_no.as_deref().into_sql::<Nullable<Text>>(),
-                    error.map(|error| error.reason.as_str()).into_sql::<Nullable<Text>>(),
-                    error.map(|error| error.words.as_str()).into_sql::<Nullable<Text>>(),
-                    At(change.changed_at).into_sql::<Instant>(),
-                ))
-                .insert_into(order_changes::table)
-                .into_columns((
-                    order_changes::seq,
-                    order_changes::so_id,
-                    order_changes::online_no,
-                    order_changes::state_before,
-                    order_changes::state,
-                    order_changes::retail_order_no,
-                    order_changes::haier_order_no,
-                    order_changes::error_reason,
-                    order_changes::error_words,
-                    order_changes::changed_at,
-                ))
-        }))
-    };
-    future::try_join(head, rows).await?;
+pub async fn add(pipeline: &Pipeline<'_>, change: &OrderChange) -> Result<()> {
+    use unnumbered_order_changes as unnumbered;
+    let error = change.last_error.as_ref();
+    let row = (
+        unnumbered::so_id.eq(change.so_id.as_str()),
+        unnumbered::online_no.eq(&change.online_no),
+        unnumbered::state_before.eq(change.before.map(|state| state.as_str())),
+        unnumbered::state.eq(change.state.as_str()),
+        unnumbered::retail_order_no.eq(&change.retail_order_no),
+        unnumbered::haier_order_no.eq(&change.haier_order_no),
+        unnumbered::error_reason.eq(error.map(|error| error.reason.as_str())),
+        unnumbered::error_words.eq(error.map(|error| error.words.as_str())),
+        unnumbered::changed_at.eq(At(change.changed_at)),
+    );
+    ahead!(pipeline, |c| diesel::insert_into(unnumbered::table).values(row).execute(c).await)?;
     Ok(())
 }
 
-/// Adds entries and commits the transaction, in one go: the head is held for no longer than the disk takes.
+/// Whether an entry waits for its number.
 ///
 /// # Errors
-/// When the database does not answer; as of [`Tx::commit`].
-pub async fn commit(mut tx: Tx, changes: &[OrderChange]) -> Result<()> {
-    if changes.is_empty() {
-        return tx.commit().await;
-    }
-    let pipeline = tx.pipeline();
-    if !pipeline.takes_commit_behind(changes.len() + 1) {
-        append(&pipeline, changes).await?;
-        return tx.commit().await;
-    }
-    future::try_join(append(&pipeline, changes), pipeline.commit()).await?;
-    tx.committed();
-    Ok(())
+/// When the database does not answer.
+pub async fn any_unnumbered(conn: &mut Conn) -> Result<bool> {
+    let any = unnumbered_order_changes::table.select(unnumbered_order_changes::id);
+    Ok(on!(conn, |c| diesel::select(exists(any)).get_result(c).await)?)
+}
+
+/// Gives numbers to committed entries, at most so many; how many got one. Whoever does so too waits until this is committed.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn number(conn: &mut Conn, limit: i64) -> Result<usize> {
+    let head = || order_feed_head::table.find(HEAD).select(order_feed_head::seq);
+    let last: i64 = match &mut *conn {
+        Conn::Pg(conn) => head().for_update().first(conn).await?,
+        // Transactions that may write run one after the other.
+        Conn::Lite(conn) => head().first(conn).await?,
+    };
+    // Only now, so that nobody else numbers them.
+    let entries: Vec<Unnumbered> = on!(conn, |c| unnumbered_order_changes::table
+        .order(unnumbered_order_changes::id)
+        .limit(limit)
+        .select(Unnumbered::as_select())
+        .load(c)
+        .await)?;
+    let Some(count) = i64::try_from(entries.len()).ok().filter(|count| *count > 0) else { return Ok(0) };
+    let ids: Vec<i64> = entries.iter().map(|entry| entry.id).collect();
+    let rows: Vec<ChangeRow> = (last + 1..).zip(entries).map(|(seq, entry)| entry.numbered(seq)).collect();
+    let pipeline = conn.pipeline();
+    let numbered = async {
+        each!(&pipeline, &rows, |row| diesel::insert_into(order_changes::table).values(row));
+        Ok(())
+    };
+    let moved = async {
+        let moved = order_feed_head::seq.eq(last + count);
+        let head = diesel::update(order_feed_head::table.find(HEAD));
+        ahead!(&pipeline, |c| head.set(moved).execute(c).await)?;
+        Ok(())
+    };
+    let taken = async {
+        let taken = unnumbered_order_changes::table.filter(unnumbered_order_changes::id.eq_any(&ids));
+        ahead!(&pipeline, |c| diesel::delete(taken).execute(c).await)?;
+        Ok::<_, Error>(())
+    };
+    future::try_join3(numbered, moved, taken).await?;
+    Ok(rows.len())
 }
 
 /// Entries after a number, in their order.

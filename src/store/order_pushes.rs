@@ -9,7 +9,7 @@ use diesel_async::RunQueryDsl as _;
 
 use super::{
     Conn, Pipeline, Result,
-    conn::{ahead, each},
+    conn::ahead,
     instant::At,
     on,
     orders::sender,
@@ -164,19 +164,17 @@ pub async fn holds(pipeline: &Pipeline<'_>, claim: &ClaimedOrder) -> Result<bool
     Ok(ahead!(pipeline, |c| diesel::select(exists(held)).get_result(c).await)?)
 }
 
-/// Has new orders sent from then on.
+/// Has a new order sent from then on.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn insert(pipeline: &Pipeline<'_>, orders: &[&StoredOrder]) -> Result<()> {
-    let row = |order: &&StoredOrder| {
-        (
-            order_pushes::order_id.eq(order.id),
-            order_pushes::step.eq(Work::Push.as_str()),
-            order_pushes::next_attempt_at.eq(At(order.created_at)),
-        )
-    };
-    each!(pipeline, orders.iter().map(row), |row| diesel::insert_into(order_pushes::table).values(row));
+pub async fn insert(pipeline: &Pipeline<'_>, order: &StoredOrder) -> Result<()> {
+    let row = (
+        order_pushes::order_id.eq(order.id),
+        order_pushes::step.eq(Work::Push.as_str()),
+        order_pushes::next_attempt_at.eq(At(order.created_at)),
+    );
+    ahead!(pipeline, |c| diesel::insert_into(order_pushes::table).values(row).execute(c).await)?;
     Ok(())
 }
 

@@ -30,54 +30,51 @@ use crate::domain::{
     sealed::Sealed,
 };
 
-/// Stores orders without their [lines](insert_items); of each whether it is new. What is personal in an order is stored as the
-/// part beside it.
+/// Stores an order without its [lines](insert_items), unless one of its number is stored; whether it was. What is personal in
+/// it is stored as the part beside it.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn insert<'a>(
-    pipeline: &Pipeline<'_>,
-    orders: impl Iterator<Item = (&'a StoredOrder, &'a PersonalPart<Sealed>)>,
-) -> Result<Vec<bool>> {
-    let row = |(order, personal): (&'a StoredOrder, &'a PersonalPart<Sealed>)| {
-        let given = &order.order;
-        (
-            orders::id.eq(order.id),
-            orders::so_id.eq(given.so_id.as_str()),
-            orders::online_no.eq(&given.online_no),
-            orders::source_system.eq(&given.source_system),
-            orders::shop_name.eq(&given.shop_name),
-            orders::consignee_name.eq(personal.consignee_name.as_str()),
-            orders::consignee_mobile.eq(personal.consignee_mobile.as_str()),
-            orders::province.eq(&given.province),
-            orders::city.eq(&given.city),
-            orders::area.eq(&given.area),
-            orders::town.eq(&given.town),
-            orders::detail_address.eq(personal.detail_address.as_str()),
-            orders::remark.eq(personal.remark.as_ref().map(Sealed::as_str)),
-            orders::total_amount_e4.eq(given.total_amount.e4),
-            orders::distribution_time.eq(given.distribution_time.map(At)),
-            orders::install_time.eq(given.install_time.map(At)),
-            orders::government_order.eq(given.government_order),
-            orders::requested_by.eq(&order.requested_by),
-            orders::deadline_at.eq(At(order.deadline_at)),
-            orders::created_at.eq(At(order.created_at)),
-            orders::updated_at.eq(At(order.updated_at)),
-        )
-    };
-    let inserted = each!(pipeline, orders.map(row), |row| diesel::insert_into(orders::table)
+pub async fn insert(conn: &mut Conn, order: &StoredOrder, personal: &PersonalPart<Sealed>) -> Result<bool> {
+    let given = &order.order;
+    let row = (
+        orders::id.eq(order.id),
+        orders::so_id.eq(given.so_id.as_str()),
+        orders::online_no.eq(&given.online_no),
+        orders::source_system.eq(&given.source_system),
+        orders::shop_name.eq(&given.shop_name),
+        orders::consignee_name.eq(personal.consignee_name.as_str()),
+        orders::consignee_mobile.eq(personal.consignee_mobile.as_str()),
+        orders::province.eq(&given.province),
+        orders::city.eq(&given.city),
+        orders::area.eq(&given.area),
+        orders::town.eq(&given.town),
+        orders::detail_address.eq(personal.detail_address.as_str()),
+        orders::remark.eq(personal.remark.as_ref().map(Sealed::as_str)),
+        orders::total_amount_e4.eq(given.total_amount.e4),
+        orders::distribution_time.eq(given.distribution_time.map(At)),
+        orders::install_time.eq(given.install_time.map(At)),
+        orders::government_order.eq(given.government_order),
+        orders::requested_by.eq(&order.requested_by),
+        orders::deadline_at.eq(At(order.deadline_at)),
+        orders::created_at.eq(At(order.created_at)),
+        orders::updated_at.eq(At(order.updated_at)),
+    );
+    let inserted = on!(conn, |c| diesel::insert_into(orders::table)
         .values(row)
         .on_conflict(orders::so_id)
-        .do_nothing());
-    Ok(inserted.into_iter().map(|rows| rows == 1).collect())
+        .do_nothing()
+        .execute(c)
+        .await)?;
+    Ok(inserted == 1)
 }
 
-/// Stores the lines of new orders.
+/// Stores the lines of a new order.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn insert_items(pipeline: &Pipeline<'_>, orders: &[&StoredOrder]) -> Result<()> {
-    let items: Vec<ItemRow> = orders.iter().flat_map(|order| rows::items(order.id, &order.order)).collect();
+pub async fn insert_items(pipeline: &Pipeline<'_>, order: &StoredOrder) -> Result<()> {
+    let items: Vec<ItemRow> = rows::items(order.id, &order.order).collect();
     each!(pipeline, &items, |item| diesel::insert_into(order_items::table).values(item));
     Ok(())
 }

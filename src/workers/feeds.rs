@@ -1,10 +1,10 @@
-//! Reads the feeds of products and of orders for those who follow them here.
+//! Numbers the feed of orders, and reads the feeds of products and of orders for those who follow them here.
 
 use std::sync::Arc;
 
 use crate::app::App;
 
-/// Reads until the process goes down.
+/// Works until the process goes down.
 pub async fn run(app: Arc<App>) {
-    tokio::join!(app.product_feed_run(), app.order_feed_run());
+    tokio::join!(app.product_feed_run(), app.order_changes_number_run(), app.order_feed_run());
 }

@@ -2,12 +2,12 @@
 //! not belong.
 
 mod changes;
-mod commits;
 mod doubt;
 mod intake;
 #[cfg(target_os = "linux")]
 pub(crate) mod killed;
 mod masks;
+mod numbering;
 
 use std::time::Duration;
 

@@ -112,6 +112,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use crate::store::instant::Instant;
+
+    unnumbered_order_changes (id) {
+        id -> BigInt,
+        so_id -> Text,
+        online_no -> Text,
+        state_before -> Nullable<Text>,
+        state -> Text,
+        retail_order_no -> Nullable<Text>,
+        haier_order_no -> Nullable<Text>,
+        error_reason -> Nullable<Text>,
+        error_words -> Nullable<Text>,
+        changed_at -> Instant,
+    }
+}
+
+diesel::table! {
     use diesel::sql_types::{BigInt, Binary, Bool, Json, Nullable, Text};
     use crate::store::instant::Instant;
 

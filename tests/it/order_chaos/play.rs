@@ -300,7 +300,8 @@ impl Play {
                      WHERE lease_until >= '{now}' AND worker IN ({workers}) \
                         OR (lease_until IS NULL OR lease_until < '{now}') AND next_attempt_at <= '{now}' \
                            AND step IN ({steps})) + \
-                    (SELECT count(*) FROM callbacks WHERE applied_at IS NULL AND parked_at IS NULL)"
+                    (SELECT count(*) FROM callbacks WHERE applied_at IS NULL AND parked_at IS NULL) + \
+                    (SELECT count(*) FROM unnumbered_order_changes)"
         );
         self.asker.number(&sql).await > 0
     }

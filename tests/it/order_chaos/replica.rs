@@ -214,6 +214,7 @@ async fn live(house: &House, process: u16, ready: oneshot::Sender<Ready>, ended:
     working.spawn(workers::order_pusher::run(Arc::clone(&app)));
     working.spawn(workers::callbacks::run(Arc::clone(&app)));
     working.spawn(workers::upstream_control::run(Arc::clone(&app)));
+    working.spawn(workers::feeds::run(Arc::clone(&app)));
     let served = callbacks::serve(Arc::clone(&app), listener, Duration::from_secs(10));
     working.spawn(async { served.await.unwrap() });
     assert!(ready.send((Arc::clone(&app), url, Handle::current())).is_ok());

@@ -25,7 +25,7 @@ on_both_databases!(
     photos_come_by_haiers_number,
     the_feed_is_followed_from_a_cursor,
     a_slow_reader_is_cut_and_goes_on_from_its_cursor,
-    a_burst_is_stored_together_and_each_order_once,
+    a_burst_is_stored_and_each_order_once,
 );
 
 /// 2026-12-31 23:59:59 in Shanghai.
@@ -196,7 +196,7 @@ async fn a_slow_reader_is_cut_and_goes_on_from_its_cursor(plan: Plan) {
     world.finish().await;
 }
 
-async fn a_burst_is_stored_together_and_each_order_once(plan: Plan) {
+async fn a_burst_is_stored_and_each_order_once(plan: Plan) {
     const ORDERS: usize = 80;
     let (world, code) = shop(plan).await;
     let target = UpstreamTarget::OrderPush.into();

@@ -1,0 +1,1 @@
+DROP TABLE unnumbered_order_changes;
