@@ -134,7 +134,8 @@ fn pushed(
         }
         Ok(order_calls::PushAnswer::Booked { retail_order_no, .. }) => PushAnswer::Booked { retail_order_no },
         Ok(order_calls::PushAnswer::Repeated(refusal)) => {
-            PushAnswer::Repeated { words: words(order, &refusal), retail_order_no: None }
+            let words = words(order, &refusal);
+            PushAnswer::Repeated { words, retail_order_no: refusal.retail_order_no }
         }
         Ok(order_calls::PushAnswer::Refused(refusal)) => {
             PushAnswer::Refused { words: words(order, &refusal) }
