@@ -6,14 +6,15 @@ use haier_integration::proto::{
 };
 use tonic::{Code, Status};
 
-use super::{hurried, on_sale, order, push};
+use super::{accept, booked, hurried, on_sale, order, push, until};
 use crate::{
-    support::{Plan, World, on_both_databases, refusal},
+    support::{Plan, World, on_both_databases, refusal, within},
     switching::{activate, administration, create, seller, with_orders},
 };
 
 on_both_databases!(
     an_account_with_open_orders_is_not_deleted,
+    an_order_is_sent_with_the_new_password_of_an_account_that_is_not_active,
 );
 
 async fn deactivate(world: &World, name: &str) {
@@ -44,5 +45,37 @@ async fn an_account_with_open_orders_is_not_deleted(plan: Plan) {
     }
     world.database.execute("UPDATE orders SET state = 'confirmed'").await.unwrap();
     delete(&world, "first").await.unwrap();
+    world.finish().await;
+}
+
+async fn an_order_is_sent_with_the_new_password_of_an_account_that_is_not_active(plan: Plan) {
+    let world = plan.keyed().settings(hurried).start().await;
+    let code = on_sale(&world).await;
+    let mut first = with_orders(seller(&world, "first", 0));
+    first.ylh.as_mut().unwrap().password = "wrong".to_owned();
+    create(&world, first).await;
+    activate(&world, "first").await;
+    accept(&world, order("SO-1", &code)).await.unwrap();
+    let request = WatchOrderRequest { so_id: "SO-1".to_owned() };
+    let mut watched = world.client().watch_order(request).await.unwrap().into_inner();
+    let mut refused = async || within(watched.message()).await.unwrap().unwrap().order.unwrap();
+    while refused().await.last_error.is_empty() {}
+    deactivate(&world, "first").await;
+
+    // Once more by the client that knows the old password.
+    let retry = async || {
+        let request = RetryOrderRequest { so_id: "SO-1".to_owned() };
+        // It may have been sent by itself by now; then there is nothing to retry.
+        drop(world.client().retry_order(request).await);
+    };
+    retry().await;
+    refused().await;
+    let right = HaierConfig { name: "first".to_owned(), ..with_orders(seller(&world, "first", 0)) };
+    let mask = Some(prost_types::FieldMask { paths: vec!["ylh.password".to_owned()] });
+    let request = UpdateHaierConfigRequest { haier_config: Some(right), update_mask: mask };
+    administration(&world).await.update_haier_config(request).await.unwrap();
+    retry().await;
+    until(&mut world.client(), "SO-1", OrderState::Pushed).await;
+    assert_eq!(booked(&world.haier, "SO-1").await.len(), 1);
     world.finish().await;
 }
