@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use crate::domain::callbacks::Parameters;
 
-/// Longest order number in bytes; real ones have 20.
-const MAX_NUMBER: usize = 128;
+/// Longest order number in characters: as many as one of ours may have twice over; real ones have 20.
+const MAX_NUMBER_CHARS: usize = 128;
 /// A message of Haier's has 100 characters at most; of one that is longer so many are kept.
 const MAX_WORDS_CHARS: usize = 200;
 
@@ -35,7 +35,7 @@ impl Data {
         let number = |name: &str| {
             let number = fields.get(name).trim();
             // PostgreSQL keeps no NUL, and a number has no use for any of its kind.
-            let is_one = number.len() <= MAX_NUMBER && !number.chars().any(char::is_control);
+            let is_one = number.chars().count() <= MAX_NUMBER_CHARS && !number.chars().any(char::is_control);
             is_one.then(|| number.to_owned())
         };
         let success = match fields.get("State").trim() {
@@ -150,6 +150,14 @@ mod tests {
         let refused = with(r#""State":0,"FailMsg":"商品缺货","ExtOrderNo":" SO.1 ""#).unwrap();
         assert_eq!((refused.success, refused.words.as_str()), (false, "商品缺货"));
         assert_eq!(refused.haier_order_no.as_deref(), Some("SO.1"));
+    }
+
+    #[test]
+    fn a_number_may_be_as_long_as_any_of_ours_in_every_script() {
+        let number = "单".repeat(64);
+        let with = |number: &str| Data::parse(&format!(r#"{{"PlatformOrderNo":"{number}","State":1}}"#));
+        assert_eq!(with(&number).unwrap().platform_order_no, number);
+        assert_eq!(with(&"单".repeat(129)), None);
     }
 
     #[test]
