@@ -6,6 +6,8 @@ pub mod derive;
 pub mod facts;
 pub mod personal;
 pub mod plan;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod sealing;
 pub mod standing;
 

@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn the_exit_code_tells_all_none_and_some_that_failed_apart() {
-        let codes = [(1, 0), (3, 0), (1, 1), (3, 3), (3, 1), (3, 2)].map(|(all, failed)| exit_code(all, failed));
+        let codes =
+            [(1, 0), (3, 0), (1, 1), (3, 3), (3, 1), (3, 2)].map(|(all, failed)| exit_code(all, failed));
         assert_eq!(codes, [0, 0, 1, 1, 3, 3]);
     }
 }

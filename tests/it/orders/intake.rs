@@ -20,6 +20,7 @@ on_both_databases!(
     the_same_number_with_other_content_is_refused_by_field,
     pushing_at_the_same_instant_makes_one_order,
     a_product_that_cannot_be_ordered_is_refused_and_a_silent_haier_refuses_nothing,
+    the_accounts_names_may_be_given_or_left_out,
     an_old_copy_refuses_nothing_that_haier_does_not_refuse_now,
     without_a_key_nothing_personal_is_taken,
     nothing_personal_stands_in_the_database,
@@ -140,6 +141,31 @@ async fn a_product_that_cannot_be_ordered_is_refused_and_a_silent_haier_refuses_
     assert_eq!(pushed.state(), OrderState::Pushed);
     assert_eq!(world.haier.calls("H1").await, before + 1);
     world.haier.clear_faults().await;
+    world.finish().await;
+}
+
+async fn the_accounts_names_may_be_given_or_left_out(plan: Plan) {
+    let (world, code) = shop(plan).await;
+    let ylh = world.settings.account.as_ref().and_then(|account| account.ylh.clone()).unwrap();
+    let without = order("SO-1", &code);
+    let with = Order { source_system: ylh.source_system, shop_name: ylh.shop_name, ..without.clone() };
+    let other = Order { shop_name: "another one".to_owned(), ..without.clone() };
+    // Before its first attempt and after it.
+    let pause = PauseUpstreamRequest { target: UpstreamTarget::OrderPush.into(), ..Default::default() };
+    administration(&world).await.pause_upstream(pause).await.unwrap();
+    let differ = async || {
+        let refused = accept(&world, other.clone()).await.unwrap_err();
+        refused.get_details_error_info().unwrap().metadata["fields"].clone()
+    };
+    accept(&world, with.clone()).await.unwrap();
+    accept(&world, without.clone()).await.unwrap();
+    assert_eq!(differ().await, "shop_name");
+    let resume = ResumeUpstreamRequest { target: UpstreamTarget::OrderPush.into() };
+    administration(&world).await.resume_upstream(resume).await.unwrap();
+    until(&mut world.client(), "SO-1", OrderState::Pushed).await;
+    accept(&world, without).await.unwrap();
+    accept(&world, with).await.unwrap();
+    assert_eq!(differ().await, "shop_name");
     world.finish().await;
 }
 
