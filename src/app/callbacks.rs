@@ -16,11 +16,9 @@ use tokio::sync::{Notify, Semaphore};
 use super::{App, Ctx, to_its_end};
 use crate::{
     domain::{
-        callbacks::{
-            CallbackFilter, ReceivedCallback, Refusal, StoredCallback, mobiles::strike_mobiles,
-            parse_time_stamp,
-        },
+        callbacks::{CallbackFilter, ReceivedCallback, Refusal, StoredCallback, parse_time_stamp},
         callers::Role,
+        mobiles::strike_mobiles,
         orders::facts::CallbackMethod,
         pages::{Page, PageRequest},
     },

@@ -1,6 +1,5 @@
 //! Callbacks of the order system: what of one is kept, whose orders it may touch, and why one is refused.
 
-pub mod mobiles;
 pub mod parameters;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};

@@ -7,7 +7,8 @@ use serde_json::json;
 use super::{App, wire::Data};
 use crate::{
     domain::{
-        callbacks::{ReceivedCallback, mobiles::strike_mobiles, place},
+        callbacks::{ReceivedCallback, place},
+        mobiles::strike_mobiles,
         orders::Order,
     },
     error::Result,

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::Order;
+use super::{Order, StoredOrder};
+use crate::domain::mobiles::strike_mobiles;
 
 /// What a mask puts in place of what it hides.
 const HIDDEN: &str = "****";
@@ -82,6 +83,19 @@ impl Order {
         parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
         let parts = parts.into_iter().filter(|part| !part.is_empty());
         parts.fold(words.to_owned(), |words, part| words.replace(part, HIDDEN))
+    }
+}
+
+impl StoredOrder {
+    /// What a person writes about this order without what is personal in it, and without any mobile number: it may be that
+    /// of a neighbour. The order's own numbers stay.
+    #[must_use]
+    pub fn redact_written(&self, words: &str) -> String {
+        let (order, summary) = (&self.order, &self.summary);
+        let haiers = [&summary.retail_order_no, &summary.haier_order_no].into_iter().flatten();
+        let own = [order.so_id.as_str(), &order.online_no];
+        let numbers: Vec<&str> = own.into_iter().chain(haiers.map(String::as_str)).collect();
+        strike_mobiles(&order.redact(words), &numbers)
     }
 }
 

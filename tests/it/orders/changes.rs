@@ -5,15 +5,17 @@ use std::{collections::BTreeSet, time::Duration};
 use futures_util::future::join_all;
 use haier_integration::proto::{
     CancelOrderRequest, ListCourierNumbersRequest, ListDeliveryPhotosRequest, ListOrderChangesRequest, Order,
-    OrderState, PauseUpstreamRequest, RescheduleOrderRequest, ResumeUpstreamRequest, UpstreamTarget,
-    WatchOrderChangesRequest,
+    OrderOutcome, OrderState, PauseUpstreamRequest, RescheduleOrderRequest, ResolveOrderRequest,
+    ResumeUpstreamRequest, UpstreamTarget, WatchOrderChangesRequest,
 };
 use prost_types::Timestamp;
 use serde_json::json;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::{accept, administration, booked, changes_of, facts, kinds, order, push, shop, until, whole};
+use super::{
+    PERSONAL, accept, administration, booked, changes_of, facts, kinds, order, push, shop, until, whole,
+};
 use crate::support::{Plan, World, on_both_databases, refusal, violated, within};
 
 on_both_databases!(
@@ -22,6 +24,7 @@ on_both_databases!(
     changes_are_told_in_the_order_in_which_they_were_asked_for,
     a_refused_cancellation_only_ends_cancelling,
     other_times_are_days,
+    what_people_write_about_an_order_is_kept_without_numbers_to_call,
     photos_come_by_haiers_number,
     the_feed_is_followed_from_a_cursor,
     a_slow_reader_is_cut_and_goes_on_from_its_cursor,
@@ -135,6 +138,30 @@ async fn other_times_are_days(plan: Plan) {
     assert_eq!(violated(&refused), ["distribution_time"]);
     assert_eq!(world.haier.calls("Y3").await, 0);
     world.finish().await;
+}
+
+async fn what_people_write_about_an_order_is_kept_without_numbers_to_call(plan: Plan) {
+    const NEIGHBOUR: &str = "13698765432";
+    let (world, code) = shop(plan).await;
+    world.haier.fault(json!({ "endpoint": "Y1", "kind": "server_error" })).await;
+    accept(&world, order("SO-1", &code)).await.unwrap();
+    until(&mut world.client(), "SO-1", OrderState::InDoubt).await;
+    let request = ResolveOrderRequest {
+        so_id: "SO-1".to_owned(),
+        outcome: OrderOutcome::Booked.into(),
+        evidence: format!("{} of {NEIGHBOUR} has seen it", PERSONAL[0]),
+        retail_order_no: String::new(),
+    };
+    administration(&world).await.resolve_order(request).await.unwrap();
+    let reason = format!("邻居{NEIGHBOUR}已购买");
+    let request = CancelOrderRequest { so_id: "SO-1".to_owned(), reason };
+    world.client().cancel_order(request).await.unwrap();
+    let written: String = facts(&world, "SO-1").await.into_iter().map(|fact| fact.detail).collect();
+    for kept in ["**** of *********** has seen it", "邻居***********已购买"] {
+        assert!(written.contains(kept), "{written}");
+    }
+    let everything = world.finish_leaving_open().await.everything().await;
+    assert!(everything.contains("已购买") && !everything.contains(NEIGHBOUR), "a number is kept");
 }
 
 async fn photos_come_by_haiers_number(plan: Plan) {
