@@ -52,6 +52,14 @@ impl Data {
     }
 }
 
+/// Whether `Data` says more than numbers and a state: in words, or in fields that nobody knows. That may name people.
+pub(super) fn says_more(text: &str) -> bool {
+    let is_more = |(name, value): &(String, String)| {
+        !["ExtOrderNo", "PlatformOrderNo", "State"].contains(&name.as_str()) && !value.trim().is_empty()
+    };
+    fields(text).is_none_or(|fields| fields.iter().any(is_more))
+}
+
 /// The fields of a JSON object as texts, in the order in which they stand there.
 fn fields(json: &str) -> Option<Vec<(String, String)>> {
     serde_json::from_str::<Fields>(json).ok().map(|Fields(fields)| fields)
@@ -158,6 +166,18 @@ mod tests {
         let with = |number: &str| Data::parse(&format!(r#"{{"PlatformOrderNo":"{number}","State":1}}"#));
         assert_eq!(with(&number).unwrap().platform_order_no, number);
         assert_eq!(with(&"单".repeat(129)), None);
+    }
+
+    #[test]
+    fn words_and_fields_that_nobody_knows_say_more() {
+        let says = |rest: &str| says_more(&format!(r#"{{"PlatformOrderNo":"A","State":1{rest}}}"#));
+        for rest in ["", r#","ExtOrderNo":"SO.1","FailMsg":null"#, r#","FailMsg":" ","Name":"""#] {
+            assert!(!says(rest), "{rest}");
+        }
+        for rest in [r#","FailMsg":"缺货""#, r#","Name":"张三""#, r#","\u0041":["张三"]"#, r#","A":0"#]
+        {
+            assert!(says(rest), "{rest}");
+        }
     }
 
     #[test]
