@@ -69,20 +69,24 @@ impl Order {
         }
     }
 
-    /// Somebody's words about this order without what is personal in it: they are kept, logged and shown.
+    /// Somebody's words about this order, or JSON that holds them, without what is personal in it: they are kept, logged and
+    /// shown.
     #[must_use]
     pub fn redact(&self, words: &str) -> String {
         let remark = self.remark.as_ref().map_or("", Personal::expose);
-        let mut parts = [
+        let parts = [
             remark,
             self.detail_address.expose(),
             self.consignee_mobile.expose(),
             self.consignee_name.expose(),
         ];
+        let in_json = |part: &str| part.replace('\\', r"\\").replace('"', r#"\""#);
+        let mut parts: Vec<String> =
+            parts.into_iter().flat_map(|part| [part.to_owned(), in_json(part)]).collect();
+        parts.retain(|part| !part.is_empty());
         // The longest first, so that a part of another one leaves no rest behind.
         parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
-        let parts = parts.into_iter().filter(|part| !part.is_empty());
-        parts.fold(words.to_owned(), |words, part| words.replace(part, HIDDEN))
+        parts.iter().fold(words.to_owned(), |words, part| words.replace(part, HIDDEN))
     }
 }
 
@@ -102,6 +106,7 @@ impl StoredOrder {
 #[cfg(test)]
 mod tests {
     use super::{Personal, mask_address, mask_mobile, mask_name};
+    use crate::domain::orders::{Order, sample};
 
     #[test]
     fn masks_show_enough_to_recognise_and_no_more() {
@@ -112,5 +117,14 @@ mod tests {
         assert_eq!(mask_address("朝阳公园南路1号院2号楼301室"), "朝阳公园南****");
         assert_eq!(mask_address("1号"), "****");
         assert_eq!(format!("{:?}", Personal::new("张小明")), "[personal]");
+    }
+
+    #[test]
+    fn what_is_personal_is_struck_out_of_words_and_of_json() {
+        let remark = r#"门口的"狗"\凶"#;
+        let order = Order { remark: Some(Personal::new(remark)), ..sample::order() };
+        assert_eq!(order.redact(&format!("张小明，{remark}，13812345678")), "****，****，****");
+        let json = serde_json::json!({ "a": remark, "b": "朝阳公园南路1号" }).to_string();
+        assert_eq!(order.redact(&json), r#"{"a":"****","b":"****"}"#);
     }
 }
