@@ -170,8 +170,21 @@ impl App {
 
     async fn order_wish_record(&self, ctx: &Ctx, so_id: &SoId, wish: &OrderWish) -> Result<StoredOrder> {
         let mut tx = self.store.begin().await?;
-        let history = self.order_lock(&mut tx, so_id).await?;
-        let Some(fact) = wish.fact(&history, ctx.caller.name.clone())? else { return Ok(history.order) };
+        let history = match self.order_lock(&mut tx, so_id).await {
+            Err(error @ Error::NotFound { .. }) => {
+                tx.rollback().await?;
+                return Err(error);
+            }
+            locked => locked?,
+        };
+        let fact = match wish.fact(&history, ctx.caller.name.clone()) {
+            Ok(Some(fact)) => fact,
+            // Nothing is to be written. A transaction that is only dropped takes its connection with it.
+            nothing => {
+                tx.rollback().await?;
+                return nothing.map(|_| history.order);
+            }
+        };
         let recorded = self.order_record(&mut tx, history, vec![fact]).await?;
         let changes = wish.changes(&recorded.order);
         self.audit(&mut tx, ctx, wish.action(), so_id.as_str(), changes).await?;
@@ -207,6 +220,7 @@ impl App {
         let doubtful =
             history.standing.doubt.is_none() && history.with(std::slice::from_ref(&fact)).doubt.is_some();
         if !doubtful || validate_only {
+            tx.rollback().await?;
             return Ok(doubtful);
         }
         let recorded = self.order_record(&mut tx, history, vec![fact]).await?;

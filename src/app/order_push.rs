@@ -140,6 +140,7 @@ impl App {
         let mut tx = self.store.begin().await?;
         let history = self.order_lock(&mut tx, &claim.so_id).await?;
         if !order_pushes::holds(&mut tx, claim).await? {
+            tx.rollback().await?;
             return Ok(None);
         }
         let rules = &self.orders.settings.rules;

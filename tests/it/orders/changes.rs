@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use futures_util::future::join_all;
 use haier_integration::proto::{
     CancelOrderRequest, ListCourierNumbersRequest, ListDeliveryPhotosRequest, ListOrderChangesRequest, Order,
-    OrderOutcome, OrderState, PauseUpstreamRequest, RescheduleOrderRequest, ResolveOrderRequest,
-    ResumeUpstreamRequest, UpstreamTarget, WatchOrderChangesRequest,
+    OrderOutcome, OrderState, PauseUpstreamRequest, ReconcileOrdersRequest, RescheduleOrderRequest,
+    ResolveOrderRequest, ResumeUpstreamRequest, UpstreamTarget, WatchOrderChangesRequest,
 };
 use prost_types::Timestamp;
 use serde_json::json;
@@ -25,6 +25,7 @@ on_both_databases!(
     a_refused_cancellation_only_ends_cancelling,
     other_times_are_days,
     what_people_write_about_an_order_is_kept_without_numbers_to_call,
+    what_changes_nothing_closes_no_connection,
     photos_come_by_haiers_number,
     the_feed_is_followed_from_a_cursor,
     a_slow_reader_is_cut_and_goes_on_from_its_cursor,
@@ -162,6 +163,36 @@ async fn what_people_write_about_an_order_is_kept_without_numbers_to_call(plan: 
     }
     let everything = world.finish_leaving_open().await.everything().await;
     assert!(everything.contains("已购买") && !everything.contains(NEIGHBOUR), "a number is kept");
+}
+
+async fn what_changes_nothing_closes_no_connection(plan: Plan) {
+    let (world, code) = shop(plan).await;
+    let mut operator = administration(&world).await;
+    let target = UpstreamTarget::OrderPush.into();
+    operator.pause_upstream(PauseUpstreamRequest { target, ..Default::default() }).await.unwrap();
+    for so_id in ["SO-1", "SO-2"] {
+        accept(&world, order(so_id, &code)).await.unwrap();
+    }
+    cancel(&world, "SO-1").await.unwrap();
+    // Only PostgreSQL says who is connected.
+    let postgres = world.database.is_postgres();
+    if postgres {
+        let all = "CREATE TABLE connected AS SELECT pid FROM pg_stat_activity \
+                   WHERE application_name = 'haier-integration' AND datname = current_database()";
+        world.database.execute(all).await.unwrap();
+    }
+    for _ in 0..8 {
+        cancel(&world, "SO-1").await.unwrap();
+        reschedule(&world, "SO-1", DAY).await.unwrap_err();
+        cancel(&world, "SO-3").await.unwrap_err();
+        let request = ReconcileOrdersRequest { validate_only: true };
+        operator.reconcile_orders(request).await.unwrap();
+    }
+    if postgres {
+        let gone = "SELECT count(*) FROM connected WHERE pid NOT IN (SELECT pid FROM pg_stat_activity)";
+        assert_eq!(world.database.number(gone).await, 0);
+    }
+    world.finish().await;
 }
 
 async fn photos_come_by_haiers_number(plan: Plan) {
