@@ -22,6 +22,7 @@ use crate::{
         callers::Role,
         orders::{
             Order, OrderChange, OrderFilter, OrderState, OrderSummary, Personal, Sender, SoId, StoredOrder,
+            ToldTimes,
             facts::Fact,
             plan::PushRules,
             sealing::{SealedOrder, place},
@@ -140,6 +141,7 @@ impl App {
             haier_order_no: None,
             last_error: None,
             in_doubt: false,
+            told: ToldTimes::default(),
         };
         let stored = StoredOrder {
             id,

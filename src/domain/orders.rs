@@ -10,6 +10,7 @@ pub mod plan;
 pub(crate) mod sample;
 pub mod sealing;
 pub mod standing;
+pub mod told;
 
 use std::fmt;
 
@@ -18,6 +19,7 @@ use chrono::{DateTime, Utc};
 pub use check::{ItemDraft, OrderDraft};
 pub use personal::Personal;
 pub use standing::{Doubt, Failure, OrderState, Standing, Step};
+pub use told::ToldTimes;
 
 use super::{decimal::Money, products::ProductCode};
 
@@ -171,6 +173,8 @@ pub struct OrderSummary {
     pub last_error: Option<Failure>,
     /// Whether nobody knows if Haier has it.
     pub in_doubt: bool,
+    /// The times that Haier was told of after the order.
+    pub told: ToldTimes,
 }
 
 impl From<&Standing> for OrderSummary {
@@ -181,6 +185,7 @@ impl From<&Standing> for OrderSummary {
             haier_order_no: standing.haier_order_no.clone(),
             last_error: standing.last_error.clone(),
             in_doubt: standing.doubt.is_some(),
+            told: standing.told,
         }
     }
 }

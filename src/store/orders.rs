@@ -272,6 +272,7 @@ pub async fn update_summary(
             orders::error_reason.eq(error.map(|error| error.reason.as_str())),
             orders::error_words.eq(error.map(|error| error.words.as_str())),
             orders::in_doubt.eq(summary.in_doubt),
+            orders::told_times.eq(rows::told_json(summary.told)),
             orders::sync_log_id.eq(sync_log_id),
             orders::deadline_at.eq(At(deadline_at)),
             orders::updated_at.eq(At(now)),

@@ -29,6 +29,7 @@ use pushes::Pushes;
 use super::{
     facts::{Fact, FactKind},
     standing::{Failure, OrderState, Standing, Step, Tried},
+    told::ToldTimes,
 };
 use crate::domain::reasons::Reason;
 
@@ -40,6 +41,7 @@ pub fn derive(facts: &[Fact]) -> Standing {
         callbacks: Callbacks::of(facts),
         changes: Changes::of(facts),
         given_up: facts.iter().filter_map(given_up).max(),
+        told: ToldTimes::of(facts),
     };
     all.standing()
 }
@@ -57,6 +59,7 @@ struct All<'a> {
     changes: Changes<'a>,
     /// The last round that was given up.
     given_up: Option<i64>,
+    told: ToldTimes,
 }
 
 impl All<'_> {
@@ -118,6 +121,7 @@ impl All<'_> {
             changes: self.changes.last(),
             cancelling,
             never_there,
+            told: self.told,
         }
     }
 

@@ -14,7 +14,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::{
-    PERSONAL, accept, administration, booked, changes_of, facts, kinds, order, push, shop, until, whole,
+    PERSONAL, accept, administration, booked, changes_of, facts, get, kinds, order, push, shop, until, whole,
 };
 use crate::support::{Plan, World, on_both_databases, refusal, violated, within};
 
@@ -24,6 +24,7 @@ on_both_databases!(
     changes_are_told_in_the_order_in_which_they_were_asked_for,
     a_refused_cancellation_only_ends_cancelling,
     other_times_are_days,
+    times_that_haier_has_taken_are_shown_beside_those_that_were_ordered,
     what_people_write_about_an_order_is_kept_without_numbers_to_call,
     what_changes_nothing_closes_no_connection,
     photos_come_by_haiers_number,
@@ -138,6 +139,24 @@ async fn other_times_are_days(plan: Plan) {
     let refused = world.client().reschedule_order(request).await.unwrap_err();
     assert_eq!(violated(&refused), ["distribution_time"]);
     assert_eq!(world.haier.calls("Y3").await, 0);
+    world.finish().await;
+}
+
+async fn times_that_haier_has_taken_are_shown_beside_those_that_were_ordered(plan: Plan) {
+    const ORDERED: Timestamp = Timestamp { seconds: DAY.seconds - 5 * 86_400, nanos: 0 };
+    let (world, code) = shop(plan).await;
+    let given =
+        Order { distribution_time: Some(ORDERED), install_time: Some(ORDERED), ..order("SO-1", &code) };
+    let pushed = push(&mut world.client(), given).await.unwrap();
+    assert_eq!(pushed.current_distribution_time, Some(ORDERED));
+    reschedule(&world, "SO-1", DAY).await.unwrap();
+    let told = async { while kinds(&world, "SO-1").await.last().unwrap() != "change_ended" {} };
+    within(told).await;
+    let now = get(&mut world.client(), "SO-1").await;
+    assert_eq!((now.distribution_time, now.install_time), (Some(ORDERED), Some(ORDERED)));
+    assert_eq!((now.current_distribution_time, now.current_install_time), (Some(DAY), Some(ORDERED)));
+    // As it is read, it is the same order.
+    assert_eq!(push(&mut world.client(), now.clone()).await.unwrap(), now);
     world.finish().await;
 }
 
