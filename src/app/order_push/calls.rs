@@ -188,3 +188,18 @@ fn again_at(error: &upstream::Error, clock: &Arc<dyn Clock>) -> Option<DateTime<
     let wait = TimeDelta::from_std(error.retry_after?).ok()?;
     Some(to_micros(clock.now() + wait))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{app::SystemClock, domain::orders::sample};
+
+    #[test]
+    fn the_number_that_a_repeated_refusal_names_is_kept() {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let refusal = OrderRefusal { retail_order_no: Some("LS1".to_owned()), ..OrderRefusal::default() };
+        let answer = pushed(Ok(order_calls::PushAnswer::Repeated(refusal)), &sample::order(), &clock);
+        let PushAnswer::Repeated { retail_order_no, .. } = answer else { panic!("{answer:?}") };
+        assert_eq!(retail_order_no.as_deref(), Some("LS1"));
+    }
+}
