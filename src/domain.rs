@@ -16,6 +16,7 @@ pub mod held_runs;
 pub mod ids;
 pub mod logistics;
 pub mod messages;
+pub mod mobiles;
 pub mod order_calls;
 pub mod orders;
 pub mod pages;

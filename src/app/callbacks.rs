@@ -7,20 +7,17 @@ mod secrets;
 mod signature;
 mod wire;
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
-use serde_json::Value;
 use tokio::sync::{Notify, Semaphore};
 
 use super::{App, Ctx, to_its_end};
 use crate::{
     domain::{
-        callbacks::{
-            CallbackFilter, ReceivedCallback, Refusal, StoredCallback, mobiles::strike_mobiles,
-            parse_time_stamp,
-        },
+        callbacks::{CallbackFilter, ReceivedCallback, Refusal, StoredCallback, parse_time_stamp},
         callers::Role,
+        mobiles::strike_mobiles,
         orders::facts::CallbackMethod,
         pages::{Page, PageRequest},
     },
@@ -141,7 +138,7 @@ impl App {
         let text = parameters.get("Data");
         let data = Data::parse(text).ok_or(Refusal::Data)?;
         let numbers = [data.platform_order_no.as_str(), data.haier_order_no.as_deref().unwrap_or_default()];
-        let (words, text) = (words(&data), strike_mobiles(&plain(text), &numbers));
+        let (words, text) = (words(&data), strike_mobiles(&wire::plain(text), &numbers));
         Ok(ReceivedCallback {
             id: self.ids.next(now),
             received_at: now,
@@ -190,10 +187,4 @@ impl App {
     pub async fn callback_stored(&self) {
         self.callbacks.wake.notified().await;
     }
-}
-
-/// Escapes hide from a search what they spell.
-fn plain(text: &str) -> Cow<'_, str> {
-    let spelt = || serde_json::from_str::<Value>(text).ok().map(|data| data.to_string());
-    text.contains("\\u").then(spelt).flatten().map_or(Cow::Borrowed(text), Cow::Owned)
 }

@@ -202,7 +202,7 @@ impl App {
     }
 }
 
-/// The one place that says what stands in the way of deleting an account. Orders that are open will, too.
+/// The one place that says what stands in the way of deleting an account.
 async fn refuse_if_in_use(tx: &mut Tx, config: &HaierConfig) -> Result<()> {
     let name = || config.name.clone();
     if config.active {

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         audit::Change,
         orders::{
-            OpenAttempt, Order, OrderState, SoId, Step, StoredOrder,
+            OpenAttempt, OrderState, SoId, Step, StoredOrder,
             facts::{Fact, FactKind, Resolution, ResolvedOutcome},
         },
         reasons::Reason,
@@ -60,12 +60,12 @@ impl OrderWish {
         }
     }
 
-    /// What the record of changes keeps of it, of words that may name whom the order is for only the rest.
-    fn changes(&self, order: &Order) -> Vec<Change> {
+    /// What the record of changes keeps of it, of words that may name people only the rest.
+    fn changes(&self, order: &StoredOrder) -> Vec<Change> {
         let time =
             |field: &str, time: &Option<DateTime<Utc>>| time.map(|time| Change::to(field, time.to_rfc3339()));
         match self {
-            Self::Cancel { reason } => vec![Change::to("reason", order.redact(reason))],
+            Self::Cancel { reason } => vec![Change::to("reason", order.redact_written(reason))],
             Self::Reschedule { distribution_time, install_time } => {
                 [time("distribution_time", distribution_time), time("install_time", install_time)]
                     .into_iter()
@@ -75,8 +75,10 @@ impl OrderWish {
             Self::Retry => Vec::new(),
             Self::Resolve { outcome, evidence, retail_order_no } => {
                 let number = retail_order_no.as_ref().map(|number| Change::to("retail_order_no", number));
-                let said =
-                    [Change::to("outcome", outcome.as_str()), Change::to("evidence", order.redact(evidence))];
+                let said = [
+                    Change::to("outcome", outcome.as_str()),
+                    Change::to("evidence", order.redact_written(evidence)),
+                ];
                 said.into_iter().chain(number).collect()
             }
         }
@@ -97,7 +99,7 @@ impl OrderWish {
                     refuse("Haier refused it, so that there is nothing to cancel")
                 }
                 _ => {
-                    let reason = history.order.order.redact(reason);
+                    let reason = history.order.redact_written(reason);
                     Ok(Some(FactKind::CancelRequested { number, reason, by }))
                 }
             },
@@ -145,7 +147,7 @@ impl OrderWish {
                     outcome: *outcome,
                     attempts,
                     retail_order_no: retail_order_no.clone(),
-                    evidence: history.order.order.redact(evidence),
+                    evidence: history.order.redact_written(evidence),
                     by,
                 })))
             }
@@ -190,10 +192,23 @@ impl App {
 
     async fn order_wish_record(&self, ctx: &Ctx, so_id: &SoId, wish: &OrderWish) -> Result<StoredOrder> {
         let mut tx = self.store.begin().await?;
-        let history = self.order_lock(&mut tx, so_id).await?;
-        let Some(fact) = wish.fact(&history, ctx.caller.name.clone())? else { return Ok(history.order) };
+        let history = match self.order_lock(&mut tx, so_id).await {
+            Err(error @ Error::NotFound { .. }) => {
+                tx.rollback().await?;
+                return Err(error);
+            }
+            locked => locked?,
+        };
+        let fact = match wish.fact(&history, ctx.caller.name.clone()) {
+            Ok(Some(fact)) => fact,
+            // Nothing is to be written. A transaction that is only dropped takes its connection with it.
+            nothing => {
+                tx.rollback().await?;
+                return nothing.map(|_| history.order);
+            }
+        };
         let recorded = self.order_record(&mut tx, history, vec![fact], None).await?;
-        let changes = wish.changes(&recorded.order.order);
+        let changes = wish.changes(&recorded.order);
         self.audit(&mut tx, ctx, wish.action(), so_id.as_str(), changes).await?;
         tx.commit().await?;
         self.order_announce(&recorded);

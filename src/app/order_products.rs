@@ -27,7 +27,7 @@ const SOURCE: &str = "haier";
 
 impl App {
     /// Looks the products up in the shop's copy; those that are not there, or too old there, are asked of Haier once. A
-    /// Haier that does not answer refuses nothing.
+    /// Haier that does not answer refuses nothing, and what an old copy says does not either.
     ///
     /// # Errors
     /// Every line whose product cannot be ordered; or when the database does not answer.
@@ -44,17 +44,24 @@ impl App {
             .filter(|code| !stored.get(code).is_some_and(|product| fresh(product)))
             .cloned()
             .collect();
+        // Of these it is known by now whether they are on sale.
+        let mut told: BTreeSet<ProductCode> =
+            codes.iter().filter(|code| !asked.contains(code)).cloned().collect();
         let mut unknown = BTreeSet::new();
         let ctx = Ctx { deadline: Some(soon(ctx)), ..ctx.clone() };
         for batch in asked.chunks(self.runs.batch_size) {
             match self.live_products(&ctx, batch.to_vec()).await {
                 Ok(answer) => {
+                    // A record that cannot be read is one all the same: Haier knows the product.
                     let known: BTreeSet<&ProductCode> = answer
                         .iter()
-                        .filter_map(|record| record.as_ref().ok())
-                        .map(|record| &record.code)
+                        .filter_map(|record| match record {
+                            Ok(record) => Some(&record.code),
+                            Err(bad) => bad.code.as_ref(),
+                        })
                         .collect();
                     unknown.extend(batch.iter().filter(|code| !known.contains(code)).cloned());
+                    told.extend(answer.iter().flatten().map(|record| record.code.clone()));
                 }
                 Err(error) => tracing::debug!(%error, "products of an order could not be looked up at Haier"),
             }
@@ -65,8 +72,8 @@ impl App {
         let mut violations = Violations::default();
         for (index, item) in order.items.iter().enumerate() {
             let product = stored.get(&item.product_code).map(Arc::as_ref);
-            if let Some(fault) = fault(product, unknown.contains(&item.product_code)) {
-                let code = &item.product_code;
+            let code = &item.product_code;
+            if let Some(fault) = fault(product, unknown.contains(code), told.contains(code)) {
                 violations.add(format!("order.items[{index}].product_code"), format!("{code} {fault}"));
             }
         }
@@ -74,8 +81,8 @@ impl App {
     }
 }
 
-/// Why a product cannot be ordered.
-fn fault(product: Option<&Product>, unknown: bool) -> Option<String> {
+/// Why a product cannot be ordered; whether it is on sale counts where that was `told`.
+fn fault(product: Option<&Product>, unknown: bool, told: bool) -> Option<String> {
     if unknown {
         return Some("is not known to Haier".to_owned());
     }
@@ -83,7 +90,7 @@ fn fault(product: Option<&Product>, unknown: bool) -> Option<String> {
     if product.source != SOURCE {
         return Some(format!("comes from {}, not from Haier", product.source));
     }
-    if product.is_sales {
+    if product.is_sales || !told {
         return None;
     }
     let reason = product.no_sales_reason.as_deref().unwrap_or("Haier gives no reason");

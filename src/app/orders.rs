@@ -16,7 +16,8 @@ use crate::{
     domain::{
         callers::Role,
         orders::{
-            Order, OrderChange, OrderFilter, OrderState, OrderSummary, Personal, SoId, StoredOrder,
+            Order, OrderChange, OrderFilter, OrderState, OrderSummary, Personal, Sender, SoId, StoredOrder,
+            ToldTimes,
             facts::Fact,
             plan::PushRules,
             sealing::{PersonalPart, SealedOrder, place},
@@ -105,7 +106,7 @@ impl App {
         let bell = self.orders.changed.subscribe();
         let so_id = order.so_id.clone();
         let stored = match self.order_find(&so_id).await? {
-            Some(stored) => same(stored, &order)?,
+            Some(stored) => self.order_same(stored, &order)?,
             None => {
                 // Asked before it is stored: an order that nobody could send is not accepted.
                 self.ylh()?;
@@ -136,6 +137,7 @@ impl App {
             haier_order_no: None,
             last_error: None,
             in_doubt: false,
+            told: ToldTimes::default(),
         };
         let stored = StoredOrder {
             id,
@@ -152,7 +154,7 @@ impl App {
         if !self.order_store(&stored, &personal).await? {
             // Somebody else stored it at the same instant.
             let other = self.order_find(&stored.order.so_id).await?;
-            return same(other.ok_or_else(|| not_found(&stored.order.so_id))?, &stored.order);
+            return self.order_same(other.ok_or_else(|| not_found(&stored.order.so_id))?, &stored.order);
         }
         tracing::info!(so_id = stored.order.so_id.as_str(), by = stored.requested_by, "order accepted");
         self.orders.announce(&stored, now);
@@ -175,6 +177,29 @@ impl App {
         .await?;
         tx.commit().await?;
         Ok(true)
+    }
+
+    /// The stored order, if the one given says the same, names that are left out filled in on both sides: as they were sent,
+    /// or as they would be now.
+    fn order_same(&self, stored: StoredOrder, given: &Order) -> Result<StoredOrder> {
+        let sender = stored.sender.clone().or_else(|| self.order_sender_now());
+        let fields = stored.order.differences(given, sender.as_ref());
+        if fields.is_empty() {
+            return Ok(stored);
+        }
+        Err(Error::OrderConflict { so_id: stored.order.so_id.as_str().to_owned(), fields })
+    }
+
+    /// Under whose name an order would be sent now that gives none itself.
+    fn order_sender_now(&self) -> Option<Sender> {
+        let haier = self.upstreams.find_active()?;
+        let (account, ylh) = (haier.openplat.account(), haier.ylh.as_ref()?.account());
+        Some(Sender {
+            account: account.name.clone(),
+            seller_code: account.customer_code.clone(),
+            source_system: ylh.source_system.clone(),
+            shop_name: ylh.shop_name.clone(),
+        })
     }
 
     /// The order when its outcome is known, or as it stands when the time is up.
@@ -284,16 +309,6 @@ impl App {
             ring.open(place, sealed).map(|opened| Personal::new(opened.expose_secret()))
         })?)
     }
-}
-
-/// The stored order, if the one given says the same.
-fn same(stored: StoredOrder, given: &Order) -> Result<StoredOrder> {
-    let fields = stored.order.differences(given, stored.sender.as_ref());
-    if fields.is_empty() { Ok(stored) } else { Err(conflict(&stored, fields)) }
-}
-
-fn conflict(stored: &StoredOrder, fields: Vec<String>) -> Error {
-    Error::OrderConflict { so_id: stored.order.so_id.as_str().to_owned(), fields }
 }
 
 pub(super) fn not_found(so_id: &SoId) -> Error {

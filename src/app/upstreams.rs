@@ -55,12 +55,6 @@ struct Client {
     used: Instant,
 }
 
-impl Client {
-    fn name(&self) -> &str {
-        &self.haier.openplat.account().name
-    }
-}
-
 /// Which state of which account a client was made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
@@ -114,9 +108,14 @@ impl Clients {
     fn replace_active(&mut self, active: std::result::Result<Client, Unusable>) -> Option<Haier> {
         let before = std::mem::replace(&mut self.active, active).ok();
         let haier = before.as_ref().map(|client| client.haier.clone());
-        self.others.extend(before);
-        self.others.retain(|other| other.haier.is_in_use() || other.used.elapsed() < IDLE);
+        self.put_aside(before);
         haier
+    }
+
+    /// Keeps a client that is not the active one, and closes those that nobody needs any more.
+    fn put_aside(&mut self, client: Option<Client>) {
+        self.others.extend(client);
+        self.others.retain(|other| other.haier.is_in_use() || other.used.elapsed() < IDLE);
     }
 }
 
@@ -165,12 +164,11 @@ impl Upstreams {
         is_news
     }
 
-    /// The client of an account by name, if one is open.
-    fn find(&self, name: &str) -> Option<Haier> {
+    /// The client that was made from this, if one is open: one of an earlier state of the account holds its old secrets.
+    fn find(&self, identity: Identity) -> Option<Haier> {
         let mut clients = self.lock();
         let Clients { active, others, .. } = &mut *clients;
-        // The newest of the others, which are in the order in which they were left.
-        let client = active.iter_mut().chain(others.iter_mut().rev()).find(|c| c.name() == name)?;
+        let client = active.iter_mut().chain(others).find(|client| client.identity == identity)?;
         client.used = Instant::now();
         Some(client.haier.clone())
     }
@@ -181,7 +179,7 @@ impl Upstreams {
         let haier = client.haier.clone();
         let mut clients = self.lock();
         haier.set_pauses(&clients.pauses);
-        clients.others.push(client);
+        clients.put_aside(Some(client));
         Ok(haier)
     }
 
@@ -234,12 +232,19 @@ impl App {
 
     /// The clients of the account that a piece of work began with. `None`: it is not there any more.
     pub(super) async fn upstream_of(&self, name: &str) -> Result<Option<Haier>> {
-        if let Some(haier) = self.upstreams.find(name) {
+        let given = self.upstreams.given.account.as_ref().filter(|account| account.name == name);
+        let identity = match given {
+            Some(_) => Some(Identity::GIVEN),
+            None => haier_configs::find_version(&mut self.store.read().await?, name)
+                .await?
+                .map(|(id, version)| Identity { id, version }),
+        };
+        let Some(identity) = identity else { return Ok(None) };
+        if let Some(haier) = self.upstreams.find(identity) {
             return Ok(Some(haier));
         }
-        let given = self.upstreams.given.account.clone().filter(|account| account.name == name);
         let account = match given {
-            Some(account) => Some((account, Identity::GIVEN)),
+            Some(account) => Some((account.clone(), Identity::GIVEN)),
             None => self
                 .account_find(name)
                 .await?

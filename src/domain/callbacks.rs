@@ -1,6 +1,5 @@
 //! Callbacks of the order system: what of one is kept, whose orders it may touch, and why one is refused.
 
-pub mod mobiles;
 pub mod parameters;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
@@ -79,9 +78,9 @@ pub struct ReceivedCallback {
     pub success: bool,
     /// `FailMsg` without mobile numbers; empty if it carried none, or while it is sealed.
     pub words: String,
-    /// `Data` as it came, without mobile numbers; while that is sealed, without words.
+    /// `Data` as it came, without mobile numbers; while that is sealed, its numbers and its state.
     pub data: String,
-    /// `Data` with its words, until its order is found: they may name people.
+    /// `Data` that says more than numbers and a state, until its order is found: that may name people.
     pub sealed: Option<Sealed>,
     /// SHA-256 of what was signed: the same callback again has the same.
     pub digest: Vec<u8>,

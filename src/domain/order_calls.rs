@@ -11,6 +11,8 @@ pub struct OrderRefusal {
     pub code: String,
     /// Haier's words. May be empty.
     pub message: String,
+    /// Haier's number of the order, where the refusal names one: of an order that Haier has already, say.
+    pub retail_order_no: Option<String>,
 }
 
 impl fmt::Display for OrderRefusal {

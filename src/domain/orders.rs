@@ -6,8 +6,11 @@ pub mod derive;
 pub mod facts;
 pub mod personal;
 pub mod plan;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod sealing;
 pub mod standing;
+pub mod told;
 
 use std::fmt;
 
@@ -16,6 +19,7 @@ use chrono::{DateTime, Utc};
 pub use check::{ItemDraft, OrderDraft};
 pub use personal::Personal;
 pub use standing::{Doubt, Failure, OpenAttempt, OrderState, Standing, Step};
+pub use told::ToldTimes;
 
 use super::{decimal::Money, products::ProductCode};
 
@@ -169,6 +173,8 @@ pub struct OrderSummary {
     pub last_error: Option<Failure>,
     /// Whether nobody knows if Haier has it.
     pub in_doubt: bool,
+    /// The times that Haier was told of after the order.
+    pub told: ToldTimes,
 }
 
 impl From<&Standing> for OrderSummary {
@@ -179,6 +185,7 @@ impl From<&Standing> for OrderSummary {
             haier_order_no: standing.haier_order_no.clone(),
             last_error: standing.last_error.clone(),
             in_doubt: standing.doubt.is_some(),
+            told: standing.told,
         }
     }
 }

@@ -219,6 +219,17 @@ pub async fn active(conn: &mut Conn) -> Result<Option<(i64, i64)>> {
     Ok(on!(conn, |c| row.first(c).await.optional())?)
 }
 
+/// Id and version of the account of this name.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_version(conn: &mut Conn, name: &str) -> Result<Option<(i64, i64)>> {
+    let row = haier_configs::table
+        .filter(haier_configs::name.eq(name))
+        .select((haier_configs::id, haier_configs::version));
+    Ok(on!(conn, |c| row.first(c).await.optional())?)
+}
+
 /// Id and version of every account, by id: whether any has come, gone or changed.
 ///
 /// # Errors

@@ -3,8 +3,8 @@
 mod rows;
 
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _,
-    OptionalExtension as _, QueryDsl as _, SelectableHelper as _,
+    BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _,
+    OptionalExtension as _, QueryDsl as _, SelectableHelper as _, dsl::exists,
 };
 use diesel_async::RunQueryDsl as _;
 use futures_util::future;
@@ -244,14 +244,16 @@ pub(super) async fn replace_sealed(
     })
 }
 
-/// An order of this account with which something is to be done still.
+/// An order of this account that is open: something is to be done with it still, or Haier's word on it is awaited.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn find_open_of_account(conn: &mut Conn, account: &str) -> Result<Option<SoId>> {
+    let awaited = ["accepted", "in_doubt", "pushed", "cancelling"];
+    let due = order_pushes::table.filter(order_pushes::order_id.eq(orders::id));
     let open = orders::table
-        .inner_join(order_pushes::table.on(order_pushes::order_id.eq(orders::id)))
         .filter(orders::account.eq(account))
+        .filter(orders::state.eq_any(awaited).or(exists(due)))
         .select(orders::so_id);
     let so_id: Option<String> = on!(conn, |c| open.first(c).await.optional())?;
     Ok(so_id.map(SoId::from_stored))
@@ -272,6 +274,7 @@ pub async fn update_summary(pipeline: &Pipeline<'_>, order: &StoredOrder) -> Res
             orders::error_reason.eq(error.map(|error| error.reason.as_str())),
             orders::error_words.eq(error.map(|error| error.words.as_str())),
             orders::in_doubt.eq(summary.in_doubt),
+            orders::told_times.eq(rows::told_json(summary.told)),
             orders::sync_log_id.eq(order.sync_log_id),
             orders::deadline_at.eq(At(order.deadline_at)),
             orders::updated_at.eq(At(order.updated_at)),

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::domain::order_calls::OrderRefusal;
 
+/// Longest order number of Haier's; real ones have 20.
+pub(super) const MAX_NUMBER_CHARS: usize = 200;
+
 /// The outer object, if there is one.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Envelope<'a> {
@@ -38,7 +41,9 @@ impl Envelope<'_> {
 
     fn words(&self) -> OrderRefusal {
         let text = |value: &Option<Value>| value.as_ref().map(text).unwrap_or_default();
-        OrderRefusal { code: text(&self.code), message: text(&self.message) }
+        let number = self.data.and_then(|data| Fields::parse(data).ok());
+        let number = number.and_then(|data| data.text("retailOrderNo", MAX_NUMBER_CHARS).ok().flatten());
+        OrderRefusal { code: text(&self.code), message: text(&self.message), retail_order_no: number }
     }
 }
 

@@ -11,7 +11,7 @@
 //! | 429, also in a 200 | repeated, when Haier is willing again |
 //! | 403, also in a 200; 404 | `FORBIDDEN` and an alert: the account is at fault, not the order |
 //! | 400 and all other 4xx; a refusal in a 200 with any other code | refused: Haier's answer to this order |
-//! | the same, with words that say "repeated" | repeated: Haier has it already (Y1) |
+//! | a 4xx but 401, 403, 408 and 429, or any refusal in a 200, with words that say "repeated" | repeated: Haier has it already (Y1) |
 //! | 408, 5xx, also as the code in a 200; another status | in doubt |
 //! | no answer in time, a connection that broke, an answer that cannot be read | in doubt |
 //!

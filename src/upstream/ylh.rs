@@ -62,12 +62,9 @@ impl Ylh {
     pub async fn create_order(&self, body: Bytes, call: &Call<'_>) -> Result<PushAnswer> {
         let reading = Whole(|answer: &[u8], _: DateTime<Utc>| answers::booked(answer));
         let answer = self.client.call(Endpoint::CreateOrder, &body, call, &reading).await;
-        answer.or_else(|error| match &error.refusal {
-            // Whatever else the answer looks like, these words are a proof.
-            Some(refusal) if says(refusal, &self.client.settings.repeated_words) => {
-                Ok(PushAnswer::Repeated((**refusal).clone()))
-            }
-            _ => refusal(error).map(PushAnswer::Refused),
+        answer.or_else(|error| match repeated(&error, &self.client.settings.repeated_words) {
+            Some(refusal) => Ok(PushAnswer::Repeated(refusal)),
+            None => refusal(error).map(PushAnswer::Refused),
         })
     }
 
@@ -153,6 +150,17 @@ fn says(refusal: &OrderRefusal, words: &[String]) -> bool {
     words.iter().any(|word| message.contains(&word.to_lowercase()))
 }
 
+/// The refusal that proves that Haier has the order: one with these words, whatever code stands beside them. Of the words of
+/// a status that does not speak of the order (no right, too many calls, out of order) nobody knows what they are about.
+fn repeated(error: &Error, words: &[String]) -> Option<OrderRefusal> {
+    let of_an_order = match error.status {
+        None => true,
+        Some(status) => (400..500).contains(&status) && !matches!(status, 401 | 403 | 408 | 429),
+    };
+    let refusal = error.refusal.as_deref().filter(|refusal| of_an_order && says(refusal, words));
+    refusal.cloned()
+}
+
 /// Haier's answer to this very order, if it is one; else the error, which is the account's or the moment's.
 fn refusal(error: Error) -> Result<OrderRefusal> {
     let of_this_order = error.executed == Executed::No
@@ -166,4 +174,48 @@ fn refusal(error: Error) -> Result<OrderRefusal> {
 /// A body as it is sent.
 fn bytes(body: &Value) -> Bytes {
     body.to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::matrix;
+
+    /// Whether it is taken for a proof.
+    fn proves(error: &Error) -> bool {
+        repeated(error, &["重复".to_owned()]).is_some()
+    }
+
+    #[test]
+    fn repeated_words_prove_nothing_under_a_status_that_is_not_about_the_order() {
+        let refused = |status| {
+            let refusal =
+                OrderRefusal { message: "请勿重复推送".to_owned(), ..OrderRefusal::default() };
+            let of_status = Error::of(matrix::of_status(status), "refused");
+            Error { status: Some(status), refusal: Some(Box::new(refusal)), ..of_status }
+        };
+        for status in [401, 403, 408, 429, 500, 502, 503, 504, 302] {
+            assert!(!proves(&refused(status)), "{status}");
+        }
+        for status in [400, 404, 409, 422] {
+            assert!(proves(&refused(status)), "{status}");
+        }
+    }
+
+    #[test]
+    fn repeated_words_in_a_200_prove_whatever_the_code_and_name_the_number() {
+        for code in ["400", "500", r#""429""#, r#""B1""#, "null"] {
+            let body = format!(
+                r#"{{"success":false,"code":{code},"message":"订单重复","data":{{"retailOrderNo":"LS1"}}}}"#
+            );
+            let error = answers::booked(body.as_bytes()).unwrap_err();
+            assert!(proves(&error), "{body}");
+            assert_eq!(error.refusal.unwrap().retail_order_no.as_deref(), Some("LS1"), "{body}");
+        }
+        for rest in ["", r#","data":null"#, r#","data":"LS1""#, r#","data":{"retailOrderNo":[1]}"#] {
+            let body = format!(r#"{{"success":false,"message":"订单重复"{rest}}}"#);
+            let error = answers::booked(body.as_bytes()).unwrap_err();
+            assert!(proves(&error) && error.refusal.unwrap().retail_order_no.is_none(), "{body}");
+        }
+    }
 }

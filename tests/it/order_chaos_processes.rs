@@ -168,7 +168,7 @@ async fn play(plan: Plan, seed: u64) {
     for act in acts(dice, replicas) {
         play.act(act).await;
     }
-    play.end().await;
+    Box::pin(play.end()).await;
 }
 
 impl Play {

@@ -1,6 +1,7 @@
 //! Orders from outside: stored first, sent once and only once whatever Haier does, and never a word of them where it does
 //! not belong.
 
+mod accounts;
 mod changes;
 mod doubt;
 mod intake;

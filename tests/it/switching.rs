@@ -28,12 +28,12 @@ on_both_databases!(
     a_test_of_an_unsaved_account_names_every_fault,
 );
 
-async fn administration(world: &World) -> HaierAdministrationClient<Channel> {
+pub(crate) async fn administration(world: &World) -> HaierAdministrationClient<Channel> {
     HaierAdministrationClient::new(world.channel().connect().await.unwrap())
 }
 
 /// An account at the stand-in, of its first seller or its second.
-fn seller(world: &World, name: &str, number: usize) -> HaierConfig {
+pub(crate) fn seller(world: &World, name: &str, number: usize) -> HaierConfig {
     let secret = || PASSWORD.to_owned();
     HaierConfig {
         name: name.to_owned(),
@@ -47,12 +47,12 @@ fn seller(world: &World, name: &str, number: usize) -> HaierConfig {
     }
 }
 
-async fn create(world: &World, config: HaierConfig) {
+pub(crate) async fn create(world: &World, config: HaierConfig) {
     let request = CreateHaierConfigRequest { haier_config: Some(config), validate_only: false };
     administration(world).await.create_haier_config(request).await.unwrap();
 }
 
-async fn activate(world: &World, name: &str) -> String {
+pub(crate) async fn activate(world: &World, name: &str) -> String {
     let request = ActivateHaierConfigRequest { name: name.to_owned(), ..Default::default() };
     administration(world).await.activate_haier_config(request).await.unwrap().into_inner().previous
 }
@@ -191,7 +191,7 @@ async fn test(world: &World, account: Option<Tested>) -> Result<TestHaierConfigR
     administration(world).await.test_haier_config(request).await.map(tonic::Response::into_inner)
 }
 
-fn with_orders(config: HaierConfig) -> HaierConfig {
+pub(crate) fn with_orders(config: HaierConfig) -> HaierConfig {
     let ylh = YlhConfig {
         base_url: config.base_url.clone(),
         username: "sandbox".to_owned(),

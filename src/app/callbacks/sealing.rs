@@ -4,20 +4,24 @@
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::{App, wire::Data};
+use super::{
+    App,
+    wire::{Data, says_more},
+};
 use crate::{
     domain::{
-        callbacks::{ReceivedCallback, mobiles::strike_mobiles, place},
+        callbacks::{ReceivedCallback, place},
+        mobiles::strike_mobiles,
         orders::Order,
     },
     error::Result,
 };
 
 impl App {
-    /// Seals the words of a callback before it is stored. Without a key they are not kept: the callback must not be lost for
-    /// them.
+    /// Seals what a callback says beside numbers and a state before it is stored. Without a key that is not kept: the
+    /// callback must not be lost for it.
     pub(super) fn callback_seal(&self, received: &mut ReceivedCallback) {
-        if received.words.is_empty() {
+        if !says_more(&received.data) {
             return;
         }
         let sealed = self.key_ring().and_then(|ring| Ok(ring.seal(place(received.id), &received.data)?));
@@ -67,7 +71,7 @@ pub(super) fn words(data: &Data) -> String {
     strike_mobiles(&data.words, &[])
 }
 
-/// `Data` as it would be had Haier said nothing in words.
+/// `Data` as it would be had Haier said nothing but numbers and a state.
 fn without_words(received: &ReceivedCallback) -> String {
     let (ours, haiers) = (&received.platform_order_no, &received.haier_order_no);
     json!({ "ExtOrderNo": haiers, "PlatformOrderNo": ours, "State": u8::from(received.success) }).to_string()

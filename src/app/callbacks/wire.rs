@@ -1,12 +1,14 @@
 //! How callbacks look on the wire: a form or a JSON object with single values, and a `Data` that is a JSON object itself.
 
+use std::borrow::Cow;
+
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use crate::domain::callbacks::Parameters;
 
-/// Longest order number in bytes; real ones have 20.
-const MAX_NUMBER: usize = 128;
+/// Longest order number in characters: as many as one of ours may have twice over; real ones have 20.
+const MAX_NUMBER_CHARS: usize = 128;
 /// A message of Haier's has 100 characters at most; of one that is longer so many are kept.
 const MAX_WORDS_CHARS: usize = 200;
 
@@ -35,7 +37,7 @@ impl Data {
         let number = |name: &str| {
             let number = fields.get(name).trim();
             // PostgreSQL keeps no NUL, and a number has no use for any of its kind.
-            let is_one = number.len() <= MAX_NUMBER && !number.chars().any(char::is_control);
+            let is_one = number.chars().count() <= MAX_NUMBER_CHARS && !number.chars().any(char::is_control);
             is_one.then(|| number.to_owned())
         };
         let success = match fields.get("State").trim() {
@@ -49,6 +51,56 @@ impl Data {
             success,
             words: fields.get("FailMsg").replace('\0', "").trim().chars().take(MAX_WORDS_CHARS).collect(),
         })
+    }
+}
+
+/// Whether `Data` says more than numbers and a state: in words, or in fields that nobody knows. That may name people.
+pub(super) fn says_more(text: &str) -> bool {
+    let is_more = |(name, value): &(String, String)| {
+        !["ExtOrderNo", "PlatformOrderNo", "State"].contains(&name.as_str()) && !value.trim().is_empty()
+    };
+    fields(text).is_none_or(|fields| fields.iter().any(is_more))
+}
+
+/// A JSON text with its strings in plain letters, and all else as it stands: escapes hide from a search what they spell.
+pub(super) fn plain(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut spelt = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find('"') {
+        let (before, string) = rest.split_at(start);
+        spelt.push_str(before);
+        let mut strings = serde_json::Deserializer::from_str(string).into_iter::<Letters>();
+        let Some(Ok(Letters(letters))) = strings.next() else { return Cow::Borrowed(text) };
+        spelt.push_str(&Value::from(letters).to_string());
+        rest = string.split_at(strings.byte_offset()).1;
+    }
+    spelt.push_str(rest);
+    Cow::Owned(spelt)
+}
+
+/// A string in which half a character, which JSON can spell and a text cannot hold, is a replacement character.
+struct Letters(String);
+
+impl<'de> Deserialize<'de> for Letters {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(LettersVisitor)
+    }
+}
+
+struct LettersVisitor;
+
+impl Visitor<'_> for LettersVisitor {
+    type Value = Letters;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Letters, E> {
+        Ok(Letters(String::from_utf8_lossy(bytes).into_owned()))
     }
 }
 
@@ -88,7 +140,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 fn text(value: &RawValue) -> String {
     match value.get() {
         "null" => String::new(),
-        raw => serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned()),
+        raw => serde_json::from_str(raw).map_or_else(|_| raw.to_owned(), |Letters(letters)| letters),
     }
 }
 
@@ -150,6 +202,44 @@ mod tests {
         let refused = with(r#""State":0,"FailMsg":"商品缺货","ExtOrderNo":" SO.1 ""#).unwrap();
         assert_eq!((refused.success, refused.words.as_str()), (false, "商品缺货"));
         assert_eq!(refused.haier_order_no.as_deref(), Some("SO.1"));
+    }
+
+    #[test]
+    fn a_number_may_be_as_long_as_any_of_ours_in_every_script() {
+        let number = "单".repeat(64);
+        let with = |number: &str| Data::parse(&format!(r#"{{"PlatformOrderNo":"{number}","State":1}}"#));
+        assert_eq!(with(&number).unwrap().platform_order_no, number);
+        assert_eq!(with(&"单".repeat(129)), None);
+    }
+
+    #[test]
+    fn escapes_hide_nothing() {
+        for (text, expected) in [
+            (
+                r#"{"A":"\u5f20\u4e09","B":12345678901234567890123}"#,
+                r#"{"A":"张三","B":12345678901234567890123}"#,
+            ),
+            (r#"{"A":"1号\/2室", "\u0042":[1,"\/"]}"#, r#"{"A":"1号/2室", "B":[1,"/"]}"#),
+            (r#"{"A":"\"三\" \u005c\t"}"#, r#"{"A":"\"三\" \\\t"}"#),
+            (r#"{"A":"\ud83d张\u4e09"}"#, "{\"A\":\"\u{fffd}\u{fffd}\u{fffd}张三\"}"),
+            (r#"{"A":"张三"}"#, r#"{"A":"张三"}"#),
+        ] {
+            assert_eq!(plain(text), expected);
+        }
+        let data = Data::parse(r#"{"PlatformOrderNo":"A","State":0,"FailMsg":"\ud83d\u5f20"}"#).unwrap();
+        assert!(data.words.ends_with('张'), "{}", data.words);
+    }
+
+    #[test]
+    fn words_and_fields_that_nobody_knows_say_more() {
+        let says = |rest: &str| says_more(&format!(r#"{{"PlatformOrderNo":"A","State":1{rest}}}"#));
+        for rest in ["", r#","ExtOrderNo":"SO.1","FailMsg":null"#, r#","FailMsg":" ","Name":"""#] {
+            assert!(!says(rest), "{rest}");
+        }
+        for rest in [r#","FailMsg":"缺货""#, r#","Name":"张三""#, r#","\u0041":["张三"]"#, r#","A":0"#]
+        {
+            assert!(says(rest), "{rest}");
+        }
     }
 
     #[test]

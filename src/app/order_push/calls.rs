@@ -136,7 +136,8 @@ fn pushed(
         }
         Ok(order_calls::PushAnswer::Booked { retail_order_no, .. }) => PushAnswer::Booked { retail_order_no },
         Ok(order_calls::PushAnswer::Repeated(refusal)) => {
-            PushAnswer::Repeated { words: words(order, &refusal), retail_order_no: None }
+            let words = words(order, &refusal);
+            PushAnswer::Repeated { words, retail_order_no: refusal.retail_order_no }
         }
         Ok(order_calls::PushAnswer::Refused(refusal)) => {
             PushAnswer::Refused { words: words(order, &refusal) }
@@ -188,4 +189,19 @@ fn words(order: &Order, refusal: &OrderRefusal) -> String {
 fn again_at(error: &upstream::Error, clock: &Arc<dyn Clock>) -> Option<DateTime<Utc>> {
     let wait = TimeDelta::from_std(error.retry_after?).ok()?;
     Some(to_micros(clock.now() + wait))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{app::SystemClock, domain::orders::sample};
+
+    #[test]
+    fn the_number_that_a_repeated_refusal_names_is_kept() {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let refusal = OrderRefusal { retail_order_no: Some("LS1".to_owned()), ..OrderRefusal::default() };
+        let answer = pushed(Ok(order_calls::PushAnswer::Repeated(refusal)), &sample::order(), &clock);
+        let PushAnswer::Repeated { retail_order_no, .. } = answer else { panic!("{answer:?}") };
+        assert_eq!(retail_order_no.as_deref(), Some("LS1"));
+    }
 }

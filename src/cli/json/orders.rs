@@ -33,6 +33,8 @@ pub(in crate::cli) fn order(order: &Order) -> Value {
     for (name, at) in [
         ("distribution_time", &order.distribution_time),
         ("install_time", &order.install_time),
+        ("current_distribution_time", &order.current_distribution_time),
+        ("current_install_time", &order.current_install_time),
         ("next_attempt_at", &order.next_attempt_at),
         ("deadline", &order.deadline),
         ("created_at", &order.created_at),

@@ -24,8 +24,8 @@ const MARGIN: std::time::Duration = std::time::Duration::from_secs(30);
 /// Store orders and have each sent to Haier once and only once
 ///
 /// FILE holds one order as a JSON object, or several in an array, with the names of the API; amounts are numbers in yuan,
-/// times RFC 3339. The same file again pushes nothing twice. Exit codes: 0 all are stored, and with --wait none was
-/// refused; 1 one was not stored, refused or given up; 2 wrong usage.
+/// times RFC 3339. The same file again pushes nothing twice. Exit codes: 0 all are stored, and none is refused or given
+/// up, as far as --wait lets that be known; 1 all failed; 2 wrong usage; 3 some failed.
 #[derive(Debug, Args)]
 #[command(after_help = r#"Examples:
   haier-integration orders push order.json --wait 30s
@@ -47,7 +47,7 @@ pub(super) async fn run(args: &PushArgs, client: &ClientArgs, console: &mut Cons
     let (form, mut client) = (client.output, client.connect().await?);
     let wait = args.wait.map(Duration::try_from).transpose();
     let wait = wait.map_err(|_| Failure::Usage("--wait is longer than can be said".to_owned()))?;
-    let mut failed = false;
+    let (all, mut failed) = (orders.len(), 0);
     for order in orders {
         let so_id = order.so_id.clone();
         let mut request = Request::new(PushOrderRequest { order: Some(order), wait });
@@ -56,14 +56,35 @@ pub(super) async fn run(args: &PushArgs, client: &ClientArgs, console: &mut Cons
             Ok(answer) => {
                 let answer = answer.into_inner();
                 let state = answer.order.as_ref().map_or(OrderState::Unspecified, |order| order.state());
-                failed |= matches!(state, OrderState::Refused | OrderState::GivenUp);
+                failed += usize::from(matches!(state, OrderState::Refused | OrderState::GivenUp));
                 tell(&answer, form, console)?;
             }
             Err(status) => {
-                failed = true;
+                failed += 1;
                 console.complain(&format!("✗ {} - {}", printable(&so_id), status::explain(&status)));
             }
         }
     }
-    Ok(u8::from(failed))
+    Ok(exit_code(all, failed))
+}
+
+/// Success, failure, or partial.
+const fn exit_code(all: usize, failed: usize) -> u8 {
+    match failed {
+        0 => 0,
+        _ if failed == all => 1,
+        _ => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::exit_code;
+
+    #[test]
+    fn the_exit_code_tells_all_none_and_some_that_failed_apart() {
+        let codes =
+            [(1, 0), (3, 0), (1, 1), (3, 3), (3, 1), (3, 2)].map(|(all, failed)| exit_code(all, failed));
+        assert_eq!(codes, [0, 0, 1, 1, 3, 3]);
+    }
 }

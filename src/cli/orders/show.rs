@@ -76,6 +76,8 @@ fn told(order: &Order) -> Vec<String> {
         ("total_amount", money::yuan(order.total_amount.as_ref())),
         ("distribution_time", moment::local(order.distribution_time.as_ref())),
         ("install_time", moment::local(order.install_time.as_ref())),
+        ("current_distribution_time", moment::local(order.current_distribution_time.as_ref())),
+        ("current_install_time", moment::local(order.current_install_time.as_ref())),
         ("government_order", yes_no(order.government_order)),
         ("requested_by", text(&order.requested_by)),
         ("created_at", moment::local(order.created_at.as_ref())),

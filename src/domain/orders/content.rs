@@ -4,21 +4,20 @@ use super::{Order, OrderItem, Sender};
 
 impl Order {
     /// Fields in which what is given now for this `so_id` differs from this stored order, by their names on the API. A
-    /// name that was left out, and then sent as the account has it, may be given as it was sent: whoever reads an order
-    /// may push it again.
+    /// name that is left out is that of whoever has sent the order or would send it now: left out or given as it is sent
+    /// is the same, so that whoever reads an order may push it again.
     #[must_use]
     pub fn differences(&self, given: &Self, sender: Option<&Sender>) -> Vec<String> {
         let other = given;
-        let given = |stored: &Option<String>, given: &Option<String>, sent: Option<&String>| {
-            stored != given && (stored.is_some() || sent.is_none() || given.as_ref() != sent)
+        let differs = |stored: &Option<String>, given: &Option<String>, sent: Option<&String>| {
+            stored.as_ref().or(sent) != given.as_ref().or(sent)
         };
+        let source_system = sender.map(|sender| &sender.source_system);
+        let shop_name = sender.map(|sender| &sender.shop_name);
         let pairs = [
             ("online_no", self.online_no != other.online_no),
-            (
-                "source_system",
-                given(&self.source_system, &other.source_system, sender.map(|sender| &sender.source_system)),
-            ),
-            ("shop_name", given(&self.shop_name, &other.shop_name, sender.map(|sender| &sender.shop_name))),
+            ("source_system", differs(&self.source_system, &other.source_system, source_system)),
+            ("shop_name", differs(&self.shop_name, &other.shop_name, shop_name)),
             ("consignee_name", self.consignee_name != other.consignee_name),
             ("consignee_mobile", self.consignee_mobile != other.consignee_mobile),
             ("province", self.province != other.province),
@@ -55,4 +54,34 @@ fn line_differences(index: usize, ours: &OrderItem, theirs: &OrderItem) -> impl 
     .into_iter()
     .filter(|(_, differs)| *differs)
     .map(move |(field, _)| format!("items[{index}].{field}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sample, *};
+
+    #[test]
+    fn a_name_left_out_is_the_senders() {
+        let sender = Sender {
+            account: "shop".to_owned(),
+            seller_code: "8800000001".to_owned(),
+            source_system: "SHOP".to_owned(),
+            shop_name: "旗舰店".to_owned(),
+        };
+        let without = sample::order();
+        let with = |source_system: &str, shop_name: &str| Order {
+            source_system: Some(source_system.to_owned()),
+            shop_name: Some(shop_name.to_owned()),
+            ..without.clone()
+        };
+        let (same, other) = (with("SHOP", "旗舰店"), with("SHOP", "专卖店"));
+        for (stored, given) in [(&without, &same), (&same, &without), (&same, &same), (&without, &without)] {
+            assert!(stored.differences(given, Some(&sender)).is_empty(), "{stored:?} {given:?}");
+        }
+        for (stored, given) in [(&without, &other), (&other, &without), (&same, &other)] {
+            assert_eq!(stored.differences(given, Some(&sender)), ["shop_name"]);
+        }
+        // Nobody knows who would send it: what is given counts.
+        assert_eq!(without.differences(&same, None), ["source_system", "shop_name"]);
+    }
 }

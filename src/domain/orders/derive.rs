@@ -29,6 +29,7 @@ use pushes::Pushes;
 use super::{
     facts::{Fact, FactKind},
     standing::{Failure, OpenAttempt, OrderState, Standing, Step, Tried},
+    told::ToldTimes,
 };
 use crate::domain::reasons::Reason;
 
@@ -40,6 +41,7 @@ pub fn derive(facts: &[Fact]) -> Standing {
         callbacks: Callbacks::of(facts),
         changes: Changes::of(facts),
         given_up: facts.iter().filter_map(given_up).max(),
+        told: ToldTimes::of(facts),
     };
     all.standing()
 }
@@ -60,6 +62,7 @@ struct All<'a> {
     changes: Changes<'a>,
     /// The last round that was given up.
     given_up: Option<i64>,
+    told: ToldTimes,
 }
 
 impl All<'_> {
@@ -120,6 +123,7 @@ impl All<'_> {
             changes: self.changes.last(),
             cancelling,
             never_there,
+            told: self.told,
         }
     }
 

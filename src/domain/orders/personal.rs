@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::Order;
+use super::{Order, StoredOrder};
+use crate::domain::mobiles::strike_mobiles;
 
 /// What a mask puts in place of what it hides.
 const HIDDEN: &str = "****";
@@ -68,26 +69,44 @@ impl Order {
         }
     }
 
-    /// Somebody's words about this order without what is personal in it: they are kept, logged and shown.
+    /// Somebody's words about this order, or JSON that holds them, without what is personal in it: they are kept, logged and
+    /// shown.
     #[must_use]
     pub fn redact(&self, words: &str) -> String {
         let remark = self.remark.as_ref().map_or("", Personal::expose);
-        let mut parts = [
+        let parts = [
             remark,
             self.detail_address.expose(),
             self.consignee_mobile.expose(),
             self.consignee_name.expose(),
         ];
+        let in_json = |part: &str| part.replace('\\', r"\\").replace('"', r#"\""#);
+        let mut parts: Vec<String> =
+            parts.into_iter().flat_map(|part| [part.to_owned(), in_json(part)]).collect();
+        parts.retain(|part| !part.is_empty());
         // The longest first, so that a part of another one leaves no rest behind.
         parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
-        let parts = parts.into_iter().filter(|part| !part.is_empty());
-        parts.fold(words.to_owned(), |words, part| words.replace(part, HIDDEN))
+        parts.iter().fold(words.to_owned(), |words, part| words.replace(part, HIDDEN))
+    }
+}
+
+impl StoredOrder {
+    /// What a person writes about this order without what is personal in it, and without any mobile number: it may be that
+    /// of a neighbour. The order's own numbers stay.
+    #[must_use]
+    pub fn redact_written(&self, words: &str) -> String {
+        let (order, summary) = (&self.order, &self.summary);
+        let haiers = [&summary.retail_order_no, &summary.haier_order_no].into_iter().flatten();
+        let own = [order.so_id.as_str(), &order.online_no];
+        let numbers: Vec<&str> = own.into_iter().chain(haiers.map(String::as_str)).collect();
+        strike_mobiles(&order.redact(words), &numbers)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Personal, mask_address, mask_mobile, mask_name};
+    use crate::domain::orders::{Order, sample};
 
     #[test]
     fn masks_show_enough_to_recognise_and_no_more() {
@@ -98,5 +117,14 @@ mod tests {
         assert_eq!(mask_address("朝阳公园南路1号院2号楼301室"), "朝阳公园南****");
         assert_eq!(mask_address("1号"), "****");
         assert_eq!(format!("{:?}", Personal::new("张小明")), "[personal]");
+    }
+
+    #[test]
+    fn what_is_personal_is_struck_out_of_words_and_of_json() {
+        let remark = r#"门口的"狗"\凶"#;
+        let order = Order { remark: Some(Personal::new(remark)), ..sample::order() };
+        assert_eq!(order.redact(&format!("张小明，{remark}，13812345678")), "****，****，****");
+        let json = serde_json::json!({ "a": remark, "b": "朝阳公园南路1号" }).to_string();
+        assert_eq!(order.redact(&json), r#"{"a":"****","b":"****"}"#);
     }
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::told::ToldTimes;
 use crate::domain::{reasons::Reason, words::words};
 
 words! {
@@ -127,6 +128,8 @@ pub struct Standing {
     pub cancelling: Option<i64>,
     /// Whether Haier surely has nothing of it, and nothing is under way.
     pub never_there: bool,
+    /// The times that Haier was told of after the order.
+    pub told: ToldTimes,
 }
 
 impl Standing {

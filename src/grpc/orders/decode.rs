@@ -17,7 +17,7 @@ const CURRENCY: &str = "CNY";
 /// Billionths of a yuan in a ten-thousandth.
 const NANOS_PER_E4: i32 = 100_000;
 /// Billionths of a yuan in a yuan.
-const NANOS_PER_YUAN: i32 = 1_000_000_000;
+const NANOS_PER_YUAN: u32 = 1_000_000_000;
 
 pub(super) fn draft(order: proto::Order, violations: &mut Violations) -> OrderDraft {
     let proto::Order { distribution_time, install_time, total_amount, items, .. } = &order;
@@ -69,7 +69,7 @@ fn money(field: &str, money: Option<&proto::Money>, violations: &mut Violations)
         return None;
     }
     let signs_agree = (money.units >= 0 && money.nanos >= 0) || (money.units <= 0 && money.nanos <= 0);
-    if !signs_agree || money.nanos.abs() >= NANOS_PER_YUAN {
+    if !signs_agree || money.nanos.unsigned_abs() >= NANOS_PER_YUAN {
         violations
             .add(field, "is no valid Money: nanos must be within ±999,999,999 and have the sign of units");
         return None;
@@ -144,6 +144,26 @@ pub(super) fn outcome(number: i32, violations: &mut Violations) -> Option<Resolv
             let allowed = "ORDER_OUTCOME_BOOKED and ORDER_OUTCOME_NOT_BOOKED";
             violations.add("outcome", format!("{number} is no outcome; allowed are {allowed}"));
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_has_a_fraction_below_one_with_the_sign_of_the_whole() {
+        let read = |units, nanos| {
+            let given = proto::Money { currency_code: CURRENCY.to_owned(), units, nanos };
+            let mut violations = Violations::default();
+            let read = money("amount", Some(&given), &mut violations);
+            assert_eq!(violations.into_result(()).is_ok(), read.is_some(), "{given:?}");
+            read.map(|money| money.e4)
+        };
+        assert_eq!([read(1, 500_000_000), read(-1, -999_900_000)], [Some(15_000), Some(-19_999)]);
+        for (units, nanos) in [(0, i32::MIN), (-1, i32::MIN), (0, i32::MAX), (1, -1), (-1, 1), (0, 1)] {
+            assert_eq!(read(units, nanos), None, "{units} {nanos}");
         }
     }
 }

@@ -36,6 +36,8 @@ pub(super) fn order(stored: StoredOrder) -> proto::Order {
         total_amount: Some(money(order.total_amount)),
         distribution_time: order.distribution_time.map(timestamp),
         install_time: order.install_time.map(timestamp),
+        current_distribution_time: summary.told.distribution_time.or(order.distribution_time).map(timestamp),
+        current_install_time: summary.told.install_time.or(order.install_time).map(timestamp),
         government_order: order.government_order,
         items: order.items.into_iter().map(item).collect(),
         state: state(summary.state).into(),

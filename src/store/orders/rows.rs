@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use diesel::{Insertable, Queryable, Selectable};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,7 @@ use super::super::{
 use crate::domain::{
     decimal::Money,
     orders::{
-        Failure, Order, OrderItem, OrderState, OrderSummary, Personal, Sender, SoId, StoredOrder,
+        Failure, Order, OrderItem, OrderState, OrderSummary, Personal, Sender, SoId, StoredOrder, ToldTimes,
         sealing::{PersonalPart, SealedOrder},
     },
     products::ProductCode,
@@ -55,6 +56,7 @@ pub(super) struct OrderRow {
     sync_log_id: Option<i64>,
     created_at: At,
     updated_at: At,
+    told_times: Option<serde_json::Value>,
 }
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -75,6 +77,25 @@ struct StoredSender {
     seller_code: String,
     source_system: String,
     shop_name: String,
+}
+
+/// Times that Haier was told of after the order.
+#[derive(Serialize, Deserialize)]
+struct StoredTimes {
+    distribution_time: Option<DateTime<Utc>>,
+    install_time: Option<DateTime<Utc>>,
+}
+
+pub(super) fn told_json(told: ToldTimes) -> Option<serde_json::Value> {
+    let ToldTimes { distribution_time, install_time } = told;
+    (told != ToldTimes::default()).then(|| serde_json::json!(StoredTimes { distribution_time, install_time }))
+}
+
+fn told(json: Option<serde_json::Value>) -> Result<ToldTimes> {
+    let Some(json) = json else { return Ok(ToldTimes::default()) };
+    let stored: StoredTimes = serde_json::from_value(json)
+        .map_err(|error: serde_json::Error| unknown("times of an order", &error.to_string()))?;
+    Ok(ToldTimes { distribution_time: stored.distribution_time, install_time: stored.install_time })
 }
 
 pub(super) fn sender_json(sender: &Sender) -> serde_json::Value {
@@ -164,6 +185,7 @@ impl OrderRow {
             haier_order_no: self.haier_order_no,
             last_error: failure(self.error_reason, self.error_words)?,
             in_doubt: self.in_doubt,
+            told: told(self.told_times)?,
         };
         let rest = StoredOrder {
             id: self.id,

@@ -36,6 +36,7 @@ diesel::table! {
         sync_log_id -> Nullable<BigInt>,
         created_at -> Instant,
         updated_at -> Instant,
+        told_times -> Nullable<Json>,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-const MAX_CODE_CHARS: usize = 200;
+const MAX_CODE_CHARS: usize = envelope::MAX_NUMBER_CHARS;
 const MAX_URL_CHARS: usize = 2_000;
 
 /// Y1's answer when it is a success.

@@ -79,25 +79,33 @@ async fn words_about_an_order_that_is_not_here_are_sealed_until_it_comes(plan: P
     let code = on_sale(&world).await;
     let words = format!("{}的订单缺货", PERSONAL[0]);
     let data = json!({ "ExtOrderNo": "", "PlatformOrderNo": "S-1", "State": 0, "FailMsg": words });
+    // In a field that nobody knows, and no words.
+    let more = json!({ "PlatformOrderNo": "S-3", "State": 1, "Receiver": { "name": PERSONAL[0] } });
     // The name in escapes, as some write JSON.
     let escaped: String = words.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
     let in_escapes = data.to_string().replace(&words, &escaped).replace("S-1", "S-2");
     post("oostock", &data).taken(&world).await;
     post("oostock", &data).with("Data", &in_escapes).taken(&world).await;
-    counted(&world, "parked_at IS NOT NULL AND sealed LIKE 'v1.%'", 2).await;
+    post("confirm", &more).taken(&world).await;
+    counted(&world, "parked_at IS NOT NULL AND sealed LIKE 'v1.%'", 3).await;
     let tells = format!("words LIKE '%缺货%' OR data LIKE '%缺货%' OR data LIKE '%{}%'", &escaped[..6]);
     assert_eq!(count(&world, &tells).await, 0);
+    assert_eq!(count(&world, "data LIKE '%Receiver%'").await, 0);
     // The people who may read it do, under another key as well.
     let shown = |callbacks: Vec<Callback>| callbacks.into_iter().map(|one| one.words).collect::<Vec<_>>();
-    assert_eq!(shown(list(&world, ListCallbacksRequest::default()).await.0), [words.as_str(); 2]);
-    assert_eq!(rotated(&world).await, 2);
-    assert_eq!(shown(list(&world, ListCallbacksRequest::default()).await.0), [words.as_str(); 2]);
+    let all = ["", words.as_str(), words.as_str()];
+    assert_eq!(shown(list(&world, ListCallbacksRequest::default()).await.0), all);
+    assert_eq!(rotated(&world).await, 3);
+    assert_eq!(shown(list(&world, ListCallbacksRequest::default()).await.0), all);
 
     for so_id in ["S-1", "S-2"] {
         push(&mut world.client(), order(so_id, &code)).await.unwrap();
         let out = until(&mut world.client(), so_id, OrderState::OutOfStock).await;
         assert!(out.last_error.contains("的订单缺货") && !out.last_error.contains(PERSONAL[0]), "{out:?}");
     }
+    push(&mut world.client(), order("S-3", &code)).await.unwrap();
+    until(&mut world.client(), "S-3", OrderState::Confirmed).await;
+    assert_eq!(count(&world, "sealed IS NULL AND data LIKE '%Receiver%'").await, 1);
     assert_eq!(count(&world, &format!("words LIKE '%{0}%' OR data LIKE '%{0}%'", PERSONAL[0])).await, 0);
     assert_eq!(count(&world, "sealed IS NULL AND words LIKE '%缺货' AND data LIKE '%缺货%'").await, 2);
     world.finish().await;

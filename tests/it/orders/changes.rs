@@ -5,15 +5,17 @@ use std::{collections::BTreeSet, time::Duration};
 use futures_util::future::join_all;
 use haier_integration::proto::{
     CancelOrderRequest, ListCourierNumbersRequest, ListDeliveryPhotosRequest, ListOrderChangesRequest, Order,
-    OrderState, PauseUpstreamRequest, RescheduleOrderRequest, ResumeUpstreamRequest, UpstreamTarget,
-    WatchOrderChangesRequest,
+    OrderOutcome, OrderState, PauseUpstreamRequest, ReconcileOrdersRequest, RescheduleOrderRequest,
+    ResolveOrderRequest, ResumeUpstreamRequest, UpstreamTarget, WatchOrderChangesRequest,
 };
 use prost_types::Timestamp;
 use serde_json::json;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::{accept, administration, booked, changes_of, facts, kinds, order, push, shop, until, whole};
+use super::{
+    PERSONAL, accept, administration, booked, changes_of, facts, get, kinds, order, push, shop, until, whole,
+};
 use crate::support::{Plan, World, on_both_databases, refusal, violated, within};
 
 on_both_databases!(
@@ -22,6 +24,9 @@ on_both_databases!(
     changes_are_told_in_the_order_in_which_they_were_asked_for,
     a_refused_cancellation_only_ends_cancelling,
     other_times_are_days,
+    times_that_haier_has_taken_are_shown_beside_those_that_were_ordered,
+    what_people_write_about_an_order_is_kept_without_numbers_to_call,
+    what_changes_nothing_closes_no_connection,
     photos_come_by_haiers_number,
     the_feed_is_followed_from_a_cursor,
     a_slow_reader_is_cut_and_goes_on_from_its_cursor,
@@ -134,6 +139,78 @@ async fn other_times_are_days(plan: Plan) {
     let refused = world.client().reschedule_order(request).await.unwrap_err();
     assert_eq!(violated(&refused), ["distribution_time"]);
     assert_eq!(world.haier.calls("Y3").await, 0);
+    world.finish().await;
+}
+
+async fn times_that_haier_has_taken_are_shown_beside_those_that_were_ordered(plan: Plan) {
+    const ORDERED: Timestamp = Timestamp { seconds: DAY.seconds - 5 * 86_400, nanos: 0 };
+    let (world, code) = shop(plan).await;
+    let given =
+        Order { distribution_time: Some(ORDERED), install_time: Some(ORDERED), ..order("SO-1", &code) };
+    let pushed = push(&mut world.client(), given).await.unwrap();
+    assert_eq!(pushed.current_distribution_time, Some(ORDERED));
+    reschedule(&world, "SO-1", DAY).await.unwrap();
+    let told = async { while kinds(&world, "SO-1").await.last().unwrap() != "change_ended" {} };
+    within(told).await;
+    let now = get(&mut world.client(), "SO-1").await;
+    assert_eq!((now.distribution_time, now.install_time), (Some(ORDERED), Some(ORDERED)));
+    assert_eq!((now.current_distribution_time, now.current_install_time), (Some(DAY), Some(ORDERED)));
+    // As it is read, it is the same order.
+    assert_eq!(push(&mut world.client(), now.clone()).await.unwrap(), now);
+    world.finish().await;
+}
+
+async fn what_people_write_about_an_order_is_kept_without_numbers_to_call(plan: Plan) {
+    const NEIGHBOUR: &str = "13698765432";
+    let (world, code) = shop(plan).await;
+    world.haier.fault(json!({ "endpoint": "Y1", "kind": "server_error" })).await;
+    accept(&world, order("SO-1", &code)).await.unwrap();
+    until(&mut world.client(), "SO-1", OrderState::InDoubt).await;
+    let request = ResolveOrderRequest {
+        so_id: "SO-1".to_owned(),
+        outcome: OrderOutcome::Booked.into(),
+        evidence: format!("{} of {NEIGHBOUR} has seen it", PERSONAL[0]),
+        retail_order_no: String::new(),
+    };
+    administration(&world).await.resolve_order(request).await.unwrap();
+    let reason = format!("邻居{NEIGHBOUR}已购买");
+    let request = CancelOrderRequest { so_id: "SO-1".to_owned(), reason };
+    world.client().cancel_order(request).await.unwrap();
+    let written: String = facts(&world, "SO-1").await.into_iter().map(|fact| fact.detail).collect();
+    for kept in ["**** of *********** has seen it", "邻居***********已购买"] {
+        assert!(written.contains(kept), "{written}");
+    }
+    let everything = world.finish_leaving_open().await.everything().await;
+    assert!(everything.contains("已购买") && !everything.contains(NEIGHBOUR), "a number is kept");
+}
+
+async fn what_changes_nothing_closes_no_connection(plan: Plan) {
+    let (world, code) = shop(plan).await;
+    let mut operator = administration(&world).await;
+    let target = UpstreamTarget::OrderPush.into();
+    operator.pause_upstream(PauseUpstreamRequest { target, ..Default::default() }).await.unwrap();
+    for so_id in ["SO-1", "SO-2"] {
+        accept(&world, order(so_id, &code)).await.unwrap();
+    }
+    cancel(&world, "SO-1").await.unwrap();
+    // Only PostgreSQL says who is connected.
+    let postgres = world.database.is_postgres();
+    if postgres {
+        let all = "CREATE TABLE connected AS SELECT pid FROM pg_stat_activity \
+                   WHERE application_name = 'haier-integration' AND datname = current_database()";
+        world.database.execute(all).await.unwrap();
+    }
+    for _ in 0..8 {
+        cancel(&world, "SO-1").await.unwrap();
+        reschedule(&world, "SO-1", DAY).await.unwrap_err();
+        cancel(&world, "SO-3").await.unwrap_err();
+        let request = ReconcileOrdersRequest { validate_only: true };
+        operator.reconcile_orders(request).await.unwrap();
+    }
+    if postgres {
+        let gone = "SELECT count(*) FROM connected WHERE pid NOT IN (SELECT pid FROM pg_stat_activity)";
+        assert_eq!(world.database.number(gone).await, 0);
+    }
     world.finish().await;
 }
 

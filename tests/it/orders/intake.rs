@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use haier_integration::proto::{
     BatchGetOrdersRequest, ListOrdersRequest, Order, OrderState, PauseUpstreamRequest, ResumeUpstreamRequest,
-    SyncStatus, SyncType, UpstreamTarget,
+    SyncProductsRequest, SyncStatus, SyncType, UpstreamTarget,
 };
 use serde_json::json;
 use tonic::Code;
@@ -20,6 +20,8 @@ on_both_databases!(
     the_same_number_with_other_content_is_refused_by_field,
     pushing_at_the_same_instant_makes_one_order,
     a_product_that_cannot_be_ordered_is_refused_and_a_silent_haier_refuses_nothing,
+    the_accounts_names_may_be_given_or_left_out,
+    an_old_copy_refuses_nothing_that_haier_does_not_refuse_now,
     without_a_key_nothing_personal_is_taken,
     nothing_personal_stands_in_the_database,
     a_pause_of_new_orders_holds_them_back_and_no_longer,
@@ -139,6 +141,65 @@ async fn a_product_that_cannot_be_ordered_is_refused_and_a_silent_haier_refuses_
     assert_eq!(pushed.state(), OrderState::Pushed);
     assert_eq!(world.haier.calls("H1").await, before + 1);
     world.haier.clear_faults().await;
+    world.finish().await;
+}
+
+async fn the_accounts_names_may_be_given_or_left_out(plan: Plan) {
+    let (world, code) = shop(plan).await;
+    let ylh = world.settings.account.as_ref().and_then(|account| account.ylh.clone()).unwrap();
+    let without = order("SO-1", &code);
+    let with = Order { source_system: ylh.source_system, shop_name: ylh.shop_name, ..without.clone() };
+    let other = Order { shop_name: "another one".to_owned(), ..without.clone() };
+    // Before its first attempt and after it.
+    let pause = PauseUpstreamRequest { target: UpstreamTarget::OrderPush.into(), ..Default::default() };
+    administration(&world).await.pause_upstream(pause).await.unwrap();
+    let differ = async || {
+        let refused = accept(&world, other.clone()).await.unwrap_err();
+        refused.get_details_error_info().unwrap().metadata["fields"].clone()
+    };
+    accept(&world, with.clone()).await.unwrap();
+    accept(&world, without.clone()).await.unwrap();
+    assert_eq!(differ().await, "shop_name");
+    let resume = ResumeUpstreamRequest { target: UpstreamTarget::OrderPush.into() };
+    administration(&world).await.resume_upstream(resume).await.unwrap();
+    until(&mut world.client(), "SO-1", OrderState::Pushed).await;
+    accept(&world, without).await.unwrap();
+    accept(&world, with).await.unwrap();
+    assert_eq!(differ().await, "shop_name");
+    world.finish().await;
+}
+
+async fn an_old_copy_refuses_nothing_that_haier_does_not_refuse_now(plan: Plan) {
+    let (world, _) = shop(plan).await;
+    let codes = world.codes(2).await;
+    let sells = async |flags: [&str; 2]| {
+        let [one, other] = flags.map(|flag| json!({ "isSales": flag }));
+        world.haier.change(json!({ "prices": { &codes[0]: one, &codes[1]: other } })).await;
+    };
+    // The copy says the contrary of what Haier says now, and is older than it may be.
+    sells(["0", "1"]).await;
+    world.sync(SyncProductsRequest { product_codes: codes.clone(), ..Default::default() }).await;
+    let products = world.products().await;
+    assert!(!products[0].is_sales && products[1].is_sales);
+    world.database.execute("UPDATE product_sync SET catalogue_at = NULL").await.unwrap();
+    sells(["1", "0"]).await;
+    // Haier does not answer, or its record of the product cannot be read.
+    let faults = [
+        json!({ "endpoint": "H1", "kind": "forbidden" }),
+        json!({ "endpoint": "H1", "kind": "wrong_type", "product_code": codes[0] }),
+    ];
+    for (fault, so_id) in faults.into_iter().zip(["SO-1", "SO-2"]) {
+        world.haier.clear_faults().await;
+        world.haier.fault(fault).await;
+        accept(&world, order(so_id, &codes[0])).await.unwrap();
+    }
+    world.haier.clear_faults().await;
+    accept(&world, order("SO-3", &codes[0])).await.unwrap();
+    let refused = accept(&world, order("SO-4", &codes[1])).await.unwrap_err();
+    assert_eq!(violated(&refused), ["order.items[0].product_code"]);
+    for so_id in ["SO-1", "SO-2", "SO-3"] {
+        until(&mut world.client(), so_id, OrderState::Pushed).await;
+    }
     world.finish().await;
 }
 
