@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use super::App;
 use crate::{
     error::{Error, Result},
-    store::{self, Conn, Store},
+    store::{self, Conn},
 };
 
 /// How often a replica looks for the commits of the others, which ring no bell here.
@@ -46,6 +46,11 @@ pub trait FeedEntry: Sized + Send + Sync + 'static {
     /// The cursor after an entry. No secret, no authority.
     fn cursor(number: i64) -> String {
         encode::<Self>(number)
+    }
+
+    /// Does what must be done before what is committed can be read.
+    fn settle(_: &App) -> impl Future<Output = Result<()>> + Send {
+        std::future::ready(Ok(()))
     }
 }
 
@@ -120,7 +125,7 @@ impl<T: FeedEntry> Feed<T> {
             let followed = self.last.receiver_count() > 0;
             goes_on &= followed;
             if followed {
-                match self.read(&app.store, goes_on).await {
+                match self.read(app, goes_on).await {
                     Ok(()) => (goes_on, database_down) = (true, false),
                     Err(error) => {
                         if !std::mem::replace(&mut database_down, true) {
@@ -137,15 +142,16 @@ impl<T: FeedEntry> Feed<T> {
         }
     }
 
-    async fn read(&self, store: &Store, goes_on: bool) -> store::Result<()> {
+    async fn read(&self, app: &App, goes_on: bool) -> Result<()> {
+        T::settle(app).await?;
         if !goes_on {
             // Nobody wants what was committed while nobody followed: who does reads it from the database.
-            let head = T::head(&mut store.read().await?).await?;
+            let head = T::head(&mut app.store.read().await?).await?;
             self.begin_at(head);
         }
         loop {
             let last = *self.last.borrow();
-            let entries = T::list(&mut store.read().await?, last, BATCH).await?;
+            let entries = T::list(&mut app.store.read().await?, last, BATCH).await?;
             let full = i64::try_from(entries.len()).is_ok_and(|read| read == BATCH);
             let Some((first, new_last)) = entries.first().zip(entries.last()) else { return Ok(()) };
             let new_last = new_last.number();
@@ -238,7 +244,7 @@ impl<T: FeedEntry> FeedWatch<T> {
                 return Ok(batch);
             }
             if self.behind || !feed.keeps(self.number) {
-                let page = page::<T>(&self.app.store, Some(self.number), BATCH).await?;
+                let page = page::<T>(&self.app, Some(self.number), BATCH).await?;
                 self.behind = page.has_more;
                 if !page.entries.is_empty() {
                     self.begun = true;
@@ -271,7 +277,7 @@ pub(super) async fn follow<T: FeedEntry>(
     let number = match after {
         Some(number) => {
             // Says at once if the entries to go on with are gone.
-            page::<T>(&app.store, Some(number), 1).await?;
+            page::<T>(app, Some(number), 1).await?;
             number
         }
         None => T::head(&mut app.store.read().await?).await?,
@@ -288,8 +294,9 @@ pub(super) async fn follow<T: FeedEntry>(
 }
 
 /// A page after a number, else from the oldest entry that is kept.
-pub(super) async fn page<T: FeedEntry>(store: &Store, after: Option<i64>, size: i64) -> Result<FeedPage<T>> {
-    let mut conn = store.read().await?;
+pub(super) async fn page<T: FeedEntry>(app: &App, after: Option<i64>, size: i64) -> Result<FeedPage<T>> {
+    T::settle(app).await?;
+    let mut conn = app.store.read().await?;
     // The head first: what it counts is there to be read, unless it is gone.
     let head = T::head(&mut conn).await?;
     let mut entries = T::list(&mut conn, after.unwrap_or(0), size + 1).await?;

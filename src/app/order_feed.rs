@@ -16,7 +16,7 @@ use crate::{
     store::{self, Conn, order_changes},
 };
 
-/// How often a replica looks for what others have committed and not numbered.
+/// How often entries are numbered that nobody reads.
 const LOOK: TimeDelta = TimeDelta::seconds(1);
 /// Entries numbered in one transaction at most.
 const TOGETHER: i64 = 500;
@@ -46,6 +46,11 @@ impl FeedEntry for OrderChange {
     fn cursor(number: i64) -> String {
         number.to_string()
     }
+
+    /// Numbers it first, so that a reader finds what he has committed before.
+    fn settle(app: &App) -> impl Future<Output = Result<()>> + Send {
+        app.order_changes_number()
+    }
 }
 
 impl App {
@@ -54,8 +59,7 @@ impl App {
     /// # Errors
     /// When there never was such a cursor, or the database does not answer.
     pub async fn order_changes_list(&self, _: &Ctx, cursor: i64, size: i64) -> Result<FeedPage<OrderChange>> {
-        self.order_changes_number().await?;
-        feeds::page(&self.store, Some(cursor), size).await
+        feeds::page(self, Some(cursor), size).await
     }
 
     /// Follows how orders change after a cursor.
@@ -67,7 +71,6 @@ impl App {
         _: &Ctx,
         cursor: i64,
     ) -> Result<FeedWatch<OrderChange>> {
-        self.order_changes_number().await?;
         feeds::follow(self, |app| &app.orders.feed, Some(cursor)).await
     }
 
@@ -80,14 +83,13 @@ impl App {
             let mut tx = self.store.begin().await?;
             let numbered = order_changes::number(&mut tx, TOGETHER).await?;
             tx.commit().await?;
-            self.orders.feed.wake();
             if i64::try_from(numbered).is_ok_and(|numbered| numbered < TOGETHER) {
                 return Ok(());
             }
         }
     }
 
-    /// Does so whenever something was committed here, and for replicas that died over it, until the process goes down.
+    /// Does so for what nobody reads, until the process goes down.
     pub async fn order_changes_number_run(&self) {
         let mut database_down = false;
         while !self.stopping.is_cancelled() {
@@ -101,7 +103,6 @@ impl App {
             }
             tokio::select! {
                 () = self.stopping.cancelled() => {}
-                () = self.orders.unnumbered.notified() => {}
                 () = self.clock.sleep_until(self.clock.now() + LOOK) => {}
             }
         }

@@ -1,7 +1,7 @@
 //! Whether what an order wants can be ordered: products of Haier's that are on sale, as far as that can be told.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,16 +25,30 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Where products come from that can be ordered.
 const SOURCE: &str = "haier";
 
+/// The shop's copy of some products.
+pub(super) type StoredProducts = HashMap<ProductCode, Arc<Product>>;
+
 impl App {
-    /// Looks the products up in the shop's copy; those that are not there, or too old there, are asked of Haier once. A
-    /// Haier that does not answer refuses nothing, and what an old copy says does not either.
+    /// The products of an order as they are in the shop's copy.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) async fn order_products_stored(&self, order: &Order) -> Result<StoredProducts> {
+        self.stored(&codes(order)).await
+    }
+
+    /// Whether its products, stored like this, can be ordered. Those that are not there, or too old there, are asked of Haier
+    /// once. A Haier that does not answer refuses nothing, and what an old copy says does not either.
     ///
     /// # Errors
     /// Every line whose product cannot be ordered; or when the database does not answer.
-    pub(super) async fn order_products_check(self: &Arc<Self>, ctx: &Ctx, order: &Order) -> Result<()> {
-        let codes: BTreeSet<ProductCode> = order.items.iter().map(|item| item.product_code.clone()).collect();
-        let codes: Vec<ProductCode> = codes.into_iter().collect();
-        let mut stored = self.stored(&codes).await?;
+    pub(super) async fn order_products_check(
+        self: &Arc<Self>,
+        ctx: &Ctx,
+        order: &Order,
+        mut stored: StoredProducts,
+    ) -> Result<()> {
+        let codes = codes(order);
         let oldest = self.clock.now() - FRESH;
         let fresh = |product: &Product| {
             product.delisted_at.is_none() && product.catalogue_at.is_some_and(|at| at >= oldest)
@@ -79,6 +93,12 @@ impl App {
         }
         violations.into_result(()).map_err(Error::Invalid)
     }
+}
+
+/// Those of the lines, each once.
+fn codes(order: &Order) -> Vec<ProductCode> {
+    let codes: BTreeSet<&ProductCode> = order.items.iter().map(|item| &item.product_code).collect();
+    codes.into_iter().cloned().collect()
 }
 
 /// Why a product cannot be ordered; whether it is on sale counts where that was `told`.

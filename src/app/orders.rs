@@ -56,8 +56,6 @@ pub(super) struct Orders {
     pub(super) wake: Notify,
     /// How orders change, for those who follow all of them.
     pub(super) feed: Feed<OrderChange>,
-    /// Rung when an entry of the feed may wait for its number.
-    pub(super) unnumbered: Notify,
     /// Names every order that has changed here.
     pub(super) changed: broadcast::Sender<SoId>,
     /// Of the orders that are worked on here.
@@ -67,8 +65,8 @@ pub(super) struct Orders {
 impl Orders {
     pub(super) fn new(settings: OrderSettings) -> Self {
         let changed = broadcast::Sender::new(BELLS);
-        let (wake, unnumbered) = (Notify::new(), Notify::new());
-        Self { settings, wake, feed: Feed::default(), unnumbered, changed, leases: Leases::default() }
+        let (wake, feed) = (Notify::new(), Feed::default());
+        Self { settings, wake, feed, changed, leases: Leases::default() }
     }
 
     /// Tells whoever follows an order, and whoever works on it if something is due, after a commit.
@@ -76,7 +74,7 @@ impl Orders {
         if order.next_attempt_at.is_some_and(|at| at <= now) {
             self.wake.notify_one();
         }
-        self.unnumbered.notify_one();
+        self.feed.wake();
         // Nobody may be listening.
         let _ = self.changed.send(order.order.so_id.clone());
     }
@@ -105,13 +103,16 @@ impl App {
     ) -> Result<StoredOrder> {
         let bell = self.orders.changed.subscribe();
         let so_id = order.so_id.clone();
-        let stored = match self.order_find(&so_id).await? {
+        // Both are wanted of every new order: neither waits for the other.
+        let (stored, products) =
+            future::try_join(self.order_find(&so_id), self.order_products_stored(&order)).await?;
+        let stored = match stored {
             Some(stored) => self.order_same(stored, &order)?,
             None => {
                 // Asked before it is stored: an order that nobody could send is not accepted.
                 self.ylh()?;
                 self.key_ring()?;
-                self.order_products_check(ctx, &order).await?;
+                self.order_products_check(ctx, &order, products).await?;
                 let (app, by) = (Arc::clone(self), ctx.caller.name.clone());
                 to_its_end(async move { app.order_insert(order, by).await }).await?
             }

@@ -64,7 +64,7 @@ impl App {
         after: Option<i64>,
         size: i64,
     ) -> Result<FeedPage<ProductChange>> {
-        feeds::page(&self.store, after, size).await
+        feeds::page(self, after, size).await
     }
 
     /// Follows the feed: after a [place], else from now on.
