@@ -221,6 +221,7 @@ impl App {
             version,
         } = parts;
         let name = format!("{host}-{process:04x}");
+        let orders = orders::Orders::new(orders, &store);
         Arc::new(Self {
             store,
             clock,
@@ -236,7 +237,7 @@ impl App {
             schedules,
             changes,
             product_feed: feeds::Feed::default(),
-            orders: orders::Orders::new(orders),
+            orders,
             worker: format!("{}-{process}", std::process::id()),
             replica: replicas::Replica::new(name, version),
             pauses: watch::Sender::new(Vec::new()),

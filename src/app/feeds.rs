@@ -1,5 +1,5 @@
 //! Feeds of changes: read once on each replica, and handed from there to everybody who follows. Entries are numbered
-//! without gaps in the order of their commits, so a number says all about where a reader stands.
+//! without gaps, and none appears behind one that could be read, so a number says all about where a reader stands.
 
 use std::{
     collections::VecDeque,

@@ -62,8 +62,10 @@ impl App {
     /// Locks an order and reads its facts. The first lock of a transaction.
     pub(super) async fn order_lock(&self, tx: &mut Tx, so_id: &SoId) -> Result<History> {
         let (sealed, facts) = orders::lock(tx, so_id).await?.ok_or_else(|| not_found(so_id))?;
-        let order = self.order_open(sealed)?;
+        let mut order = self.order_open(sealed)?;
         let standing = derive(&facts);
+        let rules = &self.orders.settings.rules;
+        order.next_attempt_at = rules.next_attempt_at(&standing, order.created_at, order.deadline_at);
         // Replicas' clocks differ by a little; an order's own time does not run backwards.
         let now = self.clock.now().max(order.updated_at);
         Ok(History { order, facts, standing, now })
@@ -128,10 +130,10 @@ impl App {
         };
         // Nothing is to be sent; but whoever has begun may never end it, and somebody must say so then.
         let looked_at = standing.open.map(|_| self.clock.now() + self.orders.settings.lease);
-        match order.next_attempt_at.or(looked_at) {
-            Some(at) => order_pushes::upsert(pipeline, order.id, work, at).await?,
-            None => order_pushes::delete(pipeline, order.id).await?,
-        }
+        let Some(at) = order.next_attempt_at.or(looked_at) else {
+            return order_pushes::delete(pipeline, order.id).await;
+        };
+        order_pushes::upsert(pipeline, order.id, work, at).await?;
         match let_go {
             Some(claim) => order_pushes::release(pipeline, claim).await,
             None => Ok(()),

@@ -157,6 +157,7 @@ impl App {
     /// Stores that a call begins, and returns it. `None`: there is none to make now.
     async fn order_begin(self: &Arc<Self>, claim: &ClaimedOrder) -> Result<Option<Begun>> {
         let account = self.order_account(claim).await?;
+        let _turn = self.orders.storing.acquire().await;
         let mut tx = self.store.begin().await?;
         let history = self.order_lock(&mut tx, &claim.so_id).await?;
         let pipeline = tx.pipeline();
@@ -202,9 +203,7 @@ impl App {
         if let Some(lost) = lost(standing) {
             return Ok(Next::only(vec![lost]));
         }
-        let rules = &self.orders.settings.rules;
-        let due = rules.next_attempt_at(standing, order.created_at, order.deadline_at);
-        if due.is_none_or(|due| due > history.now) {
+        if order.next_attempt_at.is_none_or(|due| due > history.now) {
             return Ok(Next::default());
         }
         let Some(account) = account else {
@@ -263,6 +262,7 @@ impl App {
 
     /// Stores what came of a call, whoever holds the lease by now: it is the truth.
     async fn order_end(&self, claim: &ClaimedOrder, begun: &Begun, outcome: Outcome) -> Result<()> {
+        let _turn = self.orders.storing.acquire().await;
         let mut tx = self.store.begin().await?;
         let history = self.order_lock(&mut tx, &claim.so_id).await?;
         let facts = with_end(&history, vec![begun.call.ended(outcome)]);

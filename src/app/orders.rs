@@ -9,7 +9,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, Semaphore, broadcast};
 
 use super::{App, Ctx, feeds::Feed, order_leases::Leases, to_its_end};
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
         sealed::Sealed,
     },
     error::{Error, Result},
-    store::{order_changes, order_facts, order_pushes, orders},
+    store::{Store, order_changes, order_facts, order_pushes, orders},
 };
 
 /// How often a watcher looks by itself: another replica's commits ring no bell here.
@@ -60,13 +60,17 @@ pub(super) struct Orders {
     pub(super) changed: broadcast::Sender<SoId>,
     /// Of the orders that are worked on here.
     pub(super) leases: Leases,
+    /// For storing what is done with them: a backlog leaves connections to those who push new ones.
+    pub(super) storing: Semaphore,
 }
 
 impl Orders {
-    pub(super) fn new(settings: OrderSettings) -> Self {
+    pub(super) fn new(settings: OrderSettings, store: &Store) -> Self {
         let changed = broadcast::Sender::new(BELLS);
         let (wake, feed) = (Notify::new(), Feed::default());
-        Self { settings, wake, feed, changed, leases: Leases::default() }
+        // On SQLite there is one that writes.
+        let storing = if store.is_exclusive() { 1 } else { (store.pool_use().max / 2).max(1) };
+        Self { settings, wake, feed, changed, leases: Leases::default(), storing: Semaphore::new(storing) }
     }
 
     /// Tells whoever follows an order, and whoever works on it if something is due, after a commit.

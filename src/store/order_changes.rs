@@ -5,15 +5,14 @@
 //! their commits.
 
 use diesel::{
-    ExpressionMethods as _, Insertable, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
-    dsl::exists,
+    ExpressionMethods as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _, dsl::exists,
+    sql_types::BigInt,
 };
 use diesel_async::RunQueryDsl as _;
-use futures_util::future;
 
 use super::{
     Conn, Error, Pipeline, Result,
-    conn::{ahead, each},
+    conn::ahead,
     instant::At,
     on,
     orders::{failure, state},
@@ -24,7 +23,7 @@ use crate::domain::orders::{OrderChange, SoId};
 /// There is one feed.
 const HEAD: i64 = 1;
 
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Queryable, Selectable)]
 #[diesel(table_name = order_changes)]
 struct ChangeRow {
     seq: i64,
@@ -37,38 +36,6 @@ struct ChangeRow {
     error_reason: Option<String>,
     error_words: Option<String>,
     changed_at: At,
-}
-
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = unnumbered_order_changes)]
-struct Unnumbered {
-    id: i64,
-    so_id: String,
-    online_no: String,
-    state_before: Option<String>,
-    state: String,
-    retail_order_no: Option<String>,
-    haier_order_no: Option<String>,
-    error_reason: Option<String>,
-    error_words: Option<String>,
-    changed_at: At,
-}
-
-impl Unnumbered {
-    fn numbered(self, seq: i64) -> ChangeRow {
-        ChangeRow {
-            seq,
-            so_id: self.so_id,
-            online_no: self.online_no,
-            state_before: self.state_before,
-            state: self.state,
-            retail_order_no: self.retail_order_no,
-            haier_order_no: self.haier_order_no,
-            error_reason: self.error_reason,
-            error_words: self.error_words,
-            changed_at: self.changed_at,
-        }
-    }
 }
 
 impl TryFrom<ChangeRow> for OrderChange {
@@ -126,40 +93,47 @@ pub async fn any_unnumbered(conn: &mut Conn) -> Result<bool> {
 /// When the database does not answer.
 pub async fn number(conn: &mut Conn, limit: i64) -> Result<usize> {
     let head = || order_feed_head::table.find(HEAD).select(order_feed_head::seq);
-    let last: i64 = match &mut *conn {
-        Conn::Pg(conn) => head().for_update().first(conn).await?,
-        // Transactions that may write run one after the other.
-        Conn::Lite(conn) => head().first(conn).await?,
-    };
-    // Only now, so that nobody else numbers them.
-    let entries: Vec<Unnumbered> = on!(conn, |c| unnumbered_order_changes::table
-        .order(unnumbered_order_changes::id)
-        .limit(limit)
-        .select(Unnumbered::as_select())
-        .load(c)
-        .await)?;
-    let Some(count) = i64::try_from(entries.len()).ok().filter(|count| *count > 0) else { return Ok(0) };
-    let ids: Vec<i64> = entries.iter().map(|entry| entry.id).collect();
-    let rows: Vec<ChangeRow> = (last + 1..).zip(entries).map(|(seq, entry)| entry.numbered(seq)).collect();
-    let pipeline = conn.pipeline();
-    let numbered = async {
-        each!(&pipeline, &rows, |row| diesel::insert_into(order_changes::table).values(row));
-        Ok(())
-    };
-    let moved = async {
-        let moved = order_feed_head::seq.eq(last + count);
-        let head = diesel::update(order_feed_head::table.find(HEAD));
-        ahead!(&pipeline, |c| head.set(moved).execute(c).await)?;
-        Ok(())
-    };
-    let taken = async {
-        let taken = unnumbered_order_changes::table.filter(unnumbered_order_changes::id.eq_any(&ids));
-        ahead!(&pipeline, |c| diesel::delete(taken).execute(c).await)?;
-        Ok::<_, Error>(())
-    };
-    future::try_join3(numbered, moved, taken).await?;
-    Ok(rows.len())
+    match conn {
+        Conn::Pg(conn) => {
+            let last: i64 = head().for_update().first(conn).await?;
+            // A statement of its own, so that it sees what was committed while the head was waited for.
+            let numbered = diesel::sql_query(NUMBER_ON_POSTGRES).bind::<BigInt, _>(limit);
+            Ok(numbered.bind::<BigInt, _>(last).execute(conn).await?)
+        }
+        // Transactions that may write run one after the other: what is there stays as it is meanwhile.
+        Conn::Lite(conn) => {
+            let last: i64 = head().first(conn).await?;
+            let numbered = diesel::sql_query(NUMBER_ON_SQLITE).bind::<BigInt, _>(last);
+            let count = numbered.bind::<BigInt, _>(limit).execute(conn).await?;
+            let taken = diesel::sql_query(TAKE_ON_SQLITE).bind::<BigInt, _>(limit);
+            taken.execute(conn).await?;
+            let last = order_feed_head::seq.eq(last + i64::try_from(count).unwrap_or(i64::MAX));
+            diesel::update(order_feed_head::table.find(HEAD)).set(last).execute(conn).await?;
+            Ok(count)
+        }
+    }
 }
+
+/// `$1`: how many at most, `$2`: the last number there is.
+const NUMBER_ON_POSTGRES: &str = "\
+    WITH taken AS ( \
+        DELETE FROM unnumbered_order_changes \
+        WHERE id IN (SELECT id FROM unnumbered_order_changes ORDER BY id LIMIT $1) RETURNING * \
+    ), moved AS (UPDATE order_feed_head SET seq = $2 + (SELECT count(*) FROM taken)) \
+    INSERT INTO order_changes (seq, so_id, online_no, state_before, state, retail_order_no, haier_order_no, error_reason, \
+        error_words, changed_at) \
+    SELECT $2 + row_number() OVER (ORDER BY id), so_id, online_no, state_before, state, retail_order_no, haier_order_no, \
+        error_reason, error_words, changed_at FROM taken";
+
+/// The last number there is, then how many at most.
+const NUMBER_ON_SQLITE: &str = "\
+    INSERT INTO order_changes (seq, so_id, online_no, state_before, state, retail_order_no, haier_order_no, error_reason, \
+        error_words, changed_at) \
+    SELECT ? + row_number() OVER (ORDER BY id), so_id, online_no, state_before, state, retail_order_no, haier_order_no, \
+        error_reason, error_words, changed_at FROM unnumbered_order_changes ORDER BY id LIMIT ?";
+
+const TAKE_ON_SQLITE: &str = "\
+    DELETE FROM unnumbered_order_changes WHERE id IN (SELECT id FROM unnumbered_order_changes ORDER BY id LIMIT ?)";
 
 /// Entries after a number, in their order.
 ///

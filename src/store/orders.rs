@@ -108,9 +108,11 @@ pub async fn lock(conn: &mut Conn, so_id: &SoId) -> Result<Option<(SealedOrder, 
     let Some(row) = row else { return Ok(None) };
     // Only now: what others add until the lock is there must be among them.
     let (id, pipeline) = (row.id, conn.pipeline());
-    let (mut order, facts) =
-        future::try_join(whole(&pipeline, vec![row]), order_facts::list(&pipeline, id)).await?;
-    Ok(order.pop().map(|order| (order, facts)))
+    let (items, facts) =
+        future::try_join(list_items(&pipeline, &[id]), order_facts::list(&pipeline, id)).await?;
+    // When something is due next is derived from the facts.
+    let order = rows::whole(vec![row], items, Vec::new())?.pop();
+    Ok(order.map(|order| (order, facts)))
 }
 
 /// Those of some orders that are stored, in no particular order.
@@ -290,15 +292,6 @@ async fn whole(pipeline: &Pipeline<'_>, rows: Vec<OrderRow>) -> Result<Vec<Seale
         return Ok(Vec::new());
     }
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    let items = async {
-        let items: Vec<ItemRow> = ahead!(pipeline, |c| order_items::table
-            .filter(order_items::order_id.eq_any(&ids))
-            .order((order_items::order_id, order_items::line))
-            .select(ItemRow::as_select())
-            .load(c)
-            .await)?;
-        Ok(items)
-    };
     let next = async {
         let next: Vec<(i64, At)> = ahead!(pipeline, |c| order_pushes::table
             .filter(order_pushes::order_id.eq_any(&ids))
@@ -307,6 +300,15 @@ async fn whole(pipeline: &Pipeline<'_>, rows: Vec<OrderRow>) -> Result<Vec<Seale
             .await)?;
         Ok::<_, Error>(next)
     };
-    let (items, next) = future::try_join(items, next).await?;
+    let (items, next) = future::try_join(list_items(pipeline, &ids), next).await?;
     rows::whole(rows, items, next)
+}
+
+async fn list_items(pipeline: &Pipeline<'_>, order_ids: &[i64]) -> Result<Vec<ItemRow>> {
+    Ok(ahead!(pipeline, |c| order_items::table
+        .filter(order_items::order_id.eq_any(order_ids))
+        .order((order_items::order_id, order_items::line))
+        .select(ItemRow::as_select())
+        .load(c)
+        .await)?)
 }

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Schedules a database when nothing else is said.
-const USUAL: u64 = 24;
+const USUAL: u64 = 250;
 /// Test functions the schedules are dealt to, so that they run beside each other.
 const SHARES: u64 = 4;
 /// Schedules that one of them plays side by side: mostly they wait for their stand-in.

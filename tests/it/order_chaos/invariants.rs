@@ -79,8 +79,11 @@ pub(crate) struct Left {
 }
 
 impl Left {
-    /// Reads what the service has.
+    /// Reads what the service has. Who reads the feed has it numbered first, whatever became of those who wrote it.
     pub(crate) async fn read(store: &Store) -> Self {
+        let mut tx = store.begin().await.unwrap();
+        order_changes::number(&mut tx, 10_000).await.unwrap();
+        tx.commit().await.unwrap();
         let mut conn = store.read().await.unwrap();
         let page = PageRequest { size: 1_000, after: None };
         let mut known = Vec::new();

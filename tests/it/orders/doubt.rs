@@ -97,11 +97,12 @@ async fn an_order_in_doubt_is_not_given_up_and_an_operator_settles_it(plan: Plan
 }
 
 async fn a_word_about_an_order_says_nothing_of_an_attempt_under_way(plan: Plan) {
-    let longer = |settings: &mut Settings| settings.upstream.request_timeout = Duration::from_secs(20);
+    // What is in doubt waits for as long.
+    let longer = |settings: &mut Settings| settings.upstream.request_timeout = Duration::from_secs(4);
     let world = plan.settings(hurried).settings(longer).start().await;
     let code = on_sale(&world).await;
     let first = json!({ "endpoint": "Y1", "kind": "server_error", "count": 1 });
-    let second = json!({ "endpoint": "Y1", "kind": "booked_then_hang", "count": 1, "delay_ms": 4_000 });
+    let second = json!({ "endpoint": "Y1", "kind": "booked_then_hang", "count": 1, "delay_ms": 3_000 });
     world.haier.faults(&json!([first, second])).await;
     accept(&world, order("SO-1", &code)).await.unwrap();
     within(async { while booked(&world.haier, "SO-1").await.is_empty() {} }).await;
