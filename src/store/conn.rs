@@ -104,12 +104,10 @@ macro_rules! ahead {
 }
 pub(crate) use ahead;
 
-/// Runs a statement for each row, without waiting in between, and says how many rows each has changed. PostgreSQL keeps the
-/// statement.
+/// Runs a statement for each row, without waiting in between. PostgreSQL keeps the statement.
 macro_rules! each {
     ($pipeline:expr, $rows:expr, |$row:ident| $statement:expr) => {{
         let (pipeline, mut rows): (&$crate::store::Pipeline<'_>, _) = ($pipeline, $rows.into_iter());
-        let mut changed = Vec::new();
         loop {
             let sent = rows.by_ref().take($crate::store::conn::UNANSWERED);
             let sent = sent.map(|$row| -> $crate::domain::clock::BoxFuture<'_, _> {
@@ -117,11 +115,9 @@ macro_rules! each {
                     async move { $crate::store::conn::ahead!(pipeline, |c| $statement.execute(c).await) },
                 )
             });
-            let answered = futures_util::future::try_join_all(sent).await?;
-            if answered.is_empty() {
-                break changed;
+            if futures_util::future::try_join_all(sent).await?.is_empty() {
+                break;
             }
-            changed.extend(answered);
         }
     }};
 }
