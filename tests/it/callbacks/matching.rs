@@ -5,7 +5,11 @@ use haier_integration::{
         callbacks::{ReceivedCallback, Signer},
         orders::facts::CallbackMethod,
     },
-    proto::{Callback, CancelOrderRequest, ListCallbacksRequest, Order, OrderState},
+    proto::{
+        Callback, CancelOrderRequest, ListCallbacksRequest, ListOrderFactsRequest, Order, OrderState,
+        PauseUpstreamRequest, PushOrderRequest, UpstreamTarget,
+        haier_administration_client::HaierAdministrationClient,
+    },
     sandbox::CUSTOMER_CODES,
     store::callbacks,
 };
@@ -27,6 +31,7 @@ on_both_databases!(
     what_a_kill_left_unapplied_is_applied_at_the_next_start,
     what_another_replica_left_unapplied_is_applied,
     the_stand_ins_callbacks_confirm_and_cancel_what_was_pushed,
+    an_order_that_was_not_sent_from_here_is_cancelled_in_the_accounts_name,
 );
 
 pub(super) async fn pushed(world: &World, order: Order) -> Order {
@@ -209,5 +214,38 @@ async fn the_stand_ins_callbacks_confirm_and_cancel_what_was_pushed(plan: Plan) 
     within(world.client().cancel_order(request)).await.unwrap();
     until(&mut world.client(), "S-1", OrderState::Cancelled).await;
     counted(&world, "applied_at IS NOT NULL", 2).await;
+    world.finish().await;
+}
+
+/// It was sent before the backup that this database comes from.
+async fn an_order_that_was_not_sent_from_here_is_cancelled_in_the_accounts_name(plan: Plan) {
+    let mut world = plan.start().await;
+    let code = on_sale(&world).await;
+    pushed(&world, order("S-1", &code)).await;
+    world.stop().await;
+    world.database.forget_orders().await;
+    world.serve().await;
+    let mut operator = HaierAdministrationClient::new(world.channel().connect().await.unwrap());
+    let target = UpstreamTarget::OrderPush.into();
+    operator.pause_upstream(PauseUpstreamRequest { target, ..Default::default() }).await.unwrap();
+    let request = PushOrderRequest { order: Some(order("S-1", &code)), wait: None };
+    world.client().push_order(request).await.unwrap();
+    tell(&world, "confirm", "SO.1", "S-1", 1).await;
+    until(&mut world.client(), "S-1", OrderState::Confirmed).await;
+    let cancel = CancelOrderRequest { so_id: "S-1".to_owned(), reason: "不要了".to_owned() };
+    world.client().cancel_order(cancel).await.unwrap();
+    let request = ListOrderFactsRequest { so_id: "S-1".to_owned() };
+    let ended = within(async {
+        loop {
+            let facts = world.client().list_order_facts(request.clone()).await.unwrap().into_inner().facts;
+            if let Some(ended) = facts.into_iter().find(|fact| fact.kind == "change_ended") {
+                return ended;
+            }
+        }
+    });
+    // Not refused for want of a name.
+    let ended = ended.await;
+    let order = get(&mut world.client(), "S-1").await;
+    assert_eq!((order.state(), order.last_error.as_str()), (OrderState::Cancelling, ""), "{ended:?}");
     world.finish().await;
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use haier_integration::proto::{
     CancelOrderRequest, ListCourierNumbersRequest, ListDeliveryPhotosRequest, ListOrderChangesRequest, Order,
     OrderOutcome, OrderState, PauseUpstreamRequest, ReconcileOrdersRequest, RescheduleOrderRequest,
-    ResolveOrderRequest, ResumeUpstreamRequest, UpstreamTarget, WatchOrderChangesRequest,
+    ResolveOrderRequest, ResumeUpstreamRequest, RetryOrderRequest, UpstreamTarget, WatchOrderChangesRequest,
 };
 use prost_types::Timestamp;
 use serde_json::json;
@@ -23,6 +23,7 @@ on_both_databases!(
     cancelling_what_is_in_doubt_waits_for_the_truth,
     changes_are_told_in_the_order_in_which_they_were_asked_for,
     a_refused_cancellation_only_ends_cancelling,
+    a_cancellation_of_which_nothing_is_heard_is_asked_for_again,
     other_times_are_days,
     times_that_haier_has_taken_are_shown_beside_those_that_were_ordered,
     what_people_write_about_an_order_is_kept_without_numbers_to_call,
@@ -127,6 +128,20 @@ async fn a_refused_cancellation_only_ends_cancelling(plan: Plan) {
     within(answered).await;
     let last = changes_of(&world, "SO-1").await;
     assert!(matches!(last.last(), Some(OrderState::Pushed | OrderState::Cancelling)), "{last:?}");
+    world.finish().await;
+}
+
+async fn a_cancellation_of_which_nothing_is_heard_is_asked_for_again(plan: Plan) {
+    let (world, code) = shop(plan).await;
+    push(&mut world.client(), order("SO-1", &code)).await.unwrap();
+    cancel(&world, "SO-1").await.unwrap();
+    within(async { while kinds(&world, "SO-1").await.last().unwrap() != "change_ended" {} }).await;
+    // Haier took it; what came of it a callback would tell, and none comes here.
+    assert_eq!(cancel(&world, "SO-1").await.unwrap().state(), OrderState::Cancelling);
+    let retry = RetryOrderRequest { so_id: "SO-1".to_owned() };
+    world.client().retry_order(retry).await.unwrap();
+    until(&mut world.client(), "SO-1", OrderState::Cancelled).await;
+    assert_eq!(world.haier.calls("Y2").await, 2);
     world.finish().await;
 }
 

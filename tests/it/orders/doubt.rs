@@ -26,6 +26,8 @@ on_both_databases!(
     a_refusal_is_kept_in_haiers_words,
     an_order_keeps_the_account_of_its_first_attempt,
     after_an_old_backup_nothing_is_pushed_twice,
+    reconciling_finds_what_was_repeated_and_leaves_what_was_refused,
+    an_order_that_nobody_can_send_is_given_up_at_its_deadline,
 );
 
 /// Faults of one push, and whether they leave a doubt.
@@ -223,5 +225,44 @@ async fn after_an_old_backup_nothing_is_pushed_twice(plan: Plan) {
     until(&mut world.client(), "SO-1", OrderState::Pushed).await;
     assert_eq!(booked(&world.haier, "SO-1").await.len(), 1);
     assert_eq!(pushed.so_id, "SO-1");
+    world.finish().await;
+}
+
+async fn reconciling_finds_what_was_repeated_and_leaves_what_was_refused(plan: Plan) {
+    let (mut world, code) = shop(plan).await;
+    push(&mut world.client(), order("SO-1", &code)).await.unwrap();
+    world.stop().await;
+    world.database.forget_orders().await;
+    world.serve().await;
+    // Haier has one of them from a push that is not on record, and does not want the other one.
+    let repeated = push(&mut world.client(), order("SO-1", &code)).await.unwrap();
+    let sql = format!("UPDATE products SET product_code = 'GONE' WHERE product_code = '{code}'");
+    world.database.execute(&sql).await.unwrap();
+    let refused = push(&mut world.client(), order("SO-2", "GONE")).await.unwrap();
+    assert_eq!([repeated.state(), refused.state()], [OrderState::Refused; 2]);
+    let mut operator = administration(&world).await;
+    let request = ReconcileOrdersRequest { validate_only: false };
+    assert_eq!(operator.reconcile_orders(request).await.unwrap().into_inner().order_count, 1);
+    assert_eq!(get(&mut world.client(), "SO-1").await.state(), OrderState::Pushed);
+    assert_eq!(get(&mut world.client(), "SO-2").await.state(), OrderState::Refused);
+    assert_eq!((world.haier.calls("Y1").await, booked(&world.haier, "SO-1").await.len()), (3, 1));
+    world.finish().await;
+}
+
+async fn an_order_that_nobody_can_send_is_given_up_at_its_deadline(plan: Plan) {
+    let plan = plan.settings(|settings| settings.orders.deadline = Duration::from_millis(200));
+    let (mut world, code) = shop(plan).await;
+    let target = haier_integration::proto::UpstreamTarget::OrderPush.into();
+    let pause = haier_integration::proto::PauseUpstreamRequest { target, ..Default::default() };
+    administration(&world).await.pause_upstream(pause).await.unwrap();
+    accept(&world, order("SO-1", &code)).await.unwrap();
+    world.stop().await;
+    world.settings.account = None;
+    world.serve().await;
+    let resume = haier_integration::proto::ResumeUpstreamRequest { target };
+    administration(&world).await.resume_upstream(resume).await.unwrap();
+    let gone = until(&mut world.client(), "SO-1", OrderState::GivenUp).await;
+    assert!(gone.last_error.starts_with("NOT_CONFIGURED") && gone.next_attempt_at.is_none(), "{gone:?}");
+    assert_eq!(kinds(&world, "SO-1").await, ["push_ended", "gave_up"]);
     world.finish().await;
 }
