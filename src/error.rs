@@ -151,6 +151,34 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// The account would lead elsewhere, and orders were sent where it leads now.
+    #[error(
+        "the account {name} would lead to another place or customer ({}) while {count} order(s), the first of them {so_id}, \
+         are accepted, in doubt, being cancelled or have a change that is not sent: wait until Haier has answered for them \
+         (`orders list`), or say that it is the same place and customer (`same_place`, `config update --same-place`)",
+        .fields.join(", ")
+    )]
+    AccountPlace {
+        /// Its name.
+        name: String,
+        /// The fields that would change where it leads.
+        fields: Vec<&'static str>,
+        /// How many orders are in the way.
+        count: i64,
+        /// The first of them.
+        so_id: String,
+    },
+    /// The account of an order leads elsewhere now.
+    #[error(
+        "order {so_id} was sent under the account {account}, which leads to another place or customer now: give the account \
+         its former addresses and codes again, or say that both are the same (`config update {account} --same-place`)"
+    )]
+    OrderPlace {
+        /// The sub-order number.
+        so_id: String,
+        /// Name of the account.
+        account: String,
+    },
     /// There is no upstream account.
     #[error(
         "no upstream account is configured: set HAIER_CLIENT_ID, HAIER_CLIENT_SECRET, HAIER_BASE_URL, \
@@ -232,6 +260,7 @@ impl Error {
             Self::AlreadyExists { .. } => Reason::AlreadyExists,
             Self::EtagMismatch { .. } => Reason::EtagMismatch,
             Self::AccountActive { .. } | Self::AccountBusy { .. } => Reason::AccountActive,
+            Self::AccountPlace { .. } | Self::OrderPlace { .. } => Reason::OtherPlace,
             Self::NotConfigured | Self::OrdersNotConfigured { .. } => Reason::NotConfigured,
             Self::NoKey | Self::MissingKey { .. } => Reason::NoKey,
             Self::Upstream { reason, .. } => *reason,

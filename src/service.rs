@@ -174,6 +174,7 @@ impl Service {
         app.api_tokens_refresh().await?;
         door::check(&app, &settings)?;
         app.upstreams_follow().await?;
+        app.order_accounts_record().await?;
         // Before anything is sent: a pause outlives a restart.
         app.pauses_refresh().await?;
         app.schedules_prepare().await?;

@@ -24,6 +24,7 @@ pub mod due;
 pub mod haier_configs;
 pub mod held_findings;
 pub mod held_runs;
+pub mod order_accounts;
 pub mod order_changes;
 pub mod order_facts;
 pub mod order_pushes;

@@ -35,7 +35,7 @@ use std::{sync::Arc, time::Duration};
 
 use rustls::pki_types::CertificateDer;
 
-pub use account_key::{account_key, ylh_account_key};
+pub use account_key::{account_identity, account_key, ylh_account_key};
 pub use breaker::BreakerSettings;
 pub use budget::{Budget, MemoryLedger, Priority, SlotLedger, Unreachable};
 pub use error::{Error, Result};

@@ -55,6 +55,11 @@ impl App {
         self.gate.is_open()
     }
 
+    /// From now on every call needs a token or a certificate, for the life of this process.
+    pub fn close_gate(&self) {
+        self.gate.close();
+    }
+
     /// Makes a token; its text is known to nobody but whoever gets this answer.
     ///
     /// # Errors

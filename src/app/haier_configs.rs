@@ -15,14 +15,14 @@ pub use test::{AccountCheck, CheckOutcome, TestedAccount};
 use super::{App, Ctx, to_its_end};
 use crate::{
     domain::{
-        accounts::{Account, AccountDraft, Field, Naming, Preset, difference},
+        accounts::{Account, AccountDraft, Field, Naming, Origin, Preset, difference},
         haier_configs::{self as domain, HaierConfig, HaierConfigFilter, MAX_NAME_CHARS, RESERVED_NAMES},
         pages::{Page, PageRequest},
         sealed::{Place, Sealed},
         violations::Violations,
     },
     error::{Error, Result},
-    store::{Conn, Tx, haier_configs, orders, sync_runs},
+    store::{Conn, Tx, haier_configs, order_accounts, orders, sync_runs},
     upstream,
 };
 
@@ -64,6 +64,11 @@ impl App {
             if haier_configs::find(&mut tx, &name).await?.is_some() {
                 let remedy = "; change it by UpdateHaierConfig";
                 return Err(Error::AlreadyExists { what: WHAT, key: name, remedy });
+            }
+            if let Some(so_id) = order_accounts::find_of_name(&mut tx, &name).await? {
+                let what = "an order of a deleted account named";
+                let remedy = "; an order keeps the account of its first attempt: choose another name";
+                return Err(Error::AlreadyExists { what, key: format!("{name} ({so_id})"), remedy });
             }
             haier_configs::insert(&mut tx, id, &name, &draft, now).await?;
             for (field, secret) in given_secrets(&draft) {
@@ -157,7 +162,8 @@ impl App {
         for (field, sealed) in secrets {
             draft.set(*field, key_ring.open(place(config.id, *field), sealed)?.expose_secret());
         }
-        Ok((draft.account(&config.name), config.version))
+        let account = Account { origin: Origin::Stored(config.id), ..draft.account(&config.name) };
+        Ok((account, config.version))
     }
 
     /// An account that is not stored, checked as stored ones are.

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     domain::{
+        accounts::AccountIdentity,
         clock::to_micros,
         orders::{
             OpenAttempt, Order, OrderState, Sender, Standing, Step, StoredOrder,
@@ -31,7 +32,7 @@ use crate::{
         order_pushes::{self, ClaimedOrder, Work},
         orders,
     },
-    upstream::{MaySend, Ylh, order_body},
+    upstream::{MaySend, Ylh, account_identity, order_body},
 };
 
 /// How long an order waits that cannot be sent for want of an account.
@@ -188,7 +189,8 @@ impl App {
         Ok(haier.and_then(|haier| {
             let account = haier.openplat.account();
             let (name, seller_code) = (account.name.clone(), account.customer_code.clone());
-            Some(SendingAccount { ylh: haier.ylh.clone()?, name, seller_code })
+            let identity = account_identity(account)?;
+            Some(SendingAccount { ylh: haier.ylh.clone()?, name, identity, seller_code })
         }))
     }
 
@@ -209,9 +211,15 @@ impl App {
         let Some(account) = account else {
             return Ok(Next::only(with_end(history, no_account(history))));
         };
-        // The claim is older than the lock: never under another seller, whatever happened in between.
-        if order.sender.as_ref().is_some_and(|sender| sender.account != account.name) {
-            return Ok(Next::default());
+        if let Some(sender) = &order.sender {
+            // The claim is older than the lock: never under another account, whatever happened in between.
+            if sender.account != account.name {
+                return Ok(Next::default());
+            }
+            // The name is the same and may mean another place or customer by now: that one must not get the order.
+            if sender.identity.as_ref().is_some_and(|identity| *identity != account.identity) {
+                return Ok(Next::only(with_end(history, other_place(history, &sender.account))));
+            }
         }
         match standing.step {
             Step::Nothing => Ok(Next::default()),
@@ -250,6 +258,7 @@ impl App {
         let or = |given: &Option<String>, theirs: &str| given.clone().unwrap_or_else(|| theirs.to_owned());
         let sender = Sender {
             account: account.name.clone(),
+            identity: Some(account.identity.clone()),
             seller_code: account.seller_code.clone(),
             source_system: or(&given.source_system, &ylh.source_system),
             shop_name: or(&given.shop_name, &ylh.shop_name),
@@ -283,6 +292,7 @@ impl App {
 struct SendingAccount {
     ylh: Arc<Ylh>,
     name: String,
+    identity: AccountIdentity,
     seller_code: String,
 }
 
@@ -303,12 +313,26 @@ fn lost(standing: &Standing) -> Option<FactKind> {
 
 /// Nobody can send it now: kept as an attempt that left nothing, so that it is tried again later and the order says why.
 fn no_account(history: &History) -> Vec<FactKind> {
-    let standing = &history.standing;
     let words = match &history.order.sender {
         Some(sender) => format!("the account {} under which it was first sent is not there", sender.account),
         None => "no account at the order system is active".to_owned(),
     };
-    let (reason, again_at) = (Reason::NotConfigured, Some(to_micros(history.now + NO_ACCOUNT_WAIT)));
+    unsendable(history, Reason::NotConfigured, words)
+}
+
+/// The account of the order's name is another place or customer than the one it was first sent to: nothing is sent, and what
+/// is in doubt stays so.
+fn other_place(history: &History, account: &str) -> Vec<FactKind> {
+    let words = format!(
+        "the account {account} leads to another place or customer than the one that this order was first sent to: give the \
+         account its former addresses and codes again, or say that both are the same (`config update {account} --same-place`)"
+    );
+    unsendable(history, Reason::OtherPlace, words)
+}
+
+fn unsendable(history: &History, reason: Reason, words: String) -> Vec<FactKind> {
+    let standing = &history.standing;
+    let again_at = Some(to_micros(history.now + NO_ACCOUNT_WAIT));
     match standing.step {
         Step::Nothing => Vec::new(),
         Step::Push => {

@@ -9,7 +9,7 @@ use crate::{
         orders::{SoId, StoredOrder},
     },
     error::{Error, Result},
-    upstream::{Call, Patience, Ylh},
+    upstream::{Call, Patience, Ylh, account_identity},
 };
 
 /// Couriers' numbers of some orders.
@@ -50,10 +50,13 @@ impl App {
         let answer = self.orders_get(ctx, so_ids).await?;
         found.unknown = answer.missing;
         // Each seller asks for its own.
-        let mut by_account: HashMap<String, Vec<StoredOrder>> = HashMap::new();
+        let mut by_account: HashMap<_, Vec<StoredOrder>> = HashMap::new();
         for order in answer.orders {
             match (&order.sender, &order.summary.haier_order_no) {
-                (Some(sender), Some(_)) => by_account.entry(sender.account.clone()).or_default().push(order),
+                (Some(sender), Some(_)) => {
+                    let account = (sender.account.clone(), sender.identity.clone());
+                    by_account.entry(account).or_default().push(order);
+                }
                 _ => found.unknown.push(order.order.so_id),
             }
         }
@@ -81,6 +84,9 @@ impl App {
         let Some(sender) = &order.sender else { return self.ylh() };
         let haier = self.upstream_of(&sender.account).await?.ok_or(Error::NotConfigured)?;
         let account = sender.account.clone();
+        if sender.identity.is_some() && sender.identity != account_identity(haier.openplat.account()) {
+            return Err(Error::OrderPlace { so_id: order.order.so_id.as_str().to_owned(), account });
+        }
         haier.ylh.ok_or(Error::OrdersNotConfigured { account })
     }
 }

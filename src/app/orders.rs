@@ -27,6 +27,7 @@ use crate::{
     },
     error::{Error, Result},
     store::{Store, order_changes, order_facts, order_pushes, orders},
+    upstream::account_identity,
 };
 
 /// How often a watcher looks by itself: another replica's commits ring no bell here.
@@ -201,6 +202,7 @@ impl App {
         let (account, ylh) = (haier.openplat.account(), haier.ylh.as_ref()?.account());
         Some(Sender {
             account: account.name.clone(),
+            identity: account_identity(account),
             seller_code: account.customer_code.clone(),
             source_system: ylh.source_system.clone(),
             shop_name: ylh.shop_name.clone(),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{App, Ctx};
 use crate::{
-    domain::{clock::to_micros, pauses::Pause},
+    domain::{clock::to_micros, orders::DisplacedOrders, pauses::Pause},
     error::Result,
     store::replicas::{self, Report},
     upstream::{Haier, SystemStatus},
@@ -79,6 +79,8 @@ pub struct UpstreamStatus {
     pub pauses: Vec<Pause>,
     /// Sync runs that wait for a person.
     pub held_runs: i64,
+    /// Orders that nobody can send.
+    pub displaced: Vec<DisplacedOrders>,
     /// The replicas: first the one that answers, then the others by name.
     pub replicas: Vec<ReplicaStatus>,
 }
@@ -106,7 +108,8 @@ impl App {
         let others = reports.into_iter().filter(|report| report.name != own.name);
         let replicas = std::iter::once(own.clone()).chain(others.map(|report| other(report, now))).collect();
         let held_runs = self.held_runs_count().await?;
-        Ok(UpstreamStatus { pauses: self.pauses_in_force(), held_runs, replicas })
+        let displaced = self.orders_displaced().await?;
+        Ok(UpstreamStatus { pauses: self.pauses_in_force(), held_runs, displaced, replicas })
     }
 
     fn systems(&self) -> Vec<SystemStatus> {

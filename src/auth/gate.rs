@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -110,6 +113,9 @@ pub struct Gate {
     /// The admin token from outside.
     admin: Option<Hash>,
     certificate_roles: Vec<Role>,
+    /// Set once, for the life of the process: tokens that are gone from the database for a moment (a restore) must not make
+    /// every caller an admin.
+    closed: AtomicBool,
     known: RwLock<Arc<HashMap<i64, StoredToken>>>,
     used: Mutex<HashMap<i64, DateTime<Utc>>>,
 }
@@ -120,13 +126,19 @@ impl Gate {
     pub fn new(outside: Outside) -> Self {
         let Outside { admin_token, certificate_roles } = outside;
         let admin = admin_token.map(|token| secret::hash(token.expose_secret()));
-        Self { admin, certificate_roles, known: RwLock::default(), used: Mutex::default() }
+        let closed = AtomicBool::new(admin.is_some() || !certificate_roles.is_empty());
+        Self { admin, certificate_roles, closed, known: RwLock::default(), used: Mutex::default() }
     }
 
-    /// Whether nobody needs to show anything: no token was ever made, and settings know no caller.
+    /// Whether callers need to show nothing: since this process started there was no token, and settings know no caller.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.admin.is_none() && self.certificate_roles.is_empty() && self.known().is_empty()
+        !self.closed.load(Ordering::Acquire)
+    }
+
+    /// From now on every caller needs a token or a certificate. There is no way back.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
     }
 
     /// Whether settings let an admin in, whatever becomes of tokens.
@@ -137,6 +149,9 @@ impl Gate {
 
     /// Goes by these tokens from now on; they are all there are.
     pub fn learn(&self, tokens: Vec<StoredToken>) {
+        if !tokens.is_empty() {
+            self.close();
+        }
         let tokens = Arc::new(tokens.into_iter().map(|stored| (stored.token.id, stored)).collect());
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = tokens;
     }
@@ -277,6 +292,26 @@ mod tests {
         gate.learn(vec![stored]);
         assert_eq!(gate.check(&identity, at(0)), Err(Refusal::NoToken));
         assert_eq!(gate.identify(&Shown::default(), at(0)), Err(Refusal::NoToken));
+    }
+
+    #[test]
+    fn a_gate_that_was_closed_once_stays_so() {
+        let gate = Gate::new(Outside::default());
+        let local = gate.identify(&Shown::default(), at(0)).unwrap();
+        let (stored, text) = token(1, "ci");
+        gate.learn(vec![stored.clone()]);
+        // The table is empty for a moment, as while a dump is restored.
+        gate.learn(Vec::new());
+        assert!(!gate.is_open());
+        assert_eq!(gate.identify(&Shown::default(), at(1)), Err(Refusal::NoToken));
+        assert_eq!(gate.identify(&shown(&text), at(1)), Err(Refusal::Unknown));
+        assert_eq!(gate.check(&local, at(1)), Err(Refusal::NoToken));
+        gate.learn(vec![stored]);
+        assert_eq!(gate.identify(&shown(&text), at(2)).unwrap().caller.name, "ci");
+        let exposed = Gate::new(Outside::default());
+        exposed.close();
+        exposed.learn(Vec::new());
+        assert_eq!(exposed.identify(&Shown::default(), at(0)), Err(Refusal::NoToken));
     }
 
     #[test]

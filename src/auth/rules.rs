@@ -51,8 +51,7 @@ pub const RULES: &[Rule] = rules! {
     "haier.integration.v1.HaierAdministration" {
         READER: GetUpstreamStatus;
         OPERATOR: PauseUpstream ResumeUpstream;
-        READER: ListHeldRuns ListHeldFindings;
-        OPERATOR: ApproveRun DiscardRun VerifyCatalogue RepairCatalogue;
+        OPERATOR: ListHeldRuns ListHeldFindings ApproveRun DiscardRun VerifyCatalogue RepairCatalogue;
         OPERATOR: ListSchedules UpdateSchedule RunScheduleNow SetProductAttention;
         OPERATOR: ResolveOrder ReconcileOrders;
         // A reader is shown Haier's words masked.

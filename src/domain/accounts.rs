@@ -4,12 +4,14 @@ pub mod addresses;
 pub mod difference;
 mod draft;
 mod fields;
+mod identity;
 mod presets;
 
 use secrecy::SecretString;
 
 pub use draft::{AccountDraft, AccountRules, Naming};
 pub use fields::Field;
+pub use identity::{AccountIdentity, Origin};
 pub use presets::Preset;
 
 /// How the open platform wants its token in the header `Authorization`.
@@ -26,6 +28,8 @@ pub enum AuthorizationScheme {
 pub struct Account {
     /// Name of the account; "environment" for the one read from variables.
     pub name: String,
+    /// Where it comes from.
+    pub origin: Origin,
     /// Client id of the open platform.
     pub client_id: String,
     /// Client secret of the open platform.

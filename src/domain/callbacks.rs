@@ -7,8 +7,9 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 pub use parameters::Parameters;
 
 use super::{
+    accounts::AccountIdentity,
     orders::{
-        SoId,
+        Sender, SoId,
         facts::{Callback, CallbackMethod},
     },
     sealed::{Place, Sealed},
@@ -53,6 +54,22 @@ pub struct Signer {
     pub account: String,
     /// Its customer code.
     pub seller_code: String,
+    /// Its identity at the order system. `None`: the callback was stored before identities were recorded.
+    pub identity: Option<AccountIdentity>,
+}
+
+impl Signer {
+    /// Whether this signer may speak of an order of that sender: at the same place, for the same customer. A shop that moves
+    /// its account from variables into the database keeps its orders; an account that was made again under its name is
+    /// another one. Where either side is from before identities were recorded, name and customer code must be the same.
+    fn may_speak_of(&self, sender: &Sender) -> bool {
+        let same_name = self.account == sender.account;
+        match (&self.identity, &sender.identity) {
+            (Some(own), Some(theirs)) if same_name => own == theirs,
+            (Some(own), Some(theirs)) => own.place == theirs.place,
+            _ => same_name && self.seller_code == sender.seller_code,
+        }
+    }
 }
 
 /// A callback that was found genuine.
@@ -87,12 +104,10 @@ pub struct ReceivedCallback {
 }
 
 impl ReceivedCallback {
-    /// Whether it may speak of an order that was sent by this account for this seller. An account's orders are touched by
-    /// callbacks signed with that account's secret, or with another one's of the same seller: a shop that moves its account
-    /// from variables into the database keeps its orders.
+    /// Whether one of its signers may speak of an order of this sender.
     #[must_use]
-    pub fn may_touch(&self, account: &str, seller_code: &str) -> bool {
-        self.signers.iter().any(|signer| signer.account == account || signer.seller_code == seller_code)
+    pub fn may_touch(&self, sender: &Sender) -> bool {
+        self.signers.iter().any(|signer| signer.may_speak_of(sender))
     }
 }
 

@@ -74,4 +74,14 @@ pub struct HaierConfigChange {
     pub remove_ylh: bool,
     /// Hosts of one of Haier's environments, in place of those that are not among `fields`.
     pub preset: Option<super::accounts::Preset>,
+    /// Somebody says that the changed account leads to the same place and customer: its orders go with it.
+    pub same_place: bool,
+}
+
+impl HaierConfigChange {
+    /// Whether nothing is to be changed but what orders are bound to.
+    #[must_use]
+    pub const fn is_only_same_place(&self) -> bool {
+        self.same_place && self.fields.is_empty() && self.preset.is_none() && !self.remove_ylh
+    }
 }

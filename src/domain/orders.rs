@@ -21,7 +21,7 @@ pub use personal::Personal;
 pub use standing::{Doubt, Failure, OpenAttempt, OrderState, Standing, Step};
 pub use told::ToldTimes;
 
-use super::{decimal::Money, products::ProductCode};
+use super::{accounts::AccountIdentity, decimal::Money, products::ProductCode};
 
 /// Longest sub-order number in characters.
 const MAX_SO_ID_CHARS: usize = 64;
@@ -127,12 +127,44 @@ pub struct OrderItem {
 pub struct Sender {
     /// Name of the account.
     pub account: String,
+    /// The account's identity: it is sent to no other one of this name. `None`: sent before identities were recorded, under
+    /// an account that has not been there since.
+    pub identity: Option<AccountIdentity>,
     /// The account's customer code.
     pub seller_code: String,
     /// Name of the ordering system that is sent.
     pub source_system: String,
     /// Name of the shop that is sent.
     pub shop_name: String,
+}
+
+/// Orders with which something is to be done and that nobody can send: their account leads elsewhere, or is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisplacedOrders {
+    /// Name of the account of their first attempt.
+    pub account: String,
+    /// Whether there is an account of this name with a part at the order system.
+    pub account_is_there: bool,
+    /// How many there are.
+    pub count: i64,
+    /// The first of them, at most 20.
+    pub so_ids: Vec<SoId>,
+}
+
+impl DisplacedOrders {
+    /// Why nobody can send them, and the remedy.
+    #[must_use]
+    pub fn why(&self) -> String {
+        let account = &self.account;
+        if self.account_is_there {
+            format!(
+                "the account {account} leads to another place or customer than when they were first sent: give it its former \
+                 addresses and codes again, or say that both are the same (`config update {account} --same-place`)"
+            )
+        } else {
+            format!("there is no account {account} with a part at the order system any more: give it back")
+        }
+    }
 }
 
 /// A stored order with where it stands.

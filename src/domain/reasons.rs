@@ -83,6 +83,8 @@ words! {
         AccountActive = "ACCOUNT_ACTIVE", "账户正在使用", "account is active";
         /// No upstream account.
         NotConfigured = "NOT_CONFIGURED", "未配置账户", "not configured";
+        /// The account of this name leads to another place or customer than the one that an order was sent to.
+        OtherPlace = "OTHER_PLACE", "账号已指向其他系统或客户", "another place or customer";
         /// No key to seal or open secrets with, or not the one that sealed them.
         NoKey = "NO_KEY", "缺少密钥", "no key";
         /// No call to Haier was free within the caller's deadline.

@@ -84,7 +84,8 @@ pub(super) async fn update(
     let (name, etag) = (config.name.clone(), config.etag.clone());
     let has_ylh = config.ylh.is_some();
     let new = decode(config, &mut violations);
-    let change = mask::change(new, has_ylh, request.update_mask, &mut violations);
+    let mut change = mask::change(new, has_ylh, request.update_mask, &mut violations);
+    change.same_place = request.same_place;
     let name = required_name("haier_config.name", &name)?;
     app.haier_config_update(ctx, name, &etag, change, violations).await.map(encode)
 }

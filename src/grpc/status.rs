@@ -57,6 +57,8 @@ pub(super) fn of(error: Error) -> Status {
         | Error::LastAdmin { .. }
         | Error::AccountActive { .. }
         | Error::AccountBusy { .. }
+        | Error::AccountPlace { .. }
+        | Error::OrderPlace { .. }
         | Error::NoKey
         | Error::MissingKey { .. } => (Code::FailedPrecondition, None),
         Error::Upstream { reason, retry_after, .. } => of_upstream(*reason, *retry_after),

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     app::{App, BreakerState, BreakerStatus, BudgetStatus, Ctx, ReplicaStatus, SystemStatus, TokenStatus},
     domain::{
+        orders::DisplacedOrders,
         pauses::{Pause, PauseTarget},
         violations::Violations,
     },
@@ -24,6 +25,7 @@ pub(super) async fn status(app: &App, ctx: &Ctx) -> Result<proto::GetUpstreamSta
         pauses: status.pauses.into_iter().map(encode_pause).collect(),
         replicas: status.replicas.into_iter().map(encode_replica).collect(),
         held_run_count: status.held_runs,
+        displaced_orders: status.displaced.iter().map(encode_displaced).collect(),
     })
 }
 
@@ -77,6 +79,15 @@ fn encode_pause(pause: Pause) -> proto::UpstreamPause {
         until: pause.until.map(timestamp),
         paused_by: pause.paused_by,
         since: Some(timestamp(pause.since)),
+    }
+}
+
+fn encode_displaced(displaced: &DisplacedOrders) -> proto::DisplacedOrders {
+    proto::DisplacedOrders {
+        account: displaced.account.clone(),
+        count: displaced.count,
+        so_ids: displaced.so_ids.iter().map(ToString::to_string).collect(),
+        detail: displaced.why(),
     }
 }
 

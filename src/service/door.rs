@@ -27,5 +27,8 @@ pub(super) fn check(app: &App, settings: &Settings) -> anyhow::Result<()> {
             ));
         }
     }
+    if !addr.ip().is_loopback() && !settings.insecure {
+        app.close_gate();
+    }
     Ok(())
 }

@@ -51,6 +51,10 @@ fn describe() {
         "haier_callbacks_applied_total",
         "Callbacks applied to their orders, by method"
     );
+    metrics::describe_gauge!(
+        "haier_orders_displaced",
+        "Orders that are not sent because their account leads elsewhere or is gone"
+    );
     metrics::describe_gauge!("haier_callbacks_parked", "Callbacks that have found no order so far");
     metrics::describe_counter!("haier_sync_rows_total", "Records committed by runs, by kind");
     metrics::describe_counter!("haier_sync_runs_total", "Runs ended here, by end reason and status");

@@ -1,7 +1,7 @@
 //! The account under which the service calls its own stand-in for Haier.
 
 use crate::{
-    domain::accounts::{Account, AuthorizationScheme, YlhAccount},
+    domain::accounts::{Account, AuthorizationScheme, Origin, YlhAccount},
     sandbox::{self, Sandbox},
 };
 
@@ -11,6 +11,7 @@ pub(super) fn sandbox_account(sandbox: &Sandbox) -> Account {
     let base_url = sandbox.base_url();
     Account {
         name: "sandbox".to_owned(),
+        origin: Origin::OwnSandbox,
         client_id: sandbox::CLIENT_ID.to_owned(),
         client_secret: sandbox::CLIENT_SECRET.into(),
         token_url: format!("{base_url}/oauth2/auth"),

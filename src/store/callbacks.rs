@@ -21,6 +21,7 @@ use super::{
     sync_logs::unknown,
 };
 use crate::domain::{
+    accounts::AccountIdentity,
     callbacks::{Applied, CallbackFilter, CallbackState, ReceivedCallback, Signer, StoredCallback},
     ids::first_id_at,
     orders::{SoId, facts::CallbackMethod},
@@ -51,6 +52,10 @@ struct CallbackRow {
 struct StoredSigner {
     account: String,
     seller_code: String,
+    #[serde(default)]
+    place: Option<String>,
+    #[serde(default)]
+    account_id: Option<i64>,
 }
 
 impl TryFrom<CallbackRow> for ReceivedCallback {
@@ -59,7 +64,11 @@ impl TryFrom<CallbackRow> for ReceivedCallback {
     fn try_from(row: CallbackRow) -> Result<Self> {
         let signers: Vec<StoredSigner> = serde_json::from_value(row.signers)
             .map_err(|error| unknown("signers of a callback", &error.to_string()))?;
-        let signer = |StoredSigner { account, seller_code }| Signer { account, seller_code };
+        let signer = |StoredSigner { account, seller_code, place, account_id }| Signer {
+            account,
+            seller_code,
+            identity: place.map(|place| AccountIdentity { place, account_id }),
+        };
         Ok(Self {
             id: row.id,
             received_at: row.received_at.into(),
@@ -87,6 +96,8 @@ pub async fn insert(conn: &mut Conn, callback: &ReceivedCallback) -> Result<bool
     let signer = |signer: &Signer| StoredSigner {
         account: signer.account.clone(),
         seller_code: signer.seller_code.clone(),
+        place: signer.identity.as_ref().map(|identity| identity.place.clone()),
+        account_id: signer.identity.as_ref().and_then(|identity| identity.account_id),
     };
     let signers: Vec<StoredSigner> = callback.signers.iter().map(signer).collect();
     let row = (

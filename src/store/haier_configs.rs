@@ -268,6 +268,19 @@ pub async fn find_by_id(conn: &mut Conn, id: i64) -> Result<Option<HaierConfig>>
     with_secrets(conn, row.into_iter().collect()).await.map(|mut found| found.pop())
 }
 
+/// All accounts, by id.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn all(conn: &mut Conn) -> Result<Vec<HaierConfig>> {
+    let rows: Vec<HaierConfigRow> = on!(&mut *conn, |c| haier_configs::table
+        .order(haier_configs::id)
+        .select(HaierConfigRow::as_select())
+        .load(c)
+        .await)?;
+    with_secrets(conn, rows).await
+}
+
 /// One page of those that match, newest first.
 ///
 /// # Errors

@@ -139,6 +139,7 @@ mod tests {
             }],
         };
         let sender = Sender {
+            identity: None,
             account: "environment".to_owned(),
             seller_code: "8800000001".to_owned(),
             source_system: "SHOP".to_owned(),

@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use crate::app::App;
+use crate::app::{App, DisplacedWatch};
 
 /// A switch of accounts and a pause are obeyed on every replica within two seconds: once a second, and time for the database to answer.
 const PERIOD: TimeDelta = TimeDelta::seconds(1);
 
 /// Reads and reports until the process goes down, then takes leave.
 pub async fn run(app: Arc<App>) {
-    let mut database_down = false;
+    let (mut database_down, mut displaced) = (false, DisplacedWatch::default());
     loop {
         let outcome = async {
             // Before the pauses, which hold for a new account's client too.
             app.upstreams_follow().await?;
             app.pauses_refresh().await?;
+            app.order_accounts_watch(&mut displaced).await?;
             app.replica_report().await
         };
         match outcome.await {

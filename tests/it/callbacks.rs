@@ -118,6 +118,12 @@ impl Post {
         send(world, body.into(), content_type).await
     }
 
+    /// Sends what must be taken, signed before.
+    pub(crate) async fn taken_as_it_is(self, world: &World) {
+        let (status, answer) = self.send_as_it_is(world).await;
+        assert_eq!((status, &answer["success"]), (StatusCode::OK, &json!(true)), "{answer}");
+    }
+
     /// Sends what must be taken.
     pub(crate) async fn taken(self, world: &World) {
         let (status, answer) = self.send(world).await;

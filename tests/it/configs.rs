@@ -49,8 +49,11 @@ async fn update(
     mask: &[&str],
 ) -> Result<HaierConfig, Status> {
     let paths = mask.iter().map(|path| (*path).to_owned()).collect();
-    let request =
-        UpdateHaierConfigRequest { haier_config: Some(config), update_mask: Some(FieldMask { paths }) };
+    let request = UpdateHaierConfigRequest {
+        haier_config: Some(config),
+        update_mask: Some(FieldMask { paths }),
+        same_place: false,
+    };
     client.update_haier_config(request).await.map(tonic::Response::into_inner)
 }
 

@@ -23,7 +23,7 @@ on_both_databases!(
     a_later_run_is_held_in_the_place_of_an_earlier_one,
     a_listing_alone_takes_no_prices_from_a_run_that_waits,
     a_run_that_does_not_reach_its_end_forgets_what_it_set_aside,
-    a_reader_looks_and_an_operator_decides,
+    held_runs_are_for_operators,
 );
 
 fn prices() -> SyncProductsRequest {
@@ -348,17 +348,19 @@ async fn a_run_that_does_not_reach_its_end_forgets_what_it_set_aside(plan: Plan)
     world.finish().await;
 }
 
-async fn a_reader_looks_and_an_operator_decides(plan: Plan) {
+async fn held_runs_are_for_operators(plan: Plan) {
     let world = plan.start().await;
     let sync_log_id = held_run(&world).await;
     let root = world.make_admin().await;
     let li = world.make_token(&root, "li", Role::Reader).await;
     let mei = world.make_token(&root, "mei", Role::Operator).await;
     let mut client = world.administration().await;
-    let runs = client.list_held_runs(bearing(&li, ListHeldRunsRequest::default())).await.unwrap();
+    let refused = client.list_held_runs(bearing(&li, ListHeldRunsRequest::default())).await.unwrap_err();
+    assert_eq!(refusal(&refused), (Code::PermissionDenied, "PERMISSION_DENIED".to_owned()));
+    let runs = client.list_held_runs(bearing(&mei, ListHeldRunsRequest::default())).await.unwrap();
     assert_eq!(runs.into_inner().held_runs.len(), 1);
     let request = ListHeldFindingsRequest { sync_log_id, ..Default::default() };
-    let set_aside = client.list_held_findings(bearing(&li, request)).await.unwrap();
+    let set_aside = client.list_held_findings(bearing(&mei, request)).await.unwrap();
     assert_eq!(set_aside.into_inner().findings.len(), 6);
     let refused = client.approve_run(bearing(&li, ApproveRunRequest { sync_log_id })).await.unwrap_err();
     assert_eq!(refusal(&refused), (Code::PermissionDenied, "PERMISSION_DENIED".to_owned()));

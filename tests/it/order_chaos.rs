@@ -1,6 +1,7 @@
 //! Chaos around orders in one process: clients push while replicas are killed, stopped and restarted and the stand-in
-//! cuts, delays, lies and repeats, each schedule drawn from a seed, by a clock that is turned by hand. Afterwards every
-//! accepted order is in Haier's book exactly once, or provably not there with a state that says so, or in doubt with an
+//! cuts, delays, lies and repeats, each schedule drawn from a seed, by a clock that is turned by hand. There are two accounts
+//! at two order systems, and which of them stands under which name changes. Afterwards every accepted order is in one of the
+//! two books exactly once, or provably not there with a state that says so, or in doubt with an
 //! alert; no state contradicts the book; nothing is left leased; no log holds a name, a phone number or an address.
 //!
 //! `HAIER_ORDER_CHAOS_SCHEDULES=10000` plays seeds 0 to 9999 on each database instead of the usual ones,
@@ -8,6 +9,7 @@
 //! what the machine makes of it.
 
 mod clock;
+mod haiers;
 pub(crate) mod invariants;
 mod opener;
 mod play;

@@ -4,6 +4,7 @@
 mod accounts;
 mod changes;
 mod doubt;
+mod identity;
 mod intake;
 #[cfg(target_os = "linux")]
 pub(crate) mod killed;

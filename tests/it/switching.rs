@@ -127,6 +127,7 @@ async fn a_changed_account_is_used_at_once(plan: Plan) {
             ..HaierConfig::default()
         }),
         update_mask: None,
+        same_place: false,
     };
     administration(&world).await.update_haier_config(request).await.unwrap();
     ask().await.unwrap();

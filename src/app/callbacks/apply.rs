@@ -203,9 +203,8 @@ fn numbers(changes: &[OrderChange]) -> (Vec<String>, Vec<String>) {
 
 /// The order that a callback means: by `so_id`, then by `online_no` if one order has it, then by Haier's number.
 async fn order_meant(conn: &mut Conn, callback: &ReceivedCallback) -> Result<Option<MeantOrder>> {
-    let is_signers = |order: &MeantOrder| {
-        order.sender.as_ref().is_some_and(|sender| callback.may_touch(&sender.account, &sender.seller_code))
-    };
+    let is_signers =
+        |order: &MeantOrder| order.sender.as_ref().is_some_and(|sender| callback.may_touch(sender));
     // One that was never sent, as far as is known here, Haier may have all the same: this database may come from a backup.
     // Only the number that is unique for ever says so; a shared one may be about an order that others have sent.
     let may_be_signers = |order: &MeantOrder| order.sender.is_none() || is_signers(order);

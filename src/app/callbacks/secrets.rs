@@ -14,6 +14,7 @@ use crate::{
     },
     error::{Error, Result},
     store::haier_configs,
+    upstream::account_identity,
 };
 
 /// What one account's callbacks are known by.
@@ -31,7 +32,11 @@ impl CallbackSecret {
         Some(Self {
             app_key: ylh.callback_app_key.clone(),
             secret: ylh.callback_secret.clone(),
-            signer: Signer { account: account.name.clone(), seller_code: account.customer_code.clone() },
+            signer: Signer {
+                account: account.name.clone(),
+                seller_code: account.customer_code.clone(),
+                identity: account_identity(account),
+            },
         })
     }
 }

@@ -36,6 +36,12 @@ impl App {
         change: HaierConfigChange,
         mut violations: Violations,
     ) -> Result<HaierConfig> {
+        let given = self.upstreams.given.account.as_ref();
+        if let Some(account) = given.filter(|account| account.name == name && change.is_only_same_place()) {
+            violations.into_result(()).map_err(Error::Invalid)?;
+            return self.orders_rebind_given(ctx, account).await;
+        }
+        let same_place = change.same_place;
         for _ in 0..TRIES {
             let before = fetch(&mut self.store.read().await?, name).await?;
             check_etag(&before, etag)?;
@@ -43,7 +49,7 @@ impl App {
             let draft = self.haier_config_draft(merged, preset, std::mem::take(&mut violations)).await?;
             let (app, ctx) = (Arc::clone(self), ctx.clone());
             let stored = to_its_end(async move {
-                let stored = app.store_change(&ctx, &before, &draft).await?;
+                let stored = app.store_change(&ctx, &before, &draft, same_place).await?;
                 app.upstreams_follow().await?;
                 Ok(stored)
             })
@@ -61,6 +67,7 @@ impl App {
         ctx: &Ctx,
         before: &HaierConfig,
         draft: &AccountDraft,
+        same_place: bool,
     ) -> Result<Option<HaierConfig>> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
@@ -70,7 +77,8 @@ impl App {
             return Ok(None);
         };
         let replaced: Vec<_> = given_secrets(draft).map(|(field, _)| field).collect();
-        let changes = difference::of_drafts(Some(&before.draft), Some(draft), &replaced);
+        let mut changes = difference::of_drafts(Some(&before.draft), Some(draft), &replaced);
+        changes.extend(self.orders_follow_account(&mut tx, before, draft, same_place).await?);
         if changes.is_empty() {
             return Ok(Some(before.clone()));
         }

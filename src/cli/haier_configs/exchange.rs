@@ -149,7 +149,11 @@ async fn store(
         return Ok(client.create_haier_config(unary(request)).await?.into_inner());
     }
     let everything = FieldMask { paths: vec!["*".to_owned()] };
-    let request = UpdateHaierConfigRequest { haier_config: Some(config), update_mask: Some(everything) };
+    let request = UpdateHaierConfigRequest {
+        haier_config: Some(config),
+        update_mask: Some(everything),
+        same_place: false,
+    };
     Ok(client.update_haier_config(unary(request)).await?.into_inner())
 }
 

@@ -53,7 +53,9 @@ Examples:
   haier-integration config update shop --set send_to_code=8800000009
   haier-integration config update shop --set token_url=                back to its default
   printf 'HAIER_PASSWORD=%s\\n' \"$NEW\" | haier-integration config update shop -
-  haier-integration config update shop --preset production")]
+  haier-integration config update shop --preset production
+  haier-integration config update shop --set ylh.base_url=https://www.yilihuo.com --same-place
+  haier-integration config update environment --same-place             its variables were respelled, orders stay with it")]
 pub(super) struct UpdateArgs {
     /// Name of the account
     name: String,
@@ -68,6 +70,10 @@ pub(super) struct UpdateArgs {
     /// Only if it still is what was read: its etag, as `config show` tells it [default: whatever it is]
     #[arg(long, value_name = "ETAG")]
     etag: Option<String>,
+    /// Say that the account leads to the same order system and customer as before: its orders go with it [default: a change
+    /// of place or customer is refused while orders are unsettled]
+    #[arg(long)]
+    same_place: bool,
 }
 
 pub(super) async fn create(
@@ -111,13 +117,18 @@ pub(super) async fn update(
     if !given.config.preset.is_empty() {
         paths.push("preset".to_owned());
     }
-    if paths.is_empty() {
-        return Err(Failure::Usage("nothing to change is named: give a file, --set or --preset".to_owned()));
+    if paths.is_empty() && !args.same_place {
+        return Err(Failure::Usage(
+            "nothing to change is named: give a file, --set, --preset or --same-place".to_owned(),
+        ));
     }
     given.config.name = args.name;
     given.config.etag = args.etag.unwrap_or_default();
-    let request =
-        UpdateHaierConfigRequest { haier_config: Some(given.config), update_mask: Some(FieldMask { paths }) };
+    let request = UpdateHaierConfigRequest {
+        haier_config: Some(given.config),
+        update_mask: Some(FieldMask { paths }),
+        same_place: args.same_place,
+    };
     let config = client.update_haier_config(unary(request)).await?.into_inner();
     tell(&config, form, console)
 }

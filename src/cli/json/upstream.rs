@@ -11,7 +11,13 @@ use crate::proto::{
 pub(in crate::cli) fn upstream_status(status: &GetUpstreamStatusResponse) -> Vec<Value> {
     let pauses = status.pauses.iter().map(|pause| json!({ "pause": upstream_pause(pause) }));
     let held = (status.held_run_count > 0).then(|| json!({ "held_run_count": status.held_run_count }));
-    let pauses = pauses.chain(held);
+    let displaced = status.displaced_orders.iter().map(|orders| {
+        let (so_ids, detail) = (&orders.so_ids, &orders.detail);
+        json!({ "displaced_orders": {
+            "account": orders.account, "count": orders.count, "so_ids": so_ids, "detail": detail,
+        } })
+    });
+    let pauses = pauses.chain(held).chain(displaced);
     pauses.chain(status.replicas.iter().map(|each| json!({ "replica": replica(each) }))).collect()
 }
 

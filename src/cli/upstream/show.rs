@@ -10,7 +10,8 @@ use crate::{
         },
     },
     proto::{
-        BreakerState, GetUpstreamStatusResponse, Replica, UpstreamBreaker, UpstreamPause, UpstreamSystem,
+        BreakerState, DisplacedOrders, GetUpstreamStatusResponse, Replica, UpstreamBreaker, UpstreamPause,
+        UpstreamSystem,
     },
 };
 
@@ -24,8 +25,14 @@ pub(super) fn status(status: &GetUpstreamStatusResponse) -> String {
             status.held_run_count
         ));
     }
+    blocks.extend(status.displaced_orders.iter().map(displaced));
     blocks.extend(status.replicas.iter().map(replica));
     blocks.join("\n\n")
+}
+
+fn displaced(orders: &DisplacedOrders) -> String {
+    let more = if orders.so_ids.len() as i64 == orders.count { "" } else { " …" };
+    format!("{} order(s) are not sent: {}{more}\n  {}", orders.count, orders.so_ids.join(" "), orders.detail)
 }
 
 const PAUSES: [Column; 5] = [Text("paused"), Text("until"), Text("paused_by"), Text("since"), Text("reason")];
@@ -155,11 +162,18 @@ mod tests {
             pauses: vec![pause],
             replicas: vec![replica],
             held_run_count: 1,
+            displaced_orders: vec![DisplacedOrders {
+                account: "shop".to_owned(),
+                count: 21,
+                so_ids: vec!["SO-1".to_owned(), "SO-2".to_owned()],
+                detail: "why".to_owned(),
+            }],
         });
         for expected in [
             "order-push  until resumed",
             "\n\n1 sync run waits for approval: see by `haier-integration held list`\n\n",
             "stocktaking",
+            "\n\n21 order(s) are not sent: SO-1 SO-2 …\n  why\n\n",
             "seen        now: it answers",
             "  budget           100 a second, over all replicas",
             "  let out          0 in the last second, 12 in the last minute",

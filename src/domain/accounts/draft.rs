@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
-    Account, AuthorizationScheme, Field, Preset, YlhAccount,
+    Account, AuthorizationScheme, Field, Origin, Preset, YlhAccount,
     addresses::{PlainHttp, check_address},
 };
 use crate::domain::violations::Violations;
@@ -199,6 +199,7 @@ impl AccountDraft {
         let password = secret(Field::Password);
         Account {
             name: name.to_owned(),
+            origin: Origin::Unstored,
             client_id: text(Field::ClientId),
             client_secret: secret(Field::ClientSecret),
             token_url_is_default: token_url.is_none(),

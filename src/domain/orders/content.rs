@@ -63,6 +63,7 @@ mod tests {
     #[test]
     fn a_name_left_out_is_the_senders() {
         let sender = Sender {
+            identity: None,
             account: "shop".to_owned(),
             seller_code: "8800000001".to_owned(),
             source_system: "SHOP".to_owned(),

@@ -222,5 +222,6 @@ pub const fn is_ours(reason: Reason) -> bool {
             | Reason::StoreUnavailable
             | Reason::ShuttingDown
             | Reason::NotConfigured
+            | Reason::OtherPlace
     )
 }

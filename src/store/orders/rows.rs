@@ -13,6 +13,7 @@ use super::super::{
     sync_logs::unknown,
 };
 use crate::domain::{
+    accounts::AccountIdentity,
     decimal::Money,
     orders::{
         Failure, Order, OrderItem, OrderState, OrderSummary, Personal, Sender, SoId, StoredOrder, ToldTimes,
@@ -77,6 +78,10 @@ struct StoredSender {
     seller_code: String,
     source_system: String,
     shop_name: String,
+    #[serde(default)]
+    place: Option<String>,
+    #[serde(default)]
+    account_id: Option<i64>,
 }
 
 /// Times that Haier was told of after the order.
@@ -103,6 +108,8 @@ pub(super) fn sender_json(sender: &Sender) -> serde_json::Value {
         seller_code: sender.seller_code.clone(),
         source_system: sender.source_system.clone(),
         shop_name: sender.shop_name.clone(),
+        place: sender.identity.as_ref().map(|identity| identity.place.clone()),
+        account_id: sender.identity.as_ref().and_then(|identity| identity.account_id),
     })
 }
 
@@ -206,8 +213,9 @@ impl OrderRow {
 pub(in crate::store) fn sender(account: String, json: serde_json::Value) -> Result<Sender> {
     let stored: StoredSender = serde_json::from_value(json)
         .map_err(|error: serde_json::Error| unknown("sender of an order", &error.to_string()))?;
-    let StoredSender { seller_code, source_system, shop_name } = stored;
-    Ok(Sender { account, seller_code, source_system, shop_name })
+    let StoredSender { seller_code, source_system, shop_name, place, account_id } = stored;
+    let identity = place.map(|place| AccountIdentity { place, account_id });
+    Ok(Sender { account, identity, seller_code, source_system, shop_name })
 }
 
 pub(in crate::store) fn state(word: &str) -> Result<OrderState> {

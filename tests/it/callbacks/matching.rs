@@ -12,6 +12,7 @@ use haier_integration::{
     },
     sandbox::CUSTOMER_CODES,
     store::callbacks,
+    upstream::account_identity,
 };
 use serde_json::json;
 
@@ -164,7 +165,11 @@ async fn leave_unapplied(world: &World, so_id: &str) {
         id: 1,
         received_at: now(),
         app_key: "sandbox-app".to_owned(),
-        signers: vec![Signer { account: account.name.clone(), seller_code: account.customer_code.clone() }],
+        signers: vec![Signer {
+            account: account.name.clone(),
+            seller_code: account.customer_code.clone(),
+            identity: account_identity(account),
+        }],
         method: CallbackMethod::Confirm,
         time_stamp: "20260101120000".to_owned(),
         platform_order_no: so_id.to_owned(),

@@ -1,6 +1,10 @@
 //! Clients of the stand-in for one replica, which share nothing with those of another one, and a gate before their tokens.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use haier_integration::{
     app::OpenUpstream,
@@ -77,13 +81,20 @@ impl TokenShelf for Gated {
 
 pub(super) struct Opener {
     clock: Arc<dyn Clock>,
+    gate: Gate,
+    /// By the address of the open platform: a token is known only where it was issued.
+    shelves: Mutex<HashMap<String, Shelves>>,
+}
+
+#[derive(Clone)]
+struct Shelves {
     openplat: Arc<MemoryShelf>,
     ylh: Arc<Gated>,
 }
 
 impl Opener {
     pub(super) fn new(clock: Arc<dyn Clock>, gate: Gate) -> Self {
-        Self { clock, openplat: Arc::default(), ylh: Arc::new(Gated { shelf: MemoryShelf::default(), gate }) }
+        Self { clock, gate, shelves: Mutex::default() }
     }
 }
 
@@ -110,15 +121,21 @@ fn settings() -> Settings {
 
 impl OpenUpstream for Opener {
     fn open(&self, account: Account) -> upstream::Result<Haier> {
+        let new = || {
+            let ylh = Gated { shelf: MemoryShelf::default(), gate: self.gate.clone() };
+            Shelves { openplat: Arc::default(), ylh: Arc::new(ylh) }
+        };
+        let shelves =
+            self.shelves.lock().unwrap().entry(account.base_url.clone()).or_insert_with(new).clone();
         let means = |shelf: Arc<dyn TokenShelf>| Means {
             settings: settings(),
             budget: Budget::unlimited(),
             shelf,
             clock: Arc::clone(&self.clock),
         };
-        let part = account.ylh.clone().map(|part| Ylh::new(&account.name, part, means(self.ylh.clone())));
+        let part = account.ylh.clone().map(|part| Ylh::new(&account.name, part, means(shelves.ylh.clone())));
         let ylh = part.transpose()?.map(Arc::new);
-        let openplat = Openplat::new(account, means(self.openplat.clone()))?;
+        let openplat = Openplat::new(account, means(shelves.openplat.clone()))?;
         Ok(Haier { openplat: Arc::new(openplat), ylh })
     }
 }

@@ -27,6 +27,7 @@ use tokio::task::JoinSet;
 
 use super::{
     clock::Turned,
+    haiers::Haiers,
     on_sale,
     opener::Gate,
     replica::{House, Log, Replica, operator},
@@ -34,7 +35,7 @@ use super::{
 };
 use crate::{
     orders::PERSONAL,
-    support::{Asker, Haier, Plan, within},
+    support::{Asker, Plan, within},
 };
 
 const ACCOUNTS: [&str; 2] = ["first", "second"];
@@ -48,7 +49,7 @@ pub(super) struct Play {
     seed: u64,
     schedule: Schedule,
     asker: Asker,
-    haier: Haier,
+    haier: Haiers,
     pub(super) house: House,
     replicas: Vec<Replica>,
     product_code: String,
@@ -71,7 +72,7 @@ pub(super) async fn play(plan: Plan, seed: u64) {
 
 impl Play {
     pub(super) async fn begin(plan: Plan, schedule: Schedule, seed: u64) -> Self {
-        let haier = Haier::start(Options {
+        let haier = Haiers::start(Options {
             addr: ([127, 0, 0, 1], 0).into(),
             products: 45,
             seed,
@@ -109,7 +110,7 @@ impl Play {
         for _ in 0..schedule.replicas {
             replicas.push(Replica::start(&house).await);
         }
-        let product_code = on_sale(&haier).await;
+        let product_code = on_sale(haier.of_account(0)).await;
         let asker = database.asker().await;
         let (accepted, clients) = (Arc::default(), JoinSet::new());
         let play = Self {
@@ -132,10 +133,10 @@ impl Play {
         play
     }
 
-    /// Two sellers, of whom the first is active.
+    /// Two sellers at two order systems, of whom the first is active.
     async fn store_accounts(&self) {
-        let base_url = self.haier.base_url();
         for (at, name) in ACCOUNTS.into_iter().enumerate() {
+            let base_url = self.haier.of_account(at).base_url();
             let mut draft = AccountDraft::default();
             for field in Field::ALL.iter().copied().filter(|field| field.is_required()) {
                 let value = match field {
@@ -168,6 +169,15 @@ impl Play {
         let app = Arc::clone(&replica.app);
         let activated = async move { app.haier_config_activate(&operator(), name, "", false).await };
         within(replica.ask(activated)).await.unwrap().unwrap();
+    }
+
+    /// Each account gets the other one's name, as if both had been deleted and made again.
+    async fn rename(&self) {
+        let [first, second] = ACCOUNTS;
+        let renamed = [(first, "neither"), (second, first), ("neither", second)].map(|(from, to)| {
+            format!("UPDATE haier_configs SET name = '{to}', version = version + 1 WHERE name = '{from}';")
+        });
+        self.house.database.execute(&renamed.concat()).await.unwrap();
     }
 
     fn lasting_fault(&self) -> Option<Value> {
@@ -213,6 +223,7 @@ impl Play {
                 self.active = 1 - self.active;
                 self.activate(&self.replicas[self.awake(replica)], ACCOUNTS[self.active]).await;
             }
+            Act::Rename => self.rename().await,
             Act::CallBack => self.haier.settle_callbacks().await,
             Act::ArriveLate => self.haier.settle_orders().await,
             Act::Fault(fault) => self.haier.fault(fault).await,

@@ -88,6 +88,8 @@ pub(super) enum Act {
     Switch {
         replica: usize,
     },
+    /// Each account gets the other one's name: under that of an order another place and customer is found.
+    Rename,
     /// Callbacks that wait come now.
     CallBack,
     /// What was cut off arrives at Haier now.
@@ -163,7 +165,7 @@ impl Act {
     fn draw(dice: &mut Dice, orders: usize, replicas: usize) -> Self {
         let order = dice.between(0, orders as u64) as usize;
         let replica = dice.between(0, replicas as u64) as usize;
-        match dice.between(0, 30) {
+        match dice.between(0, 32) {
             0 | 1 => Self::Push { order, replica, wait: false },
             2 => Self::PushOther { order, replica },
             3 | 4 => Self::Strike { replica, blow: Blow::draw(dice, replicas) },
@@ -177,9 +179,10 @@ impl Act {
             22 => Self::Pause { replica },
             23 => Self::Resume { replica },
             24 => Self::Switch { replica },
-            25 | 26 => Self::CallBack,
-            27 => Self::ArriveLate,
-            28 => Self::Heal,
+            25 | 26 => Self::Rename,
+            27 | 28 => Self::CallBack,
+            29 => Self::ArriveLate,
+            30 => Self::Heal,
             _ => Self::Fault(fault(dice)),
         }
     }

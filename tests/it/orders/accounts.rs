@@ -72,7 +72,8 @@ async fn an_order_is_sent_with_the_new_password_of_an_account_that_is_not_active
     refused().await;
     let right = HaierConfig { name: "first".to_owned(), ..with_orders(seller(&world, "first", 0)) };
     let mask = Some(prost_types::FieldMask { paths: vec!["ylh.password".to_owned()] });
-    let request = UpdateHaierConfigRequest { haier_config: Some(right), update_mask: mask };
+    let request =
+        UpdateHaierConfigRequest { haier_config: Some(right), update_mask: mask, same_place: false };
     administration(&world).await.update_haier_config(request).await.unwrap();
     retry().await;
     until(&mut world.client(), "SO-1", OrderState::Pushed).await;

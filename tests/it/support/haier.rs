@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use haier_integration::{
-    domain::accounts::{Account, AuthorizationScheme, YlhAccount},
+    domain::accounts::{Account, AuthorizationScheme, Origin, YlhAccount},
     sandbox::{CLIENT_ID, CLIENT_SECRET, CUSTOMER_CODES, Options, PASSWORD, Sandbox, start},
 };
 use reqwest::Method;
@@ -109,6 +109,7 @@ impl Haier {
         };
         Account {
             name: "environment".to_owned(),
+            origin: Origin::Unstored,
             client_id: CLIENT_ID.to_owned(),
             client_secret: CLIENT_SECRET.into(),
             token_url: format!("{base_url}/oauth2/auth"),

@@ -3,7 +3,11 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use haier_integration::domain::{clock::Clock as _, orders::StoredOrder, pages::PageRequest};
+use haier_integration::domain::{
+    clock::Clock as _,
+    orders::{SoId, StoredOrder},
+    pages::PageRequest,
+};
 use serde_json::json;
 
 use super::{DOUBT_WAIT, Play};
@@ -29,6 +33,11 @@ impl Play {
         }
         within(async { while self.clients.join_next().await.is_some() {} }).await;
         self.haier.settle_orders().await;
+        // Who is found under whose name makes no difference in the end: each has his turn.
+        self.time_passes().await;
+        self.rename().await;
+        // Longer than an order waits that nobody can send.
+        self.house.clock.turn(TimeDelta::seconds(61));
         self.time_passes().await;
         let left = self.left().await;
         for replica in std::mem::take(&mut self.replicas) {
@@ -73,8 +82,13 @@ impl Play {
         let listed = async move { app.orders_list(&operator(), &Default::default(), &page).await };
         let orders = within(replica.ask(listed)).await.unwrap().unwrap().items;
         let now = self.house.clock.now();
+        let app = Arc::clone(&replica.app);
+        let displaced =
+            within(replica.ask(async move { app.orders_displaced().await })).await.unwrap().unwrap();
+        let displaced: BTreeSet<SoId> = displaced.into_iter().flat_map(|orders| orders.so_ids).collect();
         let over = |order: &StoredOrder| {
-            unanswered.contains(order.order.so_id.as_str()) && order.updated_at > order.deadline_at
+            displaced.contains(&order.order.so_id)
+                || unanswered.contains(order.order.so_id.as_str()) && order.updated_at > order.deadline_at
         };
         let due = orders.iter().filter(|order| !over(order)).filter_map(|order| order.next_attempt_at);
         due.min().map(|due| due.max(now))
