@@ -1,11 +1,32 @@
 //! What a use case can fail with. Knows no transport and no library; `grpc::status` turns it into a status.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use crate::domain::{callers::Role, reasons::Reason, violations::Violation};
 
 /// A cause kept for the log, never shown to a caller.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// An error with all of its causes, for the log.
+pub struct Causes<'e, E: ?Sized>(pub &'e E);
+
+impl<E: std::error::Error + ?Sized> fmt::Display for Causes<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = self.0.to_string();
+        f.write_str(&said)?;
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            let words = cause.to_string();
+            // Many libraries repeat their cause in their own words.
+            if !said.contains(&words) {
+                write!(f, ": {words}")?;
+                said = words;
+            }
+            next = cause.source();
+        }
+        Ok(())
+    }
+}
 
 /// Failure of a use case.
 #[derive(Debug, thiserror::Error)]
@@ -274,3 +295,18 @@ impl Error {
 
 /// Result of a use case.
 pub type Result<T> = std::result::Result<T, Error>;
+
+#[cfg(test)]
+mod tests {
+    use super::{Causes, Error};
+
+    #[test]
+    fn the_log_is_given_every_cause_once() {
+        let disk = std::io::Error::other("no space left");
+        let cause = std::io::Error::other(disk);
+        assert_eq!(
+            Causes(&Error::Internal(Box::new(cause))).to_string(),
+            "internal error; the service's log has the cause: no space left"
+        );
+    }
+}

@@ -27,7 +27,7 @@ use settings::{
 use upstream::Opener;
 
 use crate::{
-    app::{App, GivenAccount, Parts, SystemClock},
+    app::{App, GivenAccount, Parts, SystemClock, make_partitions},
     auth::Outside,
     config::{DatabaseUrl, Settings},
     domain::{accounts::AccountRules, clock::Clock},
@@ -70,7 +70,7 @@ pub async fn migrate(url: &DatabaseUrl) -> anyhow::Result<Vec<String>> {
     let settings = Settings { database_url: url.clone(), ..Settings::default() };
     let store = Store::open(&store_options(&settings)).await?;
     let applied = store::migrations::run(&store).await?;
-    store.ensure_partitions(SystemClock::new().now()).await?;
+    make_partitions(&store, SystemClock::new().now()).await;
     Ok(applied)
 }
 
@@ -169,7 +169,7 @@ impl Service {
         if let Some(system) = &system {
             workers::housekeeping::set_clock(&app, system).await;
         }
-        app.store().ensure_partitions(clock.now()).await?;
+        make_partitions(app.store(), clock.now()).await;
         app.check_database(settings.database_wait).await;
         app.api_tokens_refresh().await?;
         door::check(&app, &settings)?;

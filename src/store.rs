@@ -10,10 +10,12 @@ mod instant;
 pub mod migrations;
 mod partitions;
 mod postgres;
+mod postgres_link;
 mod postgres_tls;
 mod schema;
 mod sqlite;
 mod sync_requests;
+mod write_check;
 
 pub mod api_tokens;
 pub mod audit_events;
@@ -52,13 +54,14 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::RunQueryDsl;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
 pub(crate) use conn::on;
 pub use conn::{Conn, Pipeline, Tx};
 pub use error::{Error, Result};
+pub use postgres_link::Lent;
 
 /// Which database, and how to reach it.
 #[derive(Debug, Clone)]
@@ -108,11 +111,7 @@ impl Released {
 
 #[derive(Clone)]
 enum Pools {
-    Pg {
-        main: postgres::Pool,
-        /// For statements that nothing may hold up.
-        urgent: postgres::Pool,
-    },
+    Pg(postgres::Pools),
     Lite(sqlite::Pools),
 }
 
@@ -133,10 +132,7 @@ impl Store {
     pub async fn open(options: &Options) -> Result<Self> {
         let pools = match &options.database {
             Database::Sqlite { path } => Pools::Lite(sqlite::open(path, options.wait).await?),
-            Database::Postgres { url } => {
-                let main = postgres::open(url, options).await?;
-                Pools::Pg { main, urgent: postgres::urgent(url, options)? }
-            }
+            Database::Postgres { url } => Pools::Pg(postgres::open(url, options).await?),
         };
         Ok(Self { pools, open: watch::Sender::new(()) })
     }
@@ -153,18 +149,30 @@ impl Store {
     /// When none is free in time, or the database is gone.
     pub async fn read(&self) -> Result<Conn> {
         match &self.pools {
-            Pools::Pg { main, .. } => Ok(Conn::Pg(main.get().await?)),
+            Pools::Pg(pools) => Ok(Conn::Pg(pools.main.get().await?.into())),
             Pools::Lite(pools) => Ok(Conn::Lite(pools.readers.get().await?)),
         }
     }
 
-    /// Begins a transaction that may write.
+    /// A connection for a statement that looks through many rows for one caller. There are few of them, so that any number of
+    /// searches leaves the others to those who push orders. Waits until one is free: for as long as the caller does.
+    ///
+    /// # Errors
+    /// When the database is gone.
+    pub async fn search(&self) -> Result<Conn> {
+        match &self.pools {
+            Pools::Pg(pools) => Ok(Conn::Pg(pools.searches.get().await?.into())),
+            Pools::Lite(pools) => Ok(Conn::Lite(pools.searches.get().await?)),
+        }
+    }
+
+    /// Begins a transaction that may write. What it commits survives a power cut.
     ///
     /// # Errors
     /// When no connection is free in time, or the database is gone.
     pub async fn begin(&self) -> Result<Tx> {
         match &self.pools {
-            Pools::Pg { main, .. } => Tx::begin(Conn::Pg(main.get().await?), "BEGIN").await,
+            Pools::Pg(pools) => Tx::begin(Conn::Pg(pools.main.get().await?.into()), "BEGIN").await,
             Pools::Lite(pools) => Tx::begin(Conn::Lite(pools.writer.get().await?), "BEGIN IMMEDIATE").await,
         }
     }
@@ -176,8 +184,8 @@ impl Store {
     /// # Errors
     /// When the database does not answer within seconds, or is not PostgreSQL.
     pub async fn urgent<T>(&self, statement: impl AsyncFnOnce(&mut Conn) -> Result<T>) -> Result<T> {
-        let Pools::Pg { urgent, .. } = &self.pools else { return Err(conn::not_shared()) };
-        let mut conn = Conn::Pg(urgent.get().await?);
+        let Pools::Pg(pools) = &self.pools else { return Err(conn::not_shared()) };
+        let mut conn = Conn::Pg(pools.urgent.get().await?.into());
         match tokio::time::timeout(postgres::URGENT_LIMIT, statement(&mut conn)).await {
             Ok(Ok(done)) => Ok(done),
             failed => {
@@ -194,14 +202,20 @@ impl Store {
         matches!(self.pools, Pools::Lite(_))
     }
 
-    /// Asks the database for a sign of life.
+    /// Makes sure that the database answers and that something can be written.
     ///
     /// # Errors
-    /// When there is none.
-    pub async fn ping(&self) -> Result<()> {
-        let mut conn = self.read().await?;
-        on!(&mut conn, |c| c.batch_execute("SELECT 1").await)?;
-        Ok(())
+    /// When it does not, or nothing can: a full disk, a database that only reads.
+    pub async fn check(&self) -> Result<()> {
+        write_check::write(self).await
+    }
+
+    /// Takes the connections there are out of use, after the database did not answer on one: those that are silent close, the
+    /// others end what they do. Does nothing on SQLite.
+    pub fn renew(&self) {
+        if let Pools::Pg(pools) = &self.pools {
+            pools.renewals.renew();
+        }
     }
 
     /// The database's own time, and when it was asked, which is when there was a connection. `None` on SQLite, which has none
@@ -223,14 +237,14 @@ impl Store {
     /// How full the pool is.
     #[must_use]
     pub fn pool_use(&self) -> PoolUse {
-        let of = |status: deadpool::Status| PoolUse {
+        let of = |status: &deadpool::Status| PoolUse {
             in_use: status.size.saturating_sub(status.available),
             max: status.max_size,
         };
         match &self.pools {
-            Pools::Pg { main, .. } => of(main.status()),
+            Pools::Pg(pools) => of(&pools.main.status()),
             Pools::Lite(pools) => {
-                let (writer, readers) = (of(pools.writer.status()), of(pools.readers.status()));
+                let (writer, readers) = (of(&pools.writer.status()), of(&pools.readers.status()));
                 PoolUse { in_use: writer.in_use + readers.in_use, max: writer.max + readers.max }
             }
         }

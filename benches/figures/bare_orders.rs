@@ -40,7 +40,7 @@ const TABLES: &str = "\
         actual_price bigint NOT NULL, PRIMARY KEY (order_id, line))";
 
 /// Those of the service.
-const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
+const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
                        PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY";
 
 diesel::table! {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::App;
-use crate::{domain::reasons::Reason, upstream::Call};
+use crate::{domain::reasons::Reason, error::Causes, upstream::Call};
 
 /// Health of what the service stands on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Health {
-    /// The database answered when last asked.
+    /// The database answered and could be written when last asked.
     pub database: bool,
     /// Haier let us in when last asked. `None`: no account, or not asked yet.
     pub upstream: Option<bool>,
@@ -42,22 +42,28 @@ impl App {
         metrics::gauge!("haier_db_connections_max").set(max);
     }
 
-    /// Asks the database for a sign of life; a change is logged once.
+    /// Sees whether the database answers and can be written; a change is logged once.
     pub async fn check_database(&self, limit: Duration) {
-        let outcome = tokio::time::timeout(limit, self.store.ping()).await;
+        let outcome = tokio::time::timeout(limit, self.store.check()).await;
         let fault = match outcome {
             Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
+            Ok(Err(error)) => Some(Causes(&error).to_string()),
             Err(_) => Some(format!("no answer within {} s", limit.as_secs_f64())),
         };
+        if fault.is_some() {
+            // It may be that connections are silent, and new ones are not.
+            self.store.renew();
+        }
         metrics::gauge!("haier_dependency_up", "dependency" => "database")
             .set(f64::from(u8::from(fault.is_none())));
         let up = fault.is_none();
         let changed =
             self.health.send_if_modified(|health| std::mem::replace(&mut health.database, up) != up);
         match fault {
-            Some(fault) if changed => tracing::error!(fault, "the database does not answer: not ready"),
-            None if changed => tracing::info!("the database answers: ready"),
+            Some(fault) if changed => {
+                tracing::error!(fault, "the database does not answer, or cannot be written: not ready")
+            }
+            None if changed => tracing::info!("the database answers and can be written: ready"),
             _ => {}
         }
     }

@@ -120,7 +120,10 @@ impl App {
         page: &PageRequest<String>,
     ) -> Result<Page<Product, String>> {
         self.learning.settled().await;
-        let mut conn = self.store.read().await?;
+        let mut conn = match filter.query {
+            Some(_) => self.store.search().await?,
+            None => self.store.read().await?,
+        };
         Ok(products::list(&mut conn, filter, page).await?)
     }
 }

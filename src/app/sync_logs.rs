@@ -32,7 +32,10 @@ impl App {
         page: &PageRequest<i64>,
     ) -> Result<Page<SyncLog, i64>> {
         filter.shown_to = (ctx.caller.role < Role::Admin).then(|| ctx.caller.name.clone());
-        let mut conn = self.store.read().await?;
+        let mut conn = match filter.query {
+            Some(_) => self.store.search().await?,
+            None => self.store.read().await?,
+        };
         Ok(sync_logs::list(&mut conn, &filter, page).await?)
     }
 

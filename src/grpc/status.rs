@@ -5,7 +5,11 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::{domain::reasons::Reason, error::Error, redact::redact};
+use crate::{
+    domain::reasons::Reason,
+    error::{Causes, Error},
+    redact::redact,
+};
 
 const DOMAIN: &str = "haier.integration";
 /// When to try again after an outage of our own.
@@ -67,7 +71,7 @@ pub(super) fn of(error: Error) -> Status {
         Error::Internal(_) => (Code::Internal, None),
     };
     if let Error::StoreUnavailable(cause) | Error::Internal(cause) = &error {
-        tracing::error!(reason = %error.reason(), cause = chain(cause.as_ref()), "call failed");
+        tracing::error!(reason = %error.reason(), cause = %Causes(cause.as_ref()), "call failed");
     }
     details.set_error_info(error.reason().as_str(), DOMAIN, metadata);
     if let Some(delay) = retry_after {
@@ -96,15 +100,4 @@ fn of_upstream(reason: Reason, retry_after: Option<Duration>) -> (Code, Option<D
         Reason::AuthFailed | Reason::Forbidden | Reason::ValidationError => (Code::FailedPrecondition, None),
         _ => (Code::Internal, None),
     }
-}
-
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -9,7 +9,10 @@ use diesel_async::{
 };
 use tokio::sync::Mutex;
 
-use super::error::{Error, Result};
+use super::{
+    error::{Error, Result},
+    postgres_link::Lent,
+};
 
 /// SQLite behind diesel's async interface.
 pub(super) type LiteConnection = SyncConnectionWrapper<SqliteConnection>;
@@ -18,7 +21,7 @@ pub(super) type LiteConnection = SyncConnectionWrapper<SqliteConnection>;
 #[expect(clippy::large_enum_variant, reason = "there are a handful, and each lives on one future")]
 pub enum Conn {
     /// PostgreSQL.
-    Pg(Object<AsyncPgConnection>),
+    Pg(Lent),
     /// SQLite.
     Lite(Object<LiteConnection>),
 }
@@ -43,7 +46,7 @@ impl Conn {
     /// Takes it off its pool and closes it.
     pub(super) fn close(self) {
         match self {
-            Self::Pg(object) => drop(Object::take(object)),
+            Self::Pg(lent) => lent.close(),
             Self::Lite(object) => drop(Object::take(object)),
         }
     }
@@ -58,10 +61,13 @@ pub(super) fn not_shared() -> Error {
 macro_rules! on {
     ($conn:expr, |$c:ident| $body:expr) => {
         match $conn {
-            $crate::store::Conn::Pg(object) => {
-                let $c: &mut diesel_async::AsyncPgConnection = &mut *object;
+            $crate::store::Conn::Pg(lent) => {
+                let statement = lent.statement();
+                let $c: &mut diesel_async::AsyncPgConnection = &mut *lent;
                 let query: $crate::domain::clock::BoxFuture<'_, _> = Box::pin(async { $body });
-                query.await
+                let answer = query.await;
+                statement.done();
+                answer
             }
             $crate::store::Conn::Lite(object) => {
                 let $c: &mut $crate::store::conn::LiteConnection = &mut *object;

@@ -6,7 +6,7 @@ use diesel_async::pooled_connection::deadpool::PoolError;
 /// Failure of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database is gone, or no connection was free in time.
+    /// The database is gone, cannot do it for now, or had no connection free in time.
     #[error("the database does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A row like that is there already.
@@ -48,7 +48,10 @@ impl From<Diesel> for Error {
                 info,
             ) => Self::Constraint(info.message().to_owned()),
             Diesel::DatabaseError(
-                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+                DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::UnableToSendCommand
+                | DatabaseErrorKind::SerializationFailure
+                | DatabaseErrorKind::ReadOnlyTransaction,
                 _,
             )
             | Diesel::BrokenTransactionManager => Self::Unavailable(Box::new(error)),
@@ -60,24 +63,94 @@ impl From<Diesel> for Error {
     }
 }
 
-/// Faults of the surroundings that diesel files under "unknown": a full disk, a busy file, a server going down.
+/// Faults of the surroundings, which pass: the class of SQLSTATE that they belong to, and the words by which they are told.
+/// The driver hands on the words alone (but for the kinds above), which each session has in English where its role may choose.
+const OUTAGES: [(&str, &str); 34] = [
+    // The connection is lost.
+    ("08", "connection closed"),
+    ("08", "server closed the connection"),
+    ("08", "connection to client lost"),
+    // The database only reads: a standby, or a disk that is protected.
+    ("25006", "read-only transaction"),
+    ("25P03", "idle-in-transaction timeout"),
+    ("SQLite", "attempt to write a readonly database"),
+    // Two writers were in each other's way, and this one was taken back.
+    ("40", "deadlock detected"),
+    ("40", "could not serialize access"),
+    ("40", "canceling statement due to conflict with recovery"),
+    // Nothing is left: disk, memory, connections, a limit that the operator has set.
+    ("53", "No space left on device"),
+    ("53", "Disk quota exceeded"),
+    ("53", "out of memory"),
+    ("53", "out of shared memory"),
+    ("53", "too many clients already"),
+    ("53", "too many connections"),
+    ("53", "remaining connection slots"),
+    ("53", "temporary file size exceeds"),
+    ("SQLite", "database or disk is full"),
+    // Somebody else holds it.
+    ("55", "could not obtain lock"),
+    ("55", "canceling statement due to lock timeout"),
+    ("SQLite", "database is locked"),
+    ("SQLite", "database table is locked"),
+    ("SQLite", "locking protocol"),
+    // An operator, or a limit of time, has stepped in.
+    ("57", "canceling statement due to"),
+    ("57", "terminating connection"),
+    ("57", "the database system is"),
+    // The system beneath fails.
+    ("58", "could not open file"),
+    ("58", "could not read"),
+    ("58", "could not write"),
+    ("58", "could not extend file"),
+    ("58", "could not fsync file"),
+    ("58", "could not access"),
+    ("SQLite", "disk I/O error"),
+    ("SQLite", "unable to open database file"),
+];
+
 fn is_outage(message: &str) -> bool {
-    const OUTAGES: [&str; 9] = [
-        "database or disk is full",
-        "No space left on device",
-        "disk I/O error",
-        "database is locked",
-        "unable to open database file",
-        "terminating connection",
-        "the database system is",
-        "connection closed",
-        "canceling statement due to statement timeout",
-    ];
-    OUTAGES.iter().any(|outage| message.contains(outage))
+    OUTAGES.iter().any(|(_, words)| message.contains(words))
 }
 
 impl From<PoolError> for Error {
     fn from(error: PoolError) -> Self {
         Self::Unavailable(Box::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(kind: DatabaseErrorKind, words: &str) -> Error {
+        Diesel::DatabaseError(kind, Box::new(words.to_owned())).into()
+    }
+
+    #[test]
+    fn what_passes_is_an_outage_and_what_does_not_is_none() {
+        use DatabaseErrorKind::{ReadOnlyTransaction, SerializationFailure, Unknown};
+        for (kind, words) in [
+            (ReadOnlyTransaction, "cannot execute INSERT in a read-only transaction"),
+            (SerializationFailure, "could not serialize access due to concurrent update"),
+            (Unknown, "deadlock detected"),
+            (Unknown, "could not extend file \"base/5/16397\": No space left on device"),
+            (Unknown, "out of shared memory"),
+            (Unknown, "sorry, too many clients already"),
+            (Unknown, "canceling statement due to lock timeout"),
+            (Unknown, "canceling statement due to user request"),
+            (Unknown, "terminating connection due to administrator command"),
+            (Unknown, "the database system is in recovery mode"),
+            (Unknown, "could not read block 3 in file \"base/5/16397\": Input/output error"),
+            (Unknown, "database or disk is full"),
+            (Unknown, "attempt to write a readonly database"),
+        ] {
+            assert!(matches!(told(kind, words), Error::Unavailable(_)), "{words}");
+        }
+        for words in ["column orders.sold does not exist", "value too long for type character varying(3)"] {
+            assert!(matches!(told(Unknown, words), Error::Database(_)), "{words}");
+        }
+        let refused = told(DatabaseErrorKind::CheckViolation, "violates check constraint");
+        assert!(matches!(refused, Error::Constraint(_)), "{refused:?}");
     }
 }

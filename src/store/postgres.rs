@@ -1,78 +1,120 @@
-//! PostgreSQL: the pool, and how each of its connections is made.
+//! PostgreSQL: the pools, and how each of their connections is prepared.
 
 use std::{net::IpAddr, time::Duration};
 
-use diesel::{ConnectionError, ConnectionResult};
-use diesel_async::{
-    AsyncPgConnection,
-    pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool},
-};
-use futures_util::FutureExt as _;
+use ::deadpool::managed;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::config::Host;
 
 use super::{
     Error, Options, Result,
+    postgres_link::{Link, Manager, Pool, Renewals},
     postgres_tls::{Tls, TlsMode},
 };
-
-pub(super) type Pool = deadpool::Pool<AsyncPgConnection>;
 
 /// Connections for urgent statements: one asks for slots, one tells of a throttle or takes a token.
 const URGENT_CONNECTIONS: usize = 2;
 /// Longest wait for one of them, and for an answer on it.
 pub(super) const URGENT_LIMIT: Duration = Duration::from_secs(2);
+/// Connections that read through many rows for one caller.
+const SEARCH_CONNECTIONS: usize = 2;
+/// After its own limit the server has so long to say so.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Longest wait of a migration for a lock: whoever wants the same table waits behind it.
+pub(super) const MIGRATION_LOCK: Duration = Duration::from_secs(3);
 
-/// Makes the pool and its first connection, so that a wrong address is told at start.
-pub(super) async fn open(url: &SecretString, options: &Options) -> Result<Pool> {
-    let timeout = options.statement_timeout.as_millis();
+/// How each side notices that the other one is gone, within some 20 s. The server ends what such a client holds: a
+/// transaction in which nothing happens after 10 s.
+/// Words of errors are English where the role may choose: outages are recognised by them (see `error`).
+const SESSION: &str = "SET idle_in_transaction_session_timeout = 10000; \
+                       SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
+                       SET tcp_user_timeout = 10000; \
+                       DO $$ BEGIN SET lc_messages = 'C'; EXCEPTION WHEN insufficient_privilege THEN NULL; END $$;";
+
+/// All connections to one database.
+#[derive(Clone)]
+pub(super) struct Pools {
+    pub(super) main: Pool,
+    /// For statements that nothing may hold up.
+    pub(super) urgent: Pool,
+    /// For statements that hold up nothing else.
+    pub(super) searches: Pool,
+    pub(super) renewals: Renewals,
+    url: SecretString,
+    wait: Duration,
+}
+
+/// Makes the pools and their first connection, so that a wrong address is told at start.
+pub(super) async fn open(url: &SecretString, options: &Options) -> Result<Pools> {
+    let (config, tls) = configured(url, options.wait)?;
+    let renewals = Renewals::default();
+    let pool = |session: &str, limit: Duration, size: usize, wait: Option<Duration>| {
+        let (config, tls) = (config.clone(), tls.clone());
+        let session = format!("{SESSION} SET statement_timeout = {}; {session}", limit.as_millis());
+        let (silence, renewals) = (Some(limit + ANSWER), renewals.clone());
+        managed::Pool::builder(Manager { config, tls, session, silence, renewals })
+            .max_size(size)
+            .wait_timeout(wait)
+            .create_timeout(Some(options.wait.min(wait.unwrap_or(options.wait))))
+            .runtime(::deadpool::Runtime::Tokio1)
+            .build()
+            .map_err(|error| Error::Open(error.to_string()))
+    };
     // Disks have no arms any more: with the default of 4 a batch of a few hundred codes reads whole tables.
-    let session = format!(
-        "-c statement_timeout={timeout} -c idle_in_transaction_session_timeout=10000 -c random_page_cost=1.1"
-    );
-    let (pool, server) = pool(url, session, options.pool_size, options.wait)?;
-    let first = pool.get().await.map_err(|error| {
-        Error::Open(format!("cannot reach PostgreSQL at {server}: {}", innermost(&error)))
-    })?;
+    let (cheap_reads, limit) = ("SET random_page_cost = 1.1;", options.statement_timeout);
+    let main = pool(cheap_reads, limit, options.pool_size, Some(options.wait))?;
+    // Whoever searches waits for as long as the caller does.
+    let searches = pool(cheap_reads, limit, SEARCH_CONNECTIONS, None)?;
+    let urgent = pool(
+        "SET synchronous_commit = off;",
+        URGENT_LIMIT / 2,
+        URGENT_CONNECTIONS,
+        Some(options.wait.min(URGENT_LIMIT)),
+    )?;
+    let first = main.get().await.map_err(|error| unreachable(&config, &error))?;
     drop(first);
-    if is_in_the_open(url)? {
+    if is_remote(&config) && matches!(tls, Tls::Off) {
+        let server = describe(&config);
         tracing::warn!(server, "the database is on another host and called without TLS, as its URL says");
     }
-    Ok(pool)
+    Ok(Pools { main, urgent, searches, renewals, url: url.clone(), wait: options.wait })
 }
 
-/// The pool for urgent statements; it connects when the first one comes.
-pub(super) fn urgent(url: &SecretString, options: &Options) -> Result<Pool> {
-    let timeout = (URGENT_LIMIT / 2).as_millis();
-    let session = format!("-c statement_timeout={timeout} -c synchronous_commit=off");
-    Ok(pool(url, session, URGENT_CONNECTIONS, options.wait.min(URGENT_LIMIT))?.0)
+impl Pools {
+    /// A connection for migrations, which may take as long as they need, but hold nobody up who waits behind them.
+    pub(super) async fn for_migrations(&self) -> Result<Link> {
+        let (config, tls) = configured(&self.url, self.wait)?;
+        let lock = MIGRATION_LOCK.as_millis();
+        let session = format!("{SESSION} SET statement_timeout = 0; SET lock_timeout = {lock};");
+        let manager = Manager { config, tls, session, silence: None, renewals: Renewals::default() };
+        let connected = tokio::time::timeout(self.wait, manager.connect()).await;
+        let connected = connected.map_err(|elapsed| Error::Unavailable(Box::new(elapsed)))?;
+        connected.map_err(|error| unreachable(&manager.config, &error))
+    }
 }
 
-/// A pool, and what may be said of its server.
-fn pool(url: &SecretString, session: String, size: usize, wait: Duration) -> Result<(Pool, String)> {
+fn unreachable(config: &tokio_postgres::Config, error: &dyn std::error::Error) -> Error {
+    let cause = innermost(error);
+    let remedy = if cause.contains("startup parameter") {
+        "; a pooler such as PgBouncer refuses it: take `options` out of the database URL (the service prepares its sessions by \
+         statements), and have the pooler pool whole sessions (pool_mode = session)"
+    } else {
+        ""
+    };
+    Error::Open(format!("cannot reach PostgreSQL at {}: {cause}{remedy}", describe(config)))
+}
+
+/// What all connections have in common.
+fn configured(url: &SecretString, wait: Duration) -> Result<(tokio_postgres::Config, Tls)> {
     let (mut config, tls) = parse(url)?;
     config
         .application_name("haier-integration")
         .connect_timeout(wait)
-        .keepalives_idle(Duration::from_secs(30))
-        .options(session);
-    let server = describe(&config);
-    let mut manager = ManagerConfig::<AsyncPgConnection>::default();
-    manager.recycling_method = RecyclingMethod::Fast;
-    let setup = config.clone();
-    manager.custom_setup = Box::new(move |_| {
-        let (config, tls) = (setup.clone(), tls.clone());
-        async move { connect(&config, &tls).await }.boxed()
-    });
-    // The address is in the closure; the manager's own copy of it is not needed.
-    let pool = deadpool::Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager))
-        .max_size(size)
-        .wait_timeout(Some(wait))
-        .create_timeout(Some(wait))
-        .runtime(::deadpool::Runtime::Tokio1)
-        .build()
-        .map_err(|error| Error::Open(error.to_string()))?;
-    Ok((pool, server))
+        .keepalives_idle(Duration::from_secs(5))
+        .keepalives_interval(Duration::from_secs(5))
+        .keepalives_retries(3)
+        .tcp_user_timeout(Duration::from_secs(10));
+    Ok((config, tls))
 }
 
 fn parse(url: &SecretString) -> Result<(tokio_postgres::Config, Tls)> {
@@ -92,12 +134,6 @@ fn parse(url: &SecretString) -> Result<(tokio_postgres::Config, Tls)> {
     Ok((config, tls))
 }
 
-/// Whether passwords and rows travel to another machine as anybody can read them.
-fn is_in_the_open(url: &SecretString) -> Result<bool> {
-    let (config, tls) = parse(url)?;
-    Ok(is_remote(&config) && matches!(tls, Tls::Off))
-}
-
 /// Whether any of its hosts may be another machine than this one.
 fn is_remote(config: &tokio_postgres::Config) -> bool {
     let is_far = |host: &Host| match host {
@@ -108,26 +144,6 @@ fn is_remote(config: &tokio_postgres::Config) -> bool {
     match config.get_hostaddrs() {
         [] => config.get_hosts().iter().any(is_far),
         addresses => addresses.iter().any(|address| !address.is_loopback()),
-    }
-}
-
-async fn connect(config: &tokio_postgres::Config, tls: &Tls) -> ConnectionResult<AsyncPgConnection> {
-    let bad = |error: tokio_postgres::Error| ConnectionError::BadConnection(innermost(&error));
-    match tls {
-        Tls::Off => {
-            let (client, connection) = config.connect(tokio_postgres::NoTls).await.map_err(bad)?;
-            AsyncPgConnection::try_from_client_and_connection(client, connection).await
-        }
-        Tls::On { connector, required } => {
-            let mut config = config.clone();
-            config.ssl_mode(if *required {
-                tokio_postgres::config::SslMode::Require
-            } else {
-                tokio_postgres::config::SslMode::Prefer
-            });
-            let (client, connection) = config.connect(connector.clone()).await.map_err(bad)?;
-            AsyncPgConnection::try_from_client_and_connection(client, connection).await
-        }
     }
 }
 
@@ -147,7 +163,7 @@ fn describe(config: &tokio_postgres::Config) -> String {
 }
 
 /// The last cause, which is the one that says what happened.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     let mut current = error;
     while let Some(source) = current.source() {
         current = source;

@@ -2,8 +2,8 @@
 
 use diesel::{
     BoolExpressionMethods as _, EscapeExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _,
-    QueryDsl as _, Queryable, Selectable, SelectableHelper as _, TextExpressionMethods as _, dsl::exists,
-    sql_types::Text,
+    OptionalExtension as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
+    TextExpressionMethods as _, dsl::exists, sql_types::Text,
 };
 use diesel_async::RunQueryDsl as _;
 use serde_json::Value;
@@ -142,6 +142,10 @@ pub async fn list_by_code(conn: &mut Conn, codes: &[ProductCode]) -> Result<Vec<
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
+/// Products that a search looks through in one statement, so that each is short whatever is sought: the connection is free,
+/// and the processor with it, soon after the caller has gone.
+const SEARCH_STEP: i64 = 5_000;
+
 /// One page of the products that match, by code.
 ///
 /// # Errors
@@ -151,7 +155,45 @@ pub async fn list(
     filter: &ProductFilter,
     page: &PageRequest<String>,
 ) -> Result<Page<Product, String>> {
-    let rows: Vec<Joined> = on!(conn, |c| {
+    let (mut rows, mut after) = (Vec::new(), page.after.clone());
+    loop {
+        let until = match filter.query {
+            Some(_) => step_end(conn, after.as_deref()).await?,
+            None => None,
+        };
+        let wanted = page.size + 1 - i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        rows.extend(list_between(conn, filter, after.as_deref(), until.as_deref(), wanted).await?);
+        let is_full = i64::try_from(rows.len()).is_ok_and(|found| found > page.size);
+        if is_full || until.is_none() {
+            break;
+        }
+        after = until;
+    }
+    let items: Vec<Product> = rows.into_iter().map(Into::into).collect();
+    Ok(Page::cut(items, page.size, |product| product.code.as_str().to_owned()))
+}
+
+/// The last code of the next step of a search. `None`: fewer are left than a step has.
+async fn step_end(conn: &mut Conn, after: Option<&str>) -> Result<Option<String>> {
+    Ok(on!(conn, |c| products::table
+        .filter(products::product_code.gt(after.unwrap_or_default()))
+        .order(products::product_code)
+        .select(products::product_code)
+        .offset(SEARCH_STEP - 1)
+        .first(c)
+        .await
+        .optional())?)
+}
+
+/// Matching products after a code and up to another one, by code.
+async fn list_between(
+    conn: &mut Conn,
+    filter: &ProductFilter,
+    after: Option<&str>,
+    until: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Joined>> {
+    Ok(on!(conn, |c| {
         let mut query = joined!().into_boxed();
         if let Some(brand) = &filter.brand {
             query = query.filter(products::brand.eq(brand));
@@ -174,13 +216,14 @@ pub async fn list(
                     .or(in_name.like(pattern).escape('\\')),
             );
         }
-        if let Some(after) = &page.after {
+        if let Some(after) = after {
             query = query.filter(products::product_code.gt(after));
         }
-        query.order(products::product_code).limit(page.size + 1).load(c).await
-    })?;
-    let items: Vec<Product> = rows.into_iter().map(Into::into).collect();
-    Ok(Page::cut(items, page.size, |product| product.code.as_str().to_owned()))
+        if let Some(until) = until {
+            query = query.filter(products::product_code.le(until));
+        }
+        query.order(products::product_code).limit(limit).load(c).await
+    })?)
 }
 
 /// How many stored products a run over these is about; delisted ones are not.

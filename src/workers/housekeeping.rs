@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 
-use crate::app::{App, SystemClock};
+use crate::{
+    app::{App, SystemClock, make_partitions},
+    error::Causes,
+};
 
 const CLOCK_PERIOD: TimeDelta = TimeDelta::minutes(1);
 /// Entries of the feed are kept for days, so that an hour more does not matter.
@@ -22,13 +25,8 @@ pub async fn run(app: Arc<App>, clock: Option<Arc<SystemClock>>) {
             set_clock(&app, clock).await;
         }
         let now = app.clock().now();
-        if now >= next_partitions {
-            match app.store().ensure_partitions(now).await {
-                Ok(()) => next_partitions = now + PARTITION_PERIOD,
-                Err(error) => {
-                    tracing::warn!(%error, "next month's partitions could not be made; trying again")
-                }
-            }
+        if now >= next_partitions && make_partitions(app.store(), now).await {
+            next_partitions = now + PARTITION_PERIOD;
         }
         if now >= next_trim {
             match app.product_changes_trim().await {
@@ -36,11 +34,13 @@ pub async fn run(app: Arc<App>, clock: Option<Arc<SystemClock>>) {
                     next_trim = now + TRIM_PERIOD;
                     tracing::debug!(removed, "old entries of the feed are removed");
                 }
-                Err(error) => tracing::warn!(%error, "old entries of the feed stay; trying again"),
+                Err(error) => {
+                    tracing::warn!(error = %Causes(&error), "old entries of the feed stay; trying again")
+                }
             }
         }
         if let Err(error) = app.held_runs_expire().await {
-            tracing::warn!(%error, "held runs stay; trying again");
+            tracing::warn!(error = %Causes(&error), "held runs stay; trying again");
         }
         app.record_pool();
         tokio::select! {
@@ -56,6 +56,6 @@ pub async fn set_clock(app: &App, clock: &SystemClock) {
     match app.store().server_time().await {
         Ok(Some((time, asked))) if asked.elapsed() < LONGEST => clock.adjust(time, asked),
         Ok(_) => {}
-        Err(error) => tracing::debug!(%error, "the database's time could not be asked"),
+        Err(error) => tracing::debug!(error = %Causes(&error), "the database's time could not be asked"),
     }
 }

@@ -21,7 +21,7 @@ fn may_use(room: &str) -> Option<&'static [&'static str]> {
         // Of `auth`, what a caller shows and the table of rules: who he is, `app` says.
         "grpc" => Some(&["app", "auth", "domain", "error", "proto", "redact", "tls"]),
         "http" => Some(&["app", "domain", "error"]),
-        "workers" => Some(&["app", "domain"]),
+        "workers" => Some(&["app", "domain", "error"]),
         _ => None,
     }
 }

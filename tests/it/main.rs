@@ -26,6 +26,7 @@ mod held_runs;
 mod keys;
 mod layering;
 mod live;
+mod migrating;
 mod order_calls;
 mod order_chaos;
 #[cfg(target_os = "linux")]
@@ -33,6 +34,8 @@ mod order_chaos_processes;
 mod orders;
 mod outages;
 mod policy;
+#[cfg(target_os = "linux")]
+mod power_cut;
 mod previews;
 #[cfg(target_os = "linux")]
 mod processes;
@@ -42,8 +45,10 @@ mod retry_cancel;
 mod runs;
 mod sandbox;
 mod schedules;
+mod searches;
 mod serving;
 mod shared_tokens;
+mod silence;
 mod store;
 mod stored_runs;
 mod support;

@@ -6,21 +6,31 @@ use std::time::Duration;
 use haier_integration::{
     config::Settings,
     proto::{
-        CheckStockRequest, GetPricesRequest, ListProductsRequest, ListSyncLogsRequest, SyncProductsRequest,
-        SyncProgress, SyncStatus,
+        CheckStockRequest, GetPricesRequest, ListProductsRequest, ListSyncLogsRequest, OrderState,
+        PushOrderRequest, SyncProductsRequest, SyncProgress, SyncStatus,
     },
 };
 use serde_json::json;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status, Streaming, transport::Channel};
 use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+    HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus,
+    health_client::HealthClient,
 };
 use tonic_types::StatusExt as _;
 use url::Url;
 
-use crate::support::{Backend, Client, Plan, Wire, World, collect, on_both_databases, refusal, run, within};
+use crate::{
+    orders::{booked, get, on_sale, order, push, until},
+    support::{
+        Backend, Client, Plan, Wire, World, collect, on_both_databases, on_postgres, refusal, run, within,
+    },
+};
 
-on_both_databases!(a_run_waits_while_haiers_port_is_closed);
+on_both_databases!(
+    a_run_waits_while_haiers_port_is_closed,
+    what_haier_answered_is_kept_until_it_can_be_stored,
+);
+on_postgres!(a_database_that_only_reads_is_an_outage_and_costs_no_answer);
 
 fn prices() -> SyncProductsRequest {
     SyncProductsRequest { sync_prices: true, ..Default::default() }
@@ -45,13 +55,22 @@ async fn half_way(stream: &mut Streaming<SyncProgress>) -> i64 {
     }
 }
 
+/// Readiness, as it changes.
+async fn watched(channel: Channel) -> Streaming<HealthCheckResponse> {
+    let request = HealthCheckRequest { service: "readiness".to_owned() };
+    HealthClient::new(channel).watch(request).await.unwrap().into_inner()
+}
+
+async fn ready(health: &mut Streaming<HealthCheckResponse>, wanted: ServingStatus) {
+    while within(health.message()).await.unwrap().expect("health is watched for ever").status() != wanted {}
+}
+
 /// Waits until readiness is as given; liveness is SERVING all the while.
 async fn readiness(world: &World, wanted: ServingStatus) {
-    let mut client = HealthClient::new(world.channel().connect().await.unwrap());
-    let request = |service: &str| HealthCheckRequest { service: service.to_owned() };
-    let mut ready = client.watch(request("readiness")).await.unwrap().into_inner();
-    while within(ready.message()).await.unwrap().expect("health is watched for ever").status() != wanted {}
-    let alive = client.check(request("liveness")).await.unwrap().into_inner();
+    let channel = world.channel().connect().await.unwrap();
+    ready(&mut watched(channel.clone()).await, wanted).await;
+    let request = HealthCheckRequest { service: "liveness".to_owned() };
+    let alive = HealthClient::new(channel).check(request).await.unwrap().into_inner();
     assert_eq!(alive.status(), ServingStatus::Serving);
 }
 
@@ -159,6 +178,78 @@ async fn a_run_waits_while_haiers_port_is_closed(plan: Plan) {
     world.finish().await;
 }
 
+/// Pushes an order and returns when Haier has booked it, which answers a moment later.
+async fn booked_soon(world: &World, so_id: &str, code: &str) {
+    let pushed = PushOrderRequest { order: Some(order(so_id, code)), wait: None };
+    world.client().push_order(pushed).await.unwrap();
+    within(async { while booked(&world.haier, so_id).await.is_empty() {} }).await;
+}
+
+async fn what_haier_answered_is_kept_until_it_can_be_stored(plan: Plan) {
+    let world = plan.start().await;
+    let code = on_sale(&world).await;
+    let database = &world.database;
+    let (refuse, allow) = if database.is_postgres() {
+        (
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'something odd'; END $$; \
+             CREATE TRIGGER refuse BEFORE INSERT ON order_facts FOR EACH ROW WHEN (NEW.kind = 'push_ended') \
+             EXECUTE FUNCTION refuse()",
+            "DROP TRIGGER refuse ON order_facts",
+        )
+    } else {
+        (
+            "CREATE TRIGGER refuse BEFORE INSERT ON order_facts WHEN NEW.kind = 'push_ended' \
+             BEGIN SELECT RAISE(ABORT, 'something odd'); END",
+            "DROP TRIGGER refuse",
+        )
+    };
+    database.execute(refuse).await.unwrap();
+    booked_soon(&world, "SO-1", &code).await;
+    // Long enough for the first try to store the answer.
+    booked_soon(&world, "SO-2", &code).await;
+    booked_soon(&world, "SO-3", &code).await;
+    assert_eq!(get(&mut world.client(), "SO-1").await.state(), OrderState::Accepted);
+    database.execute(allow).await.unwrap();
+    for so_id in ["SO-1", "SO-2", "SO-3"] {
+        let pushed = until(&mut world.client(), so_id, OrderState::Pushed).await;
+        assert!(!pushed.retail_order_no.is_empty(), "Haier's number is lost: {pushed:?}");
+    }
+    assert_eq!(world.haier.calls("Y1").await, 3, "an order was sent again");
+    world.finish().await;
+}
+
+async fn a_database_that_only_reads_is_an_outage_and_costs_no_answer(plan: Plan) {
+    let world = plan.settings(|settings| settings.health_interval = Duration::from_millis(100)).start().await;
+    let code = on_sale(&world).await;
+    world.haier.fault(json!({ "kind": "latency", "endpoint": "Y1", "delay_ms": 1_500 })).await;
+    let name = world.database.address.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
+    // A session from before goes on writing.
+    let operator = world.database.asker().await;
+    let turn = async |read_only: &str| {
+        let statement = format!(
+            "ALTER DATABASE {name} SET default_transaction_read_only = {read_only}; \
+             SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        );
+        operator.execute(&statement).await;
+    };
+    let pushed = PushOrderRequest { order: Some(order("SO-1", &code)), wait: None };
+    world.client().push_order(pushed).await.unwrap();
+    within(async { while world.haier.calls("Y1").await == 0 {} }).await;
+    turn("on").await;
+    readiness(&world, ServingStatus::NotServing).await;
+    let refused = push(&mut world.client(), order("SO-2", &code)).await.unwrap_err();
+    assert_unavailable(&refused, &["STORE_UNAVAILABLE"]);
+    within(async { while booked(&world.haier, "SO-1").await.is_empty() {} }).await;
+    assert!(!world.products().await.is_empty(), "it still reads");
+    turn("off").await;
+    readiness(&world, ServingStatus::Serving).await;
+    let pushed = until(&mut world.client(), "SO-1", OrderState::Pushed).await;
+    assert!(!pushed.retail_order_no.is_empty(), "Haier's number is lost: {pushed:?}");
+    assert_eq!(world.haier.calls("Y1").await, 1, "the order was sent again");
+    world.finish().await;
+}
+
 /// The file system takes nothing more: the process may write no file beyond its first page, as `ulimit -f` has it.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,7 +263,10 @@ async fn database_full(plan: Plan) {
     let (_sandbox, haier) = Running::sandbox_with(plan.database.folder(), &["--products", "400"]);
     haier.fault(json!({ "kind": "latency", "endpoint": "H2", "delay_ms": 30 })).await;
     let mut service = Running::start(Running::heeding_no_limit(&Running::service(&plan, &haier)));
-    let mut client = service.client().await;
+    let address = service.told("gRPC ");
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let channel = channel.connect().await.unwrap();
+    let (mut client, mut health) = (Client::new(channel.clone()), watched(channel).await);
     let logs = client.list_sync_logs(ListSyncLogsRequest::default()).await.unwrap().into_inner().sync_logs;
     let id = logs[0].id;
     let watching = haier_integration::proto::WatchSyncRequest { sync_log_id: id };
@@ -191,8 +285,11 @@ async fn database_full(plan: Plan) {
     assert_unavailable(&refused, &["STORE_UNAVAILABLE"]);
     let listed = client.list_products(ListProductsRequest::default()).await.unwrap().into_inner();
     assert!(!listed.products.is_empty(), "it still reads");
+    // Nothing can be written, so calls go elsewhere.
+    ready(&mut health, ServingStatus::NotServing).await;
 
     service.limit_files("unlimited");
+    ready(&mut health, ServingStatus::Serving).await;
     assert_all(collect(stream).await.unwrap().last().unwrap(), 400);
     let request = ListSyncLogsRequest { page_size: 1_000, ..Default::default() };
     for log in client.list_sync_logs(request).await.unwrap().into_inner().sync_logs {

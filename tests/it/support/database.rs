@@ -174,6 +174,14 @@ pub(crate) enum Asker {
 }
 
 impl Asker {
+    /// Runs SQL by hand; what it begins stays open.
+    pub(crate) async fn execute(&self, sql: &str) {
+        match self {
+            Self::Pg(client) => client.batch_execute(sql).await.unwrap(),
+            Self::Lite(conn) => conn.lock().unwrap().batch_execute(sql).unwrap(),
+        }
+    }
+
     /// The number that a short query answers.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         match self {
