@@ -27,7 +27,7 @@ use crate::{
         reasons::Reason,
         sealed::Sealed,
     },
-    error::{Error, Result},
+    error::{Causes, Error, Result},
     store::{
         order_pushes::{self, ClaimedOrder, Work},
         orders,
@@ -39,6 +39,8 @@ use crate::{
 const NO_ACCOUNT_WAIT: TimeDelta = TimeDelta::seconds(60);
 /// How long to wait before an answer is stored that could not be.
 const STORE_WAIT: TimeDelta = TimeDelta::seconds(1);
+/// How often the database may refuse an answer, without being away, before it counts as one that cannot be stored.
+const STORE_REFUSALS: u32 = 10;
 
 /// Under whose name an order is sent for ever, and as which bytes.
 type Bound = (Sender, Sealed);
@@ -132,26 +134,24 @@ impl App {
             Ok(None) => return,
             Err(error) => {
                 // The lease runs out, and somebody looks again.
-                tracing::warn!(so_id, %error, "an order could not be worked on");
+                tracing::warn!(so_id, error = %Causes(&error), "an order could not be worked on");
                 return;
             }
         };
         let (clock, lease) = (Arc::clone(&self.clock), Arc::clone(&in_hand.lease));
         let may_send: MaySend = Arc::new(move || lease.holds(clock.now()));
         let outcome = begun.call.send(&begun.ylh, &begun.order, &self.clock, &may_send).await;
-        loop {
-            match self.order_end(&claim, &begun, outcome.clone()).await {
-                Ok(()) => return,
-                // What Haier answered is not thrown away because our database is away.
-                Err(error @ Error::StoreUnavailable(_)) => {
-                    tracing::warn!(so_id, %error, "what Haier answered could not be stored; trying again");
-                    self.clock.sleep_until(self.clock.now() + STORE_WAIT).await;
-                }
-                Err(error) => {
-                    tracing::error!(so_id, %error, "what Haier answered could not be stored: it is in doubt now");
-                    return;
-                }
+        let mut refused = 0;
+        // What Haier answered is not thrown away because our database is away, or refuses it for a reason that may pass.
+        while let Err(error) = self.order_end(&claim, &begun, outcome.clone()).await {
+            refused += u32::from(!matches!(error, Error::StoreUnavailable(_)));
+            let error = Causes(&error);
+            if refused >= STORE_REFUSALS {
+                tracing::error!(so_id, %error, answer = ?outcome, "what Haier answered cannot be stored: the order is in doubt");
+                return;
             }
+            tracing::warn!(so_id, %error, "what Haier answered could not be stored; trying again");
+            self.clock.sleep_until(self.clock.now() + STORE_WAIT).await;
         }
     }
 

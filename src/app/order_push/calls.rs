@@ -26,8 +26,8 @@ pub(super) enum Call {
     Reschedule { number: i64, attempt: i64, times: Rescheduling },
 }
 
-/// What came of it.
-#[derive(Clone)]
+/// What came of it. Haier's words in it are redacted.
+#[derive(Debug, Clone)]
 pub(super) enum Outcome {
     Push(PushAnswer),
     Change(ChangeAnswer),
