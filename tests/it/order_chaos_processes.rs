@@ -15,13 +15,15 @@ use haier_integration::{
     proto::{CancelOrderRequest, PushOrderRequest},
 };
 use serde_json::{Value, json};
+use tonic::Code;
+use url::Url;
 
 use crate::{
     chaos::{play_each, seeds, shares},
     order_chaos::invariants::Left,
     orders::{killed::service, order},
     processes::Running,
-    support::{Asker, Backend, Client, Dice, Haier, Plan, run, within},
+    support::{Asker, Backend, Client, Dice, Haier, Plan, Wire, run, within},
 };
 
 /// Schedules a database when nothing else is said.
@@ -72,13 +74,17 @@ enum Blow {
     Replace,
     /// SIGSTOP, and SIGCONT after so long: mostly longer than the lease of a second, so that another one takes over.
     Stop(Duration),
+    /// Its connections to the database stay open and nothing passes on them any more; new ones pass. On SQLite, which has none,
+    /// `kill -9`.
+    Silence,
 }
 
 impl Blow {
     fn draw(dice: &mut Dice) -> Self {
-        match dice.between(0, 6) {
+        match dice.between(0, 7) {
             0..=2 => Self::Kill,
             3 => Self::Replace,
+            4 => Self::Silence,
             _ => Self::Stop(Duration::from_millis(dice.between(300, 1_800))),
         }
     }
@@ -133,6 +139,8 @@ struct Replica {
     running: Running,
     client: Client,
     callback_url: String,
+    /// Between it and its database, where that is reached by one.
+    wire: Option<Wire>,
 }
 
 struct Play {
@@ -176,11 +184,20 @@ impl Play {
         let mut command = service(&self.plan, &self.haier, &self.keys, &self.log);
         command
             .env("HAIER_INTEGRATION_UPSTREAM_REQUEST_TIMEOUT", "400ms")
-            .env("HAIER_INTEGRATION_UPSTREAM_BREAKER_FAILURES", "1000");
+            .env("HAIER_INTEGRATION_UPSTREAM_BREAKER_FAILURES", "1000")
+            // A database that is silent is noticed sooner.
+            .env("HAIER_INTEGRATION_HEALTH_INTERVAL", "1s");
+        let mut wire = None;
+        if self.plan.database.is_postgres() {
+            let mut address = Url::parse(&self.plan.database.address).unwrap();
+            let to = wire.insert(Wire::to(address.port().unwrap()).await);
+            address.set_port(Some(to.port())).unwrap();
+            command.env("HAIER_INTEGRATION_DATABASE_URL", address.as_str());
+        }
         let mut running = Running::start(command);
         let client = running.client().await;
         let callback_url = running.told("callbacks ");
-        Replica { running, client, callback_url }
+        Replica { running, client, callback_url, wire }
     }
 
     async fn act(&mut self, act: Act) {
@@ -215,7 +232,10 @@ impl Play {
 
     async fn push_again(&mut self, replica: usize, so_id: &str) {
         let request = PushOrderRequest { order: Some(order(so_id, &self.code)), wait: None };
-        within(self.replicas[replica].client.push_order(request)).await.unwrap();
+        // Without its database a replica says so, and the client asks again.
+        while let Err(status) = within(self.replicas[replica].client.push_order(request.clone())).await {
+            assert!(matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded), "{status:?}");
+        }
     }
 
     async fn arrived(&self, so_id: &str) -> bool {
@@ -223,20 +243,21 @@ impl Play {
     }
 
     async fn strike(&mut self, at: usize, blow: Blow) {
-        match blow {
-            Blow::Kill => {
+        match (blow, &self.replicas[at].wire) {
+            (Blow::Silence, Some(wire)) => wire.silence_old(),
+            (Blow::Kill | Blow::Silence, _) => {
                 self.replicas.remove(at).running.kill();
                 let replica = self.replica().await;
                 self.replicas.insert(at, replica);
             }
-            Blow::Replace => {
+            (Blow::Replace, _) => {
                 let Replica { running, client, .. } = self.replicas.remove(at);
                 drop(client);
                 assert_eq!(running.terminate().await, Some(0));
                 let replica = self.replica().await;
                 self.replicas.insert(at, replica);
             }
-            Blow::Stop(time) => {
+            (Blow::Stop(time), _) => {
                 self.replicas[at].running.signal("-STOP");
                 tokio::time::sleep(time).await;
                 self.replicas[at].running.signal("-CONT");
