@@ -17,7 +17,7 @@ use crate::{
         pages::{Page, PageRequest},
         violations::Violations,
     },
-    error::{Error, Result},
+    error::{Causes, Error, Result},
     store::{self, api_tokens},
 };
 
@@ -178,7 +178,7 @@ impl App {
     /// The change is made: that this replica cannot read it back now must not hide the answer.
     async fn learn_or_warn(&self) {
         if let Err(error) = self.api_tokens_refresh().await {
-            tracing::warn!(%error, "the tokens cannot be read; what was read last stays in force, trying again");
+            tracing::warn!(error = %Causes(&error), "the tokens cannot be read; what was read last stays in force, trying again");
         }
     }
 

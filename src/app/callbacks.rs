@@ -21,7 +21,7 @@ use crate::{
         orders::facts::CallbackMethod,
         pages::{Page, PageRequest},
     },
-    error::Result,
+    error::{Causes, Result},
     store::callbacks,
 };
 pub use apply::CallbackRounds;
@@ -174,7 +174,7 @@ impl App {
             match self.callback_open(callback.received.clone()) {
                 Ok(received) => StoredCallback { received, ..callback },
                 Err(error) => {
-                    tracing::warn!(%error, "what Haier says in words does not open, and is not shown");
+                    tracing::warn!(error = %Causes(&error), "what Haier says in words does not open, and is not shown");
                     callback.masked()
                 }
             }

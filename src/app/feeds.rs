@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use super::App;
 use crate::{
-    error::{Error, Result},
+    error::{Causes, Error, Result},
     store::{self, Conn},
 };
 
@@ -129,7 +129,7 @@ impl<T: FeedEntry> Feed<T> {
                     Ok(()) => (goes_on, database_down) = (true, false),
                     Err(error) => {
                         if !std::mem::replace(&mut database_down, true) {
-                            tracing::warn!(%error, feed = T::FEED, "the feed cannot be read; trying again");
+                            tracing::warn!(error = %Causes(&error), feed = T::FEED, "the feed cannot be read; trying again");
                         }
                     }
                 }

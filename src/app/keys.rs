@@ -8,7 +8,7 @@ pub use rotation::{KeyRotation, RotationProgress};
 
 use super::{App, Ctx};
 use crate::{
-    error::{Error, Result},
+    error::{Causes, Error, Result},
     keyring::KeyRing,
     store::sealed_values::SealedTable,
 };
@@ -84,9 +84,9 @@ impl App {
             }
             Ok(Ok(None)) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the key file cannot be used; the keys stay as they were");
+                tracing::warn!(error = %Causes(&error), "the key file cannot be used; the keys stay as they were");
             }
-            Err(error) => tracing::warn!(%error, "the key file was not looked at"),
+            Err(error) => tracing::warn!(error = %Causes(&error), "the key file was not looked at"),
         }
     }
 }

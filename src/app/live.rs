@@ -11,7 +11,7 @@ use crate::{
         products::{CatalogueRecord, PriceRecord, ProductCode},
         stock::{CountyCode, StockRecord},
     },
-    error::Result,
+    error::{Causes, Result},
     store::{
         self,
         catalogue::{self, CatalogueBatch},
@@ -110,7 +110,9 @@ impl App {
     async fn learn(&self, learnt: Learnt) {
         match self.store_learnt(learnt).await {
             Ok(recorded) => self.tell_changes(&recorded),
-            Err(error) => tracing::warn!(%error, "what a live call learnt could not be stored"),
+            Err(error) => {
+                tracing::warn!(error = %Causes(&error), "what a live call learnt could not be stored")
+            }
         }
         self.recent.outdate();
     }

@@ -10,7 +10,7 @@ use crate::{
         reasons::Reason,
         sync_logs::{Counts, SyncLog, SyncStatus, SyncType, Trigger},
     },
-    error::Result,
+    error::{Causes, Result},
     store::sync_logs,
 };
 
@@ -64,7 +64,7 @@ impl App {
             Ok(tx.commit().await?)
         });
         if let Err(error) = logged.await {
-            tracing::warn!(%error, "a logistics query could not be logged");
+            tracing::warn!(error = %Causes(&error), "a logistics query could not be logged");
         }
         answer
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::orders::{OrderChange, SoId, StoredOrder},
-    error::{Error, Result},
+    error::{Causes, Error, Result},
     store::{self, Conn, order_changes},
 };
 
@@ -97,7 +97,7 @@ impl App {
                 Ok(()) => database_down = false,
                 Err(error) => {
                     if !std::mem::replace(&mut database_down, true) {
-                        tracing::warn!(%error, "the feed of orders cannot be numbered; trying again");
+                        tracing::warn!(error = %Causes(&error), "the feed of orders cannot be numbered; trying again");
                     }
                 }
             }

@@ -32,7 +32,7 @@ use crate::{
         sync_logs::{Counts, Stage, SyncLog, SyncStatus, SyncType},
         sync_runs::ClaimedRun,
     },
-    error::{Error, Result},
+    error::{Causes, Error, Result},
     store::{
         self, Tx, held_findings, held_runs,
         poison_codes::{self, PoisonCode},
@@ -125,8 +125,7 @@ impl App {
                 self.announce_commit();
                 return;
             }
-            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            tracing::error!(sync_log_id = run.log_id, %error, cause, "sync run left; it goes on when its lease ends");
+            tracing::error!(sync_log_id = run.log_id, error = %Causes(&error), "sync run left; it goes on when its lease ends");
         }
         self.announce_commit();
     }
@@ -146,7 +145,7 @@ impl App {
                 Err(store::Error::LeaseLost) => return,
                 // The lease may still be ours when the database is back; the writer will know.
                 Err(error) => {
-                    tracing::warn!(sync_log_id = run.log_id, %error, "no sign of life could be given")
+                    tracing::warn!(sync_log_id = run.log_id, error = %Causes(&error), "no sign of life could be given")
                 }
             }
         }

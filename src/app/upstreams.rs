@@ -8,7 +8,7 @@ use std::{
 use super::App;
 use crate::{
     domain::{accounts::Account, pauses::Pause},
-    error::{Error, Result},
+    error::{Causes, Error, Result},
     store::haier_configs,
     upstream::{self, Haier, Openplat, Ylh},
 };
@@ -272,7 +272,7 @@ impl App {
                 Err(error) => {
                     let unusable = Unusable::of(&error);
                     if self.upstreams.deactivate(unusable) {
-                        tracing::error!(%error, "the active account cannot be used: nothing is sent to Haier");
+                        tracing::error!(error = %Causes(&error), "the active account cannot be used: nothing is sent to Haier");
                     }
                     return Ok(false);
                 }

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use super::door;
 use crate::{
     app::{App, CallbackOutcome},
-    error::Error,
+    error::{Causes, Error},
 };
 use answer::{Answer, Fault};
 
@@ -72,7 +72,7 @@ async fn take(app: &Arc<App>, content_type: &str, body: &[u8]) -> Answer {
         Ok(CallbackOutcome::Taken { platform_order_no }) => Answer::Taken { platform_order_no },
         Ok(CallbackOutcome::Refused(refusal)) => Answer::Refused(refusal),
         Err(error @ Error::StoreUnavailable(_)) => {
-            tracing::debug!(%error, "a callback could not be stored");
+            tracing::debug!(error = %Causes(&error), "a callback could not be stored");
             Answer::Failed(Fault::Unavailable)
         }
         Err(error) => {

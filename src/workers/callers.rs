@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use crate::app::App;
+use crate::{app::App, error::Causes};
 
 /// A revocation is obeyed on every replica within two seconds: once a second, and time for the database to answer.
 const PERIOD: TimeDelta = TimeDelta::seconds(1);
@@ -21,7 +21,7 @@ pub async fn run(app: Arc<App>) {
             Ok(()) => database_down = false,
             Err(error) => {
                 if !std::mem::replace(&mut database_down, true) {
-                    tracing::warn!(%error, "tokens cannot be read; what was read last stays in force");
+                    tracing::warn!(error = %Causes(&error), "tokens cannot be read; what was read last stays in force");
                 }
             }
         }
@@ -31,6 +31,6 @@ pub async fn run(app: Arc<App>) {
         }
     }
     if let Err(error) = app.api_token_uses_store().await {
-        tracing::debug!(%error, "the last uses of some tokens are lost");
+        tracing::debug!(error = %Causes(&error), "the last uses of some tokens are lost");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use tokio::task::JoinSet;
 
-use crate::app::App;
+use crate::{app::App, error::Causes};
 
 /// How often orders are looked for by themselves: those of other replicas ring no bell here, and time passes.
 const PERIOD: TimeDelta = TimeDelta::seconds(1);
@@ -33,7 +33,7 @@ pub async fn run(app: Arc<App>) {
                     }
                 }
                 Err(error) if !std::mem::replace(&mut database_down, true) => {
-                    tracing::warn!(%error, "no order can be claimed; trying again");
+                    tracing::warn!(error = %Causes(&error), "no order can be claimed; trying again");
                 }
                 Err(_) => {}
             }
@@ -44,7 +44,7 @@ pub async fn run(app: Arc<App>) {
             if !working.is_empty()
                 && let Err(error) = app.orders_heartbeat().await
             {
-                tracing::debug!(%error, "no sign of life could be given");
+                tracing::debug!(error = %Causes(&error), "no sign of life could be given");
             }
         }
         tokio::select! {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use crate::app::App;
+use crate::{app::App, error::Causes};
 
 /// How often is looked: so soon a changed schedule takes effect, and a run that is owed starts.
 const PERIOD: TimeDelta = TimeDelta::seconds(1);
@@ -17,7 +17,7 @@ pub async fn run(app: Arc<App>) {
             Ok(()) => failing = false,
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
-                    tracing::warn!(%error, "schedules cannot be looked at; trying again");
+                    tracing::warn!(error = %Causes(&error), "schedules cannot be looked at; trying again");
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use tokio::task::JoinSet;
 
-use crate::app::App;
+use crate::{app::App, error::Causes};
 
 /// How often runs are looked for by themselves: those of other replicas ring no bell here.
 const PERIOD: TimeDelta = TimeDelta::seconds(1);
@@ -28,7 +28,7 @@ pub async fn run(app: Arc<App>) {
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut database_down, true) {
-                        tracing::warn!(%error, "no run can be claimed; trying again");
+                        tracing::warn!(error = %Causes(&error), "no run can be claimed; trying again");
                     }
                     break;
                 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use crate::app::{App, DisplacedWatch};
+use crate::{
+    app::{App, DisplacedWatch},
+    error::Causes,
+};
 
 /// A switch of accounts and a pause are obeyed on every replica within two seconds: once a second, and time for the database to answer.
 const PERIOD: TimeDelta = TimeDelta::seconds(1);
@@ -24,7 +27,7 @@ pub async fn run(app: Arc<App>) {
             Ok(()) => database_down = false,
             Err(error) => {
                 if !std::mem::replace(&mut database_down, true) {
-                    tracing::warn!(%error, "accounts and pauses cannot be read; what was read last stays in force");
+                    tracing::warn!(error = %Causes(&error), "accounts and pauses cannot be read; what was read last stays in force");
                 }
             }
         }
@@ -34,6 +37,6 @@ pub async fn run(app: Arc<App>) {
         }
     }
     if let Err(error) = app.replica_leave().await {
-        tracing::debug!(%error, "the other replicas will notice by themselves that this one is gone");
+        tracing::debug!(error = %Causes(&error), "the other replicas will notice by themselves that this one is gone");
     }
 }

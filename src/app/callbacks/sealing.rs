@@ -14,7 +14,7 @@ use crate::{
         mobiles::strike_mobiles,
         orders::Order,
     },
-    error::Result,
+    error::{Causes, Result},
 };
 
 impl App {
@@ -28,7 +28,7 @@ impl App {
         received.sealed = sealed
             .inspect_err(|error| {
                 let order = received.platform_order_no.as_str();
-                tracing::error!(order, %error, "what Haier says in words cannot be sealed, and is not kept");
+                tracing::error!(order, error = %Causes(&error), "what Haier says in words cannot be sealed, and is not kept");
             })
             .ok();
         received.words.clear();
@@ -59,7 +59,7 @@ impl App {
             },
             Err(error) => {
                 let so_id = order.so_id.as_str();
-                tracing::error!(so_id, %error, "what Haier says in words does not open, and stays sealed");
+                tracing::error!(so_id, error = %Causes(&error), "what Haier says in words does not open, and stays sealed");
                 received
             }
         }

@@ -12,7 +12,7 @@ use crate::{
         accounts::Account,
         callbacks::{Parameters, Refusal, Signer},
     },
-    error::{Error, Result},
+    error::{Causes, Error, Result},
     store::haier_configs,
     upstream::account_identity,
 };
@@ -101,7 +101,7 @@ impl App {
             }
         }
         if let Some(error) = closed.as_ref().filter(|_| !before.is_complained_of) {
-            tracing::error!(%error, "an account's secrets cannot be opened: its callbacks are refused until they can");
+            tracing::error!(error = %Causes(&error), "an account's secrets cannot be opened: its callbacks are refused until they can");
         }
         self.callbacks.secrets.replace(Known {
             secrets: accounts.iter().filter_map(CallbackSecret::of).collect(),

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 use crate::{
     app::{App, Ctx},
     domain::audit::Change,
-    error::Result,
+    error::{Causes, Result},
     keyring::{self, KeyRing},
     store::sealed_values::{SealedTable, SealedValue},
 };
@@ -113,7 +113,7 @@ impl KeyRotation {
                 // One that somebody else replaced meanwhile is sealed with the newest key already.
                 Ok(sealed) => step.resealed += i64::from(table.replace(&mut tx, value, &sealed).await?),
                 Err(error) => {
-                    tracing::warn!(%error, "a value cannot be sealed anew and stays as it is");
+                    tracing::warn!(error = %Causes(&error), "a value cannot be sealed anew and stays as it is");
                     step.failed += 1;
                 }
             }
