@@ -21,6 +21,7 @@ pub mod order_calls;
 pub mod orders;
 pub mod pages;
 pub mod pauses;
+pub mod printable;
 pub mod product_changes;
 pub mod products;
 pub mod reasons;

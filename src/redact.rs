@@ -25,17 +25,22 @@ const SECRETS: usize = 1_024;
 /// Tokens that it keeps in mind: those of some hours, and each of them is good for minutes. Every new one makes their finder
 /// anew, which takes the longer the more there are.
 const TOKENS: usize = 64;
+/// Most bytes of them, so that long tokens cost no more time and memory than many; the newest stays in any case.
+const TOKEN_BYTES: usize = 1 << 16;
+/// Longest text that patterns recognize, beside quoted values, which they take to the end of a text.
+const LONGEST_PATTERN: usize = 256;
 
 /// What this process has come to know of one kind.
 struct Memory {
     most: usize,
+    most_bytes: usize,
     /// The oldest first.
     secrets: Mutex<VecDeque<SecretString>>,
     redactor: RwLock<Arc<Redactor>>,
 }
 
-static MEMORY: LazyLock<Memory> = LazyLock::new(|| Memory::of(SECRETS));
-static MEMORY_OF_TOKENS: LazyLock<Memory> = LazyLock::new(|| Memory::of(TOKENS));
+static MEMORY: LazyLock<Memory> = LazyLock::new(|| Memory::of(SECRETS, usize::MAX));
+static MEMORY_OF_TOKENS: LazyLock<Memory> = LazyLock::new(|| Memory::of(TOKENS, TOKEN_BYTES));
 
 /// Makes secrets known: from now on they leave this process in no text. Too short ones would mask ordinary words and are
 /// passed over.
@@ -58,9 +63,47 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The start of a text that may be very long, without anything that must not leave the process.
+#[must_use]
+pub fn redact_start(text: &str, bytes: usize) -> Cow<'_, str> {
+    start(text, bytes, longest(), redact)
+}
+
+/// The longest form of any secret that this process has come to know.
+fn longest() -> usize {
+    MEMORY.redactor().longest().max(MEMORY_OF_TOKENS.redactor().longest())
+}
+
+/// Redacts no more of a text than its start needs: time and memory do not grow with the text. Where the text is cut, a
+/// secret may be cut in two; whatever reads differently once `longest` more bytes are looked at is left out.
+fn start<'a>(
+    text: &'a str,
+    bytes: usize,
+    longest: usize,
+    redact: impl Fn(&'a str) -> Cow<'a, str>,
+) -> Cow<'a, str> {
+    if text.len() <= bytes {
+        return redact(text);
+    }
+    let more = bytes + longest.max(LONGEST_PATTERN);
+    let [shorter, longer] =
+        [bytes, more].map(|end| redact(&text[..text.floor_char_boundary(end)]).into_owned());
+    let same = shorter.bytes().zip(longer.bytes()).take_while(|(one, other)| one == other).count();
+    let mut start = shorter[..shorter.floor_char_boundary(same)].to_owned();
+    if start.len() < shorter.len() && !start.ends_with(MASK) {
+        start.push_str(MASK);
+    }
+    Cow::Owned(start)
+}
+
 impl Memory {
-    fn of(most: usize) -> Self {
-        Self { most, secrets: Mutex::default(), redactor: RwLock::new(Arc::new(Redactor::new([]))) }
+    fn of(most: usize, most_bytes: usize) -> Self {
+        Self {
+            most,
+            most_bytes,
+            secrets: Mutex::default(),
+            redactor: RwLock::new(Arc::new(Redactor::new([]))),
+        }
     }
 
     fn learn<'a>(&self, secrets: impl IntoIterator<Item = &'a SecretString>) {
@@ -75,8 +118,10 @@ impl Memory {
         if kept.len() == before {
             return;
         }
-        let surplus = kept.len().saturating_sub(self.most);
-        kept.drain(..surplus);
+        let mut bytes: usize = kept.iter().map(|secret| secret.expose_secret().len()).sum();
+        while kept.len() > self.most || (bytes > self.most_bytes && kept.len() > 1) {
+            bytes -= kept.pop_front().map_or(0, |oldest| oldest.expose_secret().len());
+        }
         let redactor = Arc::new(Redactor::new(kept.iter()));
         *self.redactor.write().unwrap_or_else(PoisonError::into_inner) = redactor;
     }

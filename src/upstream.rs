@@ -8,6 +8,7 @@ mod budget;
 mod endpoint;
 mod envelope;
 mod error;
+mod frames;
 mod gate;
 mod hosts;
 mod listing;

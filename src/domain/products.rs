@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use super::{decimal::Money, stock::StockLevel};
+use super::{decimal::Money, printable::is_unprintable, stock::StockLevel};
 
 /// Longest product code in characters.
 const MAX_CODE_CHARS: usize = 64;
@@ -26,7 +26,7 @@ impl ProductCode {
         if text.chars().count() > MAX_CODE_CHARS {
             return Err("must have at most 64 characters");
         }
-        if text.chars().any(char::is_control) {
+        if text.contains(is_unprintable) {
             return Err("must not contain control characters");
         }
         Ok(Self(text.to_owned()))

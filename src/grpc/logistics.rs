@@ -1,6 +1,6 @@
 //! Live logistics on the wire.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use prost_types::Struct;
 
@@ -12,12 +12,15 @@ use crate::{
     app::{App, Ctx},
     domain::{
         logistics::{LogisticsQuery, Shipment, ShipmentTrace},
+        printable::printable,
         violations::Violations,
     },
     error::{Error, Result},
     proto,
 };
 
+/// How much of the JSON that nobody knows is shown as values; further fields are text.
+const ROOM: usize = 256 << 10;
 /// Longest order code in characters.
 const MAX_ORDER_CODE_CHARS: usize = 64;
 
@@ -50,7 +53,10 @@ pub(super) async fn get(
     };
     let query = violations.into_result(query).map_err(Error::Invalid)?;
     let logistics = app.logistics_fetch(ctx, query).await?;
-    let all = |shipments: Vec<Shipment>| shipments.into_iter().map(encode).collect();
+    let mut room = ROOM;
+    let mut all = |shipments: Vec<Shipment>| {
+        shipments.into_iter().map(|shipment| encode(shipment, &mut room)).collect()
+    };
     Ok(proto::GetLogisticsResponse {
         central_warehouse: all(logistics.central_warehouse),
         zhihuibao: all(logistics.zhihuibao),
@@ -58,9 +64,11 @@ pub(super) async fn get(
     })
 }
 
-fn encode(shipment: Shipment) -> proto::Shipment {
-    let extra = shipment.extra.iter().map(|(name, json)| (name.clone(), json_value(json)));
-    let extra = (!shipment.extra.is_empty()).then(|| Struct { fields: extra.collect() });
+fn encode(shipment: Shipment, room: &mut usize) -> proto::Shipment {
+    let fields = shipment.extra.iter();
+    let fields = fields.map(|(name, json)| (printable(name).into_owned(), json_value(json, room)));
+    let fields: BTreeMap<_, _> = fields.collect();
+    let extra = (!fields.is_empty()).then_some(Struct { fields });
     proto::Shipment {
         logistics_company: shipment.logistics_company.unwrap_or_default(),
         logistics_no: shipment.logistics_no.unwrap_or_default(),

@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{
-    domain::reasons::Reason,
+    domain::{printable::printable, reasons::Reason},
     error::{Causes, Error},
     redact::redact,
 };
@@ -25,7 +25,7 @@ pub(super) fn of(error: Error) -> Status {
     let (code, retry_after) = match &error {
         Error::Invalid(violations) => {
             for violation in violations {
-                details.add_bad_request_violation(&violation.field, redact(&violation.description));
+                details.add_bad_request_violation(&violation.field, shown(&violation.description));
             }
             (Code::InvalidArgument, None)
         }
@@ -77,7 +77,12 @@ pub(super) fn of(error: Error) -> Status {
     if let Some(delay) = retry_after {
         details.set_retry_info(Some(delay));
     }
-    Status::with_error_details(code, redact(&error.to_string()), details)
+    Status::with_error_details(code, shown(&error.to_string()), details)
+}
+
+/// Words that leave the process: without secrets, and without characters that drive a terminal.
+fn shown(text: &str) -> String {
+    printable(&redact(text)).into_owned()
 }
 
 /// The status of a call that names nothing that is served.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet, fmt};
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
@@ -44,9 +44,34 @@ impl Redactor {
                 self::forms(secret, &mut forms);
             }
         }
-        // Fails only with more patterns than a process can hold.
-        let finder = || AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&forms).ok();
+        // Not the automaton that is fastest to search with: to build it takes quadratic time for a value that repeats itself.
+        let finder = || {
+            let mut builder = AhoCorasick::builder();
+            builder.kind(Some(AhoCorasickKind::ContiguousNFA)).match_kind(MatchKind::LeftmostLongest);
+            // Fails only with more patterns than a process can hold.
+            builder.build(&forms).ok()
+        };
         Self { known: if forms.is_empty() { None } else { finder() } }
+    }
+
+    /// The start of a text that may be very long, without the known values, this one, and all that must not leave the process.
+    #[must_use]
+    pub fn redact_start(&self, text: &str, bytes: usize, also: Option<&SecretString>) -> String {
+        let also = also.map(SecretString::expose_secret).filter(|also| !also.is_empty());
+        let longest = self.longest().max(super::longest()).max(also.map_or(0, str::len));
+        let redacted = super::start(text, bytes, longest, |text| {
+            let mut redacted = self.redact(text);
+            if let Some(also) = also.filter(|also| redacted.contains(*also)) {
+                redacted = redacted.replace(also, MASK).into();
+            }
+            super::redact(&redacted).into_owned().into()
+        });
+        redacted.into_owned()
+    }
+
+    /// Bytes of the longest form of a known value.
+    pub(super) fn longest(&self) -> usize {
+        self.known.as_ref().map_or(0, AhoCorasick::max_pattern_len)
     }
 
     /// Text without the known values, and without what patterns find.

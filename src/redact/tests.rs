@@ -141,3 +141,38 @@ fn many_tokens_drive_out_no_secret() {
     let text = format!("{newest} of lasting-secret-5f2a9c81, after token-number-0000-0c7d");
     assert_eq!(super::redact(&text), "*** of ***, after token-number-0000-0c7d");
 }
+
+#[test]
+fn long_tokens_drive_out_each_other_and_never_the_newest() {
+    let token = |n: usize| SecretString::from(format!("{n:02}{}", "q".repeat(16_380)));
+    let memory = super::Memory::of(super::TOKENS, super::TOKEN_BYTES);
+    for n in 0..8 {
+        memory.learn([&token(n)]);
+    }
+    assert_eq!(memory.secrets.lock().unwrap().len(), 4);
+    memory.learn([&SecretString::from("z".repeat(super::TOKEN_BYTES + 1))]);
+    assert_eq!(memory.secrets.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn of_a_long_text_only_the_start_is_looked_at_and_no_half_of_a_secret_is_left() {
+    let secret = "0123456789abcdef".repeat(1_024);
+    let redactor = knowing(&[&secret]);
+    let halves = |text: &str| text.contains("0123") || text.contains("cdef");
+    for at in [0, 1, 500, 983, 984, 999, 1_000, 1_001, 2_000] {
+        let text = format!("{}{secret}{}", "x".repeat(at), "y".repeat(200_000));
+        let start = redactor.redact_start(&text, 1_000, None);
+        assert!(!halves(&start), "{at}: {start}");
+        assert!(start.starts_with(&"x".repeat(at.min(1_000))), "{at}: {start}");
+    }
+    assert_eq!(
+        redactor.redact_start(&format!("ab{}", &secret[1..]), 1_000, None).len(),
+        1_000,
+        "no secret is cut"
+    );
+    let token = SecretString::from(secret.clone());
+    let repeated = secret.repeat(50);
+    assert!(!halves(&knowing(&[]).redact_start(&repeated, 1_000, Some(&token))));
+    assert!(!halves(&knowing(&[]).redact_start(&repeated, 40_000, Some(&token))));
+    assert_eq!(redactor.redact_start(&secret, 1_000, None), super::MASK);
+}

@@ -77,6 +77,11 @@ pub(super) enum Effect {
 pub(super) const OTHER_TOKEN_PATH: &str = "/oauth2/token";
 
 impl Endpoint {
+    /// Whether it serves tokens.
+    pub(super) const fn is_token(self) -> bool {
+        matches!(self, Self::Token | Self::YlhToken)
+    }
+
     /// Its place among those of its system.
     pub(super) const fn index(self) -> usize {
         self as usize % PER_SYSTEM

@@ -1,14 +1,19 @@
 //! What surrounds the records: a bare value, or `{"success", "code", "message", "data"}`, in which a 200 can refuse.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::{
     error::{Error, Result},
     matrix::{self, UNREADABLE},
-    record::{Fields, quoted},
+    record::{Fields, elements, quoted, scalar},
 };
-use crate::domain::order_calls::OrderRefusal;
+use crate::domain::{order_calls::OrderRefusal, printable::printable};
+
+/// What some servers put before their JSON.
+pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();
 
 /// Longest order number of Haier's; real ones have 20.
 pub(super) const MAX_NUMBER_CHARS: usize = 200;
@@ -16,12 +21,12 @@ pub(super) const MAX_NUMBER_CHARS: usize = 200;
 /// The outer object, if there is one.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Envelope<'a> {
-    #[serde(default)]
-    pub(super) success: Option<Value>,
-    #[serde(default)]
-    pub(super) code: Option<Value>,
-    #[serde(default, alias = "msg")]
-    pub(super) message: Option<Value>,
+    #[serde(borrow, default)]
+    success: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    code: Option<&'a RawValue>,
+    #[serde(borrow, default, alias = "msg")]
+    message: Option<&'a RawValue>,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
 }
@@ -29,8 +34,8 @@ pub(super) struct Envelope<'a> {
 impl Envelope<'_> {
     /// A refusal in the disguise of a 200: `success` is false, or `code` is none of a success and there is no data.
     pub(super) fn refusal(&self, has_data: bool) -> Option<Error> {
-        let refused = self.success == Some(Value::Bool(false));
-        let bad_code = self.code.as_ref().is_some_and(|code| !is_success(code));
+        let refused = self.success.is_some_and(|success| success.get() == "false");
+        let bad_code = self.code.is_some_and(|code| !is_success(code));
         if !refused && (!bad_code || has_data) {
             return None;
         }
@@ -39,24 +44,27 @@ impl Envelope<'_> {
         Some(Error { refusal: Some(Box::new(words.clone())), ..Error::of(line, words.to_string()) })
     }
 
+    /// Whether it says how the call went, and brings nothing.
+    pub(super) fn is_empty_answer(&self) -> bool {
+        self.data.is_none() && (self.success.is_some() || self.code.is_some())
+    }
+
     fn words(&self) -> OrderRefusal {
-        let text = |value: &Option<Value>| value.as_ref().map(text).unwrap_or_default();
+        let text = |value: Option<&RawValue>| {
+            value.map(|value| printable(&text(value)).into_owned()).unwrap_or_default()
+        };
         let number = self.data.and_then(|data| Fields::parse(data).ok());
         let number = number.and_then(|data| data.text("retailOrderNo", MAX_NUMBER_CHARS).ok().flatten());
-        OrderRefusal { code: text(&self.code), message: text(&self.message), retail_order_no: number }
+        OrderRefusal { code: text(self.code), message: text(self.message), retail_order_no: number }
     }
 }
 
-fn is_success(code: &Value) -> bool {
-    matches!(text(code).as_str(), "0" | "200" | "success")
+fn is_success(code: &RawValue) -> bool {
+    matches!(text(code).as_ref(), "0" | "200" | "success")
 }
 
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    }
+fn text(value: &RawValue) -> Cow<'_, str> {
+    scalar(value).map_or(Cow::Borrowed(value.get()), Cow::Owned)
 }
 
 /// Whether an object that is no envelope may be the value itself.
@@ -73,8 +81,10 @@ pub(super) fn records(body: &[u8], bare: Bare) -> Result<Vec<&RawValue>> {
     let unreadable = || Error::of(UNREADABLE, describe(body));
     let malformed = |_| unreadable();
     let raw: &RawValue = serde_json::from_slice(body).map_err(malformed)?;
+    let list =
+        |raw| elements(raw).map_err(|why| Error::of(UNREADABLE, format!("the answer {why}")).for_good());
     if raw.get().starts_with('[') {
-        return serde_json::from_str(raw.get()).map_err(malformed);
+        return list(raw);
     }
     if !raw.get().starts_with('{') {
         return Err(unreadable());
@@ -84,10 +94,10 @@ pub(super) fn records(body: &[u8], bare: Bare) -> Result<Vec<&RawValue>> {
         return Err(refusal);
     }
     match envelope.data {
-        Some(data) if data.get().starts_with('[') => serde_json::from_str(data.get()).map_err(malformed),
+        Some(data) if data.get().starts_with('[') => list(data),
         Some(data) if data.get().starts_with('{') => Ok(vec![data]),
         Some(data) if data.get() == "null" => Ok(Vec::new()),
-        None if envelope.success.is_some() || envelope.code.is_some() => Ok(Vec::new()),
+        None if envelope.is_empty_answer() => Ok(Vec::new()),
         None if bare == Bare::Record => Ok(vec![raw]),
         _ => Err(unreadable()),
     }
@@ -110,7 +120,8 @@ pub(super) fn success<'a>(body: &'a [u8], proof: Option<&'static str>) -> Result
     }
     let data = envelope.data.and_then(|data| Fields::parse(data).ok());
     let proven = data.as_ref().zip(proof).is_some_and(|(data, field)| data.all(field).next().is_some());
-    let said = envelope.success == Some(Value::Bool(true)) || envelope.code.as_ref().is_some_and(is_success);
+    let said = envelope.success.is_some_and(|success| success.get() == "true")
+        || envelope.code.is_some_and(is_success);
     if said || proven { Ok(data) } else { Err(unreadable()) }
 }
 

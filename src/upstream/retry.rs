@@ -113,6 +113,9 @@ mod tests {
             ("86400", Some(60)),
             ("soon", None),
             ("-1", None),
+            ("18446744073709551615", Some(60)),
+            ("99999999999999999999999", None),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(60)),
         ] {
             assert_eq!(parse_retry_after(text, now), seconds.map(Duration::from_secs), "{text}");
         }

@@ -22,6 +22,8 @@ use crate::{domain::reasons::Reason, redact};
 
 /// Life of a token whose answer does not say.
 const DEFAULT_LIFE: TimeDelta = TimeDelta::seconds(3_600);
+/// Longest token in bytes: it must fit into a header.
+const MAX_TOKEN: usize = 16 << 10;
 /// How long before its end a token is replaced, unless 5/6 of its life is later.
 const REFRESH_EARLY: TimeDelta = TimeDelta::minutes(10);
 /// How long a refusal is answered from memory; doubled by each further one.
@@ -159,6 +161,10 @@ pub(super) fn parse(body: &[u8], asked_at: DateTime<Utc>) -> Result<Token> {
     let text =
         |key: &str| places.iter().find_map(|place| place[key].as_str()).filter(|text| !text.is_empty());
     let value = text("access_token").or_else(|| text("token")).ok_or_else(|| malformed("holds no token"))?;
+    if value.len() > MAX_TOKEN {
+        let what = format!("holds a token of {} bytes; the most is {MAX_TOKEN}", value.len());
+        return Err(malformed(&what).for_good());
+    }
     let seconds = places.iter().find_map(|place| match &place["expires_in"] {
         Value::Number(number) => number.as_i64(),
         Value::String(text) => text.parse().ok(),
@@ -198,6 +204,16 @@ mod tests {
             assert_eq!(token.value.expose_secret(), "t", "{body}");
             assert_eq!(token.refresh_at, DateTime::UNIX_EPOCH + TimeDelta::minutes(50), "{body}");
         }
+    }
+
+    #[test]
+    fn a_token_has_at_most_16_kibibytes() {
+        let of = |length| {
+            parse(format!(r#"{{"token":"{}"}}"#, "t".repeat(length)).as_bytes(), DateTime::UNIX_EPOCH)
+        };
+        assert_eq!(of(16 << 10).unwrap().value.expose_secret().len(), 16 << 10);
+        let error = of((16 << 10) + 1).unwrap_err();
+        assert!(error.reason == Reason::MalformedAnswer && error.detail.contains("16385 bytes"), "{error}");
     }
 
     #[test]

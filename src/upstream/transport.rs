@@ -9,11 +9,12 @@ use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use reqwest::{Certificate, Client, RequestBuilder, Response, header};
 use secrecy::SecretString;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     Settings,
     endpoint::Endpoint,
-    envelope,
+    envelope::{self, BOM},
     error::{Error, Result},
     matrix::{self, CONNECTION_FAULT, GIVEN_UP, Health, TIMED_OUT, UNREADABLE},
     patience::Call,
@@ -24,6 +25,12 @@ use crate::domain::reasons::Reason;
 
 /// Most of an answer that is not a listing; 20 records are a few kilobytes.
 const MAX_ANSWER: usize = 8 << 20;
+/// Most of a token's answer, which may hold a long token and some words.
+const MAX_TOKEN_ANSWER: usize = 64 << 10;
+/// What is usual. Of longer answers this process holds only so many at a time, whatever asks for them; further ones wait, as
+/// long as their send may take.
+const USUAL_ANSWER: usize = 256 << 10;
+static LONG_ANSWERS: Semaphore = Semaphore::const_new(2);
 
 /// A client that pools its connections, keeps them alive, takes gzip, follows no redirect and repeats nothing by itself,
 /// but for a request that was given back unwritten by a connection that had just been closed. HTTP/1, because over HTTP/2
@@ -77,7 +84,7 @@ impl<T: Send, F: Fn(&[u8], DateTime<Utc>) -> Result<T> + Sync> Reading for Whole
 
     async fn read(&self, response: Response, sending: &Sending<'_>) -> Result<T> {
         let body = sending.within(read(response, sending.endpoint)).await?;
-        (self.0)(&body, sending.asked_at)
+        (self.0)(body.bytes(), sending.asked_at)
     }
 }
 
@@ -136,7 +143,7 @@ impl Sending<'_> {
             .and_then(|value| value.to_str().ok())
             .and_then(|text| parse_retry_after(text, self.asked_at));
         let body = self.within(read(response, self.endpoint)).await;
-        let mut refusal = body.map(|body| envelope::words(&body)).unwrap_or_default();
+        let mut refusal = body.map(|body| envelope::words(body.bytes())).unwrap_or_default();
         let mut detail = format!("Haier answered {status} to {}", self.endpoint.name());
         if !refusal.message.is_empty() {
             detail = format!("{detail}: {}", refusal.message);
@@ -149,16 +156,35 @@ impl Sending<'_> {
     }
 }
 
-async fn read(mut response: Response, endpoint: Endpoint) -> Result<Bytes> {
-    let mut body = BytesMut::new();
+/// A whole body, and its place among the long ones.
+struct Answer {
+    bytes: Bytes,
+    _place: Option<SemaphorePermit<'static>>,
+}
+
+impl Answer {
+    /// Without the mark that some servers put in front.
+    fn bytes(&self) -> &[u8] {
+        self.bytes.strip_prefix(BOM).unwrap_or(&self.bytes)
+    }
+}
+
+async fn read(mut response: Response, endpoint: Endpoint) -> Result<Answer> {
+    let most = if endpoint.is_token() { MAX_TOKEN_ANSWER } else { MAX_ANSWER };
+    let (mut body, mut place) = (BytesMut::new(), None);
     while let Some(chunk) = response.chunk().await.map_err(|error| connection_fault(endpoint, &error))? {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            let detail = format!("the answer to {} is longer than {MAX_ANSWER} bytes", endpoint.name());
+        let length = body.len() + chunk.len();
+        if length > most {
+            let detail = format!("the answer to {} is longer than {most} bytes", endpoint.name());
             return Err(Error::of(UNREADABLE, detail).for_good());
+        }
+        if length > USUAL_ANSWER && place.is_none() {
+            // Never closed.
+            place = LONG_ANSWERS.acquire().await.ok();
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    Ok(Answer { bytes: body.freeze(), _place: place })
 }
 
 /// No connection, or one that broke. The words are the innermost cause: the others repeat the address.

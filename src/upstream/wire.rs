@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{
     error::Error,
-    record::{BadRecord, FieldError, Fields, scalar},
+    record::{BadRecord, FieldError, Fields, elements, shown},
 };
 use crate::domain::{
     balances::Balance,
@@ -77,12 +77,12 @@ fn catalogue_fields(
 /// The detail pictures; those that are no address are left out and counted.
 fn page_urls(fields: &Fields<'_>, bad_pictures: &mut u32) -> Option<Vec<String>> {
     let raw = fields.all("productLageUrls").last()?;
-    let Ok(all) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
+    let Ok(all) = elements(raw) else {
         *bad_pictures += 1;
         return None;
     };
     let (good, bad): (Vec<_>, Vec<_>) =
-        all.into_iter().map(|raw| scalar(raw).unwrap_or_default()).partition(|url| is_picture(url));
+        all.into_iter().map(|raw| shown(raw).unwrap_or_default()).partition(|url| is_picture(url));
     *bad_pictures += u32::try_from(bad.len()).unwrap_or(u32::MAX);
     Some(good)
 }
@@ -112,12 +112,12 @@ fn price_fields(
     let (stock_rebate, rebate_policy) = fields.rate_and_word("stockRebatePolicy")?;
     Ok(PriceRecord {
         code,
-        supply_price: fields.money("supplyPrice")?,
-        invoice_price: fields.money("invoicePrice")?,
-        market_price: fields.money("marketPrice")?,
+        supply_price: fields.price("supplyPrice")?,
+        invoice_price: fields.price("invoicePrice")?,
+        market_price: fields.price("marketPrice")?,
         stock_rebate,
         rebate_policy,
-        rebate_money: fields.money("rebateMoney")?,
+        rebate_money: fields.price("rebateMoney")?,
         is_sales: fields.flag("isSales")?,
         reason: fields.cut_text("reason", MAX_REASON_CHARS)?,
         asked_at,
@@ -174,6 +174,57 @@ mod tests {
         let json = raw(&format!(r#"{{"productCode":"A","noSalesReason":"{}"}}"#, "缺".repeat(300)));
         let reason = catalogue_record(&json).unwrap().no_sales_reason.unwrap();
         assert_eq!(reason.chars().count(), 200);
+    }
+
+    #[test]
+    fn control_characters_are_taken_out_of_texts_and_never_make_another_code() {
+        let json = raw("{\"productCode\":\"A\",\"productName\":\"\u{202e}海\u{9b}尔\\u0000\\n1\\u202e\"}");
+        assert_eq!(catalogue_record(&json).unwrap().name.as_deref(), Some("海尔 1"));
+        for code in ["A\\u0000B", "A\\u0007B", "A\u{9b}B", "A\u{202e}B", "A\\u2066B", "\\ud800A"] {
+            let record = raw(&format!(r#"{{"productCode":"{code}"}}"#));
+            let bad = catalogue_record(&record).unwrap_err();
+            assert!(bad.code.is_none() && bad.reason == Reason::MalformedAnswer, "{code:?}");
+            assert!(!bad.detail.contains(['\u{202e}', '\u{9b}', '\u{7}']), "{bad:?}");
+        }
+        for field in ["supplyPrice", "isSales"] {
+            let record = raw(&format!(r#"{{"productCode":"A","{field}":"1\u0000"}}"#));
+            assert!(price_record(&record).is_err(), "{field}");
+        }
+    }
+
+    #[test]
+    fn less_than_nothing_is_no_price() {
+        for field in ["supplyPrice", "invoicePrice", "marketPrice", "rebateMoney"] {
+            for value in ["-0.01", r#""-1""#, "-1e3"] {
+                let bad =
+                    price_record(&raw(&format!(r#"{{"productCode":"A","{field}":{value}}}"#))).unwrap_err();
+                assert_eq!(
+                    (bad.code.unwrap().as_str(), bad.reason),
+                    ("A", Reason::MalformedAnswer),
+                    "{field}"
+                );
+                assert!(bad.detail.contains(field) && bad.detail.contains("0 or more"), "{}", bad.detail);
+            }
+            assert!(price_record(&raw(&format!(r#"{{"productCode":"A","{field}":-0.0}}"#))).is_ok());
+        }
+        // What one owes is a balance all the same.
+        assert!(
+            super::balance(&raw(r#"{"payerAccountBalance":-12.5}"#)).unwrap().payer_account_balance.is_some()
+        );
+    }
+
+    #[test]
+    fn a_record_has_not_more_fields_or_pictures_than_anybody_needs() {
+        let fields: Vec<_> = (0..600).map(|n| format!(r#""f{n}":1"#)).collect();
+        let bad = price_record(&raw(&format!(r#"{{"productCode":"A",{}}}"#, fields.join(",")))).unwrap_err();
+        assert!(
+            bad.reason == Reason::MalformedAnswer && bad.detail.contains("more than 500 fields"),
+            "{bad:?}"
+        );
+        let pictures = vec!["1"; 1_001].join(",");
+        let record =
+            catalogue_record(&raw(&format!(r#"{{"productCode":"A","productLageUrls":[{pictures}]}}"#)));
+        assert_eq!(record.unwrap().page_urls, None);
     }
 
     #[test]

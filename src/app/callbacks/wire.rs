@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Value, value::RawValue};
 
-use crate::domain::callbacks::Parameters;
+use crate::domain::{
+    callbacks::Parameters,
+    printable::{is_unprintable, printable},
+};
 
 /// Longest order number in characters: as many as one of ours may have twice over; real ones have 20.
 const MAX_NUMBER_CHARS: usize = 128;
@@ -37,7 +40,7 @@ impl Data {
         let number = |name: &str| {
             let number = fields.get(name).trim();
             // PostgreSQL keeps no NUL, and a number has no use for any of its kind.
-            let is_one = number.chars().count() <= MAX_NUMBER_CHARS && !number.chars().any(char::is_control);
+            let is_one = number.chars().count() <= MAX_NUMBER_CHARS && !number.contains(is_unprintable);
             is_one.then(|| number.to_owned())
         };
         let success = match fields.get("State").trim() {
@@ -49,7 +52,7 @@ impl Data {
             platform_order_no: number("PlatformOrderNo").filter(|number| !number.is_empty())?,
             haier_order_no: Some(number("ExtOrderNo")?).filter(|number| !number.is_empty()),
             success,
-            words: fields.get("FailMsg").replace('\0', "").trim().chars().take(MAX_WORDS_CHARS).collect(),
+            words: printable(fields.get("FailMsg")).trim().chars().take(MAX_WORDS_CHARS).collect(),
         })
     }
 }

@@ -28,6 +28,9 @@ use crate::{
 /// Codes read at a time.
 const PAGE: i64 = 5_000;
 
+/// A listing of which so many records, and most of all so far, cannot be read is junk: reading on would only write failures.
+const JUNK: usize = 1_000;
+
 /// What the workers before have decided of a run that is resumed past its listing. The listing is another one now: a
 /// code that was bad then may be good, and the other way round, and must still count once.
 struct Decided {
@@ -54,12 +57,28 @@ struct Listed {
     unreadable: HashSet<ProductCode>,
     /// Records that do not even say their code.
     nameless: usize,
+    /// Records that cannot be read, and what is wrong with the first of them.
+    bad: usize,
+    first_bad: String,
     /// Hashes of the codes that were stored before and not delisted, in a run that asks more of others.
     known: HashSet<u128>,
     /// Hashes of the codes met: a million codes themselves would be most of a run's memory.
     seen: HashSet<u128>,
     /// Codes of which more than the listing is asked for.
     left: Vec<ProductCode>,
+}
+
+impl Listed {
+    /// Why the listing is not read on, if it is junk.
+    fn junk(&self) -> Option<String> {
+        let Self { records, bad, first_bad, .. } = self;
+        (*bad > JUNK && *bad > *records / 2).then(|| {
+            format!(
+                "{bad} of the first {records} records of the listing cannot be read, so the rest is not read; \
+                 nothing is delisted; the first one: {first_bad}"
+            )
+        })
+    }
 }
 
 impl Fetcher<'_> {
@@ -143,6 +162,9 @@ impl Fetcher<'_> {
                 self.take(record, decided, &mut listed, &mut found);
             }
             self.hand_over(Step::Store(found)).await?;
+            if let Some(detail) = listed.junk() {
+                return Err(End::Ended { reason: Reason::MalformedAnswer, detail });
+            }
         }
     }
 
@@ -154,6 +176,12 @@ impl Fetcher<'_> {
         found: &mut Found,
     ) {
         listed.records += 1;
+        if let Err(bad) = &record {
+            listed.bad += 1;
+            if listed.bad == 1 {
+                listed.first_bad.clone_from(&bad.detail);
+            }
+        }
         match &record {
             Ok(record) => listed.asked_at = listed.asked_at.or(Some(record.asked_at)),
             Err(BadRecord { code: Some(code), .. }) => drop(listed.unreadable.insert(code.clone())),

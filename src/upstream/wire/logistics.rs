@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use crate::{
     domain::logistics::{Logistics, Shipment, ShipmentTrace},
     upstream::{
-        record::{FieldError, Fields, list, scalar},
+        record::{FieldError, Fields, list, shown},
         wire::times::china_time,
     },
 };
@@ -41,7 +41,7 @@ fn shipment(raw: &RawValue) -> Result<Shipment, FieldError> {
 
 fn trace(raw: &RawValue) -> Result<ShipmentTrace, FieldError> {
     let fields = Fields::parse(raw).map_err(|bad| (bad.reason, bad.detail))?;
-    let time_text = fields.all("time").last().and_then(scalar).unwrap_or_default();
+    let time_text = fields.all("time").last().and_then(shown).unwrap_or_default();
     Ok(ShipmentTrace {
         time: china_time(&time_text),
         time_text,

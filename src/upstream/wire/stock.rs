@@ -29,11 +29,19 @@ pub(in crate::upstream) fn warehouses(records: &[&RawValue]) -> Result<Vec<Wareh
 fn warehouse(raw: &RawValue) -> Result<(Warehouse, bool), FieldError> {
     let fields = Fields::parse(raw).map_err(|bad| (bad.reason, bad.detail))?;
     let stock = fields.integer("stock")?;
+    if let Some(negative) = stock.filter(|stock| *stock < 0) {
+        let code = fields.text("secCode", MAX_CODE_CHARS)?.unwrap_or_default();
+        tracing::info!(
+            warehouse = code,
+            stock = negative,
+            "Haier answered a stock below zero; it counts as 0"
+        );
+    }
     let timeliness = fields.all("timelinessData").last().map(timeliness).transpose()?;
     let warehouse = Warehouse {
         code: fields.text("secCode", MAX_CODE_CHARS)?,
         grade: fields.text("warehouseGrade", MAX_CODE_CHARS)?,
-        stock: stock.unwrap_or(0),
+        stock: stock.unwrap_or(0).max(0),
         timeliness,
     };
     Ok((warehouse, stock.is_some()))
@@ -74,6 +82,15 @@ mod tests {
         assert_eq!(codes, [("B", 12), ("A", 3), ("C", 0)]);
         let timeliness = read[0].timeliness.as_ref().unwrap();
         assert_eq!((timeliness.hour.as_deref(), timeliness.is_transfer), (Some("24"), Some(true)));
+    }
+
+    #[test]
+    fn a_stock_below_zero_is_none() {
+        let [less, more] = [r#"{"stock":-5}"#, r#"{"stock":"3"}"#]
+            .map(|json| RawValue::from_string(json.to_owned()).unwrap());
+        let stock: Vec<_> =
+            warehouses(&[&less, &more]).unwrap().iter().map(|warehouse| warehouse.stock).collect();
+        assert_eq!(stock, [3, 0]);
     }
 
     #[test]
