@@ -82,6 +82,7 @@ use crate::{
     error::{Error, Result},
     keyring::KeyRing,
     store::Store,
+    upstream::Reach,
 };
 
 /// Who calls, and until when.
@@ -226,11 +227,12 @@ impl App {
         } = parts;
         let name = format!("{host}-{process:04x}");
         let orders = orders::Orders::new(orders, &store);
+        let reach = if account_rules.allow_private_hosts { Reach::Anywhere } else { Reach::Public };
         Arc::new(Self {
             store,
             clock,
             ids: IdGenerator::new(process),
-            upstreams: upstreams::Upstreams::new(opener, given),
+            upstreams: upstreams::Upstreams::new(opener, given, reach),
             callbacks: callbacks::Callbacks::new(callbacks),
             key_ring,
             account_rules,

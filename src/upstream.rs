@@ -40,7 +40,7 @@ pub use account_key::{account_identity, account_key, ylh_account_key};
 pub use breaker::BreakerSettings;
 pub use budget::{Budget, MemoryLedger, Priority, SlotLedger, Unreachable};
 pub use error::{Error, Result};
-pub use hosts::private_number;
+pub use hosts::{Reach, private_number};
 pub use listing::{Listing, ListingEvent};
 pub use memory_shelf::MemoryShelf;
 pub use openplat::Openplat;
@@ -60,6 +60,8 @@ use crate::domain::pauses::Pause;
 pub struct Settings {
     /// Authorities that Haier's certificate may be of; none: the system's.
     pub roots: Option<Vec<CertificateDer<'static>>>,
+    /// Which hosts may be called.
+    pub reach: Reach,
     /// Longest time of one send.
     pub request_timeout: Duration,
     /// Longest time of one send of a token call.

@@ -10,7 +10,7 @@ use crate::{
     domain::{accounts::Account, pauses::Pause},
     error::{Causes, Error, Result},
     store::haier_configs,
-    upstream::{self, Haier, Openplat, Ylh},
+    upstream::{self, Haier, Openplat, Reach, Ylh},
 };
 
 /// A client that is not the active one is closed when nobody has used it for so long.
@@ -18,11 +18,11 @@ const IDLE: Duration = Duration::from_secs(600);
 
 /// Makes the clients of an account. Those of one account at Haier share its budgets and its tokens.
 pub trait OpenUpstream: Send + Sync {
-    /// The clients of both systems.
+    /// The clients of both systems, which call no hosts beyond `reach`.
     ///
     /// # Errors
     /// When this machine has no usable TLS roots.
-    fn open(&self, account: Account) -> upstream::Result<Haier>;
+    fn open(&self, account: Account, reach: Reach) -> upstream::Result<Haier>;
 }
 
 /// Which accounts there are without looking into the database.
@@ -38,6 +38,8 @@ pub struct GivenAccount {
 pub(super) struct Upstreams {
     opener: Box<dyn OpenUpstream>,
     pub(super) given: GivenAccount,
+    /// Which hosts accounts may name that callers have given.
+    reach: Reach,
     clients: Mutex<Clients>,
     /// Held while the active account is read and made so.
     following: tokio::sync::Mutex<()>,
@@ -120,10 +122,10 @@ impl Clients {
 }
 
 impl Upstreams {
-    pub(super) fn new(opener: Box<dyn OpenUpstream>, given: GivenAccount) -> Self {
+    pub(super) fn new(opener: Box<dyn OpenUpstream>, given: GivenAccount, reach: Reach) -> Self {
         let clients =
             Clients { active: Err(Unusable::NotConfigured), others: Vec::new(), pauses: Vec::new() };
-        Self { opener, given, clients: Mutex::new(clients), following: tokio::sync::Mutex::default() }
+        Self { opener, given, reach, clients: Mutex::new(clients), following: tokio::sync::Mutex::default() }
     }
 
     /// The client for what begins now, or why there is none.
@@ -185,7 +187,7 @@ impl Upstreams {
 
     /// Clients that nobody else gets.
     pub(super) fn open_apart(&self, account: Account) -> Result<Haier> {
-        let haier = self.opener.open(account)?;
+        let haier = self.open_client(account)?;
         haier.set_pauses(&self.lock().pauses);
         Ok(haier)
     }
@@ -206,7 +208,13 @@ impl Upstreams {
     }
 
     fn client(&self, account: Account, identity: Identity) -> Result<Client> {
-        Ok(Client { haier: self.opener.open(account)?, identity, used: Instant::now() })
+        Ok(Client { haier: self.open_client(account)?, identity, used: Instant::now() })
+    }
+
+    fn open_client(&self, account: Account) -> upstream::Result<Haier> {
+        // No stored account has the name of the given one.
+        let is_given = self.given.account.as_ref().is_some_and(|given| given.name == account.name);
+        self.opener.open(account, if is_given { Reach::Anywhere } else { self.reach })
     }
 
     fn lock(&self) -> MutexGuard<'_, Clients> {

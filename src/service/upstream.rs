@@ -19,8 +19,8 @@ use crate::{
     redact, sandbox,
     store::Store,
     upstream::{
-        self, BreakerSettings, Budget, Haier, Means, MemoryLedger, MemoryShelf, Openplat, RetrySettings,
-        SlotLedger, TokenShelf, Ylh,
+        self, BreakerSettings, Budget, Haier, Means, MemoryLedger, MemoryShelf, Openplat, Reach,
+        RetrySettings, SlotLedger, TokenShelf, Ylh,
     },
 };
 
@@ -55,6 +55,7 @@ impl Opener {
         let order_rate = settings.order_rate;
         let settings = upstream::Settings {
             roots,
+            reach: Reach::Public,
             request_timeout: settings.upstream.request_timeout,
             token_timeout: settings.upstream.token_timeout,
             listing_timeout: settings.upstream.listing_timeout,
@@ -77,7 +78,7 @@ impl Opener {
         Self { settings, order_settings, store, process, clock, shared: Mutex::default() }
     }
 
-    fn means(&self, account_key: &str, settings: &upstream::Settings) -> Means {
+    fn means(&self, account_key: &str, settings: &upstream::Settings, reach: Reach) -> Means {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || Shared { budget: self.budget(account_key, settings.rate), shelf: Arc::default() };
         let Shared { budget, shelf } = shared.entry(account_key.to_owned()).or_insert_with(new).clone();
@@ -86,7 +87,12 @@ impl Opener {
         } else {
             Arc::new(StoredTokens::new(self.store.clone(), account_key.to_owned(), self.process))
         };
-        Means { settings: settings.clone(), budget, shelf, clock: self.clock.clone() }
+        Means {
+            settings: upstream::Settings { reach, ..settings.clone() },
+            budget,
+            shelf,
+            clock: self.clock.clone(),
+        }
     }
 
     /// What the replicas of this account may send together. An SQLite file has one process, which counts by itself.
@@ -103,18 +109,18 @@ impl Opener {
         Budget::new(ledger, &rules)
     }
 
-    fn open_ylh(&self, name: &str, account: YlhAccount) -> upstream::Result<Ylh> {
+    fn open_ylh(&self, name: &str, account: YlhAccount, reach: Reach) -> upstream::Result<Ylh> {
         warn_of_plain_http(name, &account);
-        let means = self.means(&upstream::ylh_account_key(&account), &self.order_settings);
+        let means = self.means(&upstream::ylh_account_key(&account), &self.order_settings, reach);
         Ylh::new(name, account, means)
     }
 }
 
 impl OpenUpstream for Opener {
-    fn open(&self, account: Account) -> upstream::Result<Haier> {
+    fn open(&self, account: Account, reach: Reach) -> upstream::Result<Haier> {
         redact::learn(account.secrets().filter(|secret| secret.expose_secret() != sandbox::PASSWORD));
-        let ylh = account.ylh.clone().map(|ylh| self.open_ylh(&account.name, ylh)).transpose()?;
-        let means = self.means(&upstream::account_key(&account), &self.settings);
+        let ylh = account.ylh.clone().map(|ylh| self.open_ylh(&account.name, ylh, reach)).transpose()?;
+        let means = self.means(&upstream::account_key(&account), &self.settings, reach);
         let openplat = Openplat::new(account, means)?;
         Ok(Haier { openplat: Arc::new(openplat), ylh: ylh.map(Arc::new) })
     }

@@ -187,7 +187,8 @@ impl Client {
             self.settings.request_timeout
         };
         let (asked_at, started, redactor) = (self.clock.now(), Instant::now(), &self.redactor);
-        let sending = Sending { endpoint, call, asked_at, started, limit, redactor, token };
+        let reach = self.settings.reach;
+        let sending = Sending { endpoint, call, asked_at, started, limit, reach, redactor, token };
         self.traffic.let_out();
         let answer = sending.run(request, reading).await;
         if let Err(error) = &answer

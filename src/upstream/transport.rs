@@ -16,6 +16,7 @@ use super::{
     endpoint::Endpoint,
     envelope::{self, BOM},
     error::{Error, Result},
+    hosts::{self, PublicResolver, Reach},
     matrix::{self, CONNECTION_FAULT, GIVEN_UP, Health, TIMED_OUT, UNREADABLE},
     patience::Call,
     redact::Redactor,
@@ -48,6 +49,9 @@ pub(super) fn client(settings: &Settings) -> Result<Client> {
     if let Some(roots) = &settings.roots {
         client = client.tls_certs_only(roots.iter().filter_map(|root| Certificate::from_der(root).ok()));
     }
+    if settings.reach == Reach::Public {
+        client = client.dns_resolver(PublicResolver);
+    }
     client.build().map_err(|error| Error::new(Reason::Internal, format!("no HTTP client: {error}")))
 }
 
@@ -59,6 +63,7 @@ pub(super) struct Sending<'a> {
     pub(super) asked_at: DateTime<Utc>,
     pub(super) started: Instant,
     pub(super) limit: Duration,
+    pub(super) reach: Reach,
     pub(super) redactor: &'a Redactor,
     pub(super) token: Option<&'a SecretString>,
 }
@@ -93,13 +98,26 @@ impl Sending<'_> {
     pub(super) async fn run<R: Reading>(&self, request: RequestBuilder, reading: &R) -> Result<R::Out> {
         let answered = async {
             let fault = |error: reqwest::Error| connection_fault(self.endpoint, &error);
-            let response = self.within(async { request.send().await.map_err(fault) }).await?;
+            let response = self.within(async { self.send(request).await?.map_err(fault) }).await?;
             if response.status().is_success() {
                 return reading.read(response, self).await;
             }
             Err(self.refused(response).await)
         };
         answered.await.map_err(|error| self.redacted(error))
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<reqwest::Result<Response>> {
+        let (client, request) = request.build_split();
+        match request {
+            Ok(request) => {
+                if self.reach == Reach::Public {
+                    hosts::check_number(request.url())?;
+                }
+                Ok(client.execute(request).await)
+            }
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     /// A step within the limit of this send, and within the patience of those who wait.
@@ -189,6 +207,9 @@ async fn read(mut response: Response, endpoint: Endpoint) -> Result<Answer> {
 
 /// No connection, or one that broke. The words are the innermost cause: the others repeat the address.
 fn connection_fault(endpoint: Endpoint, error: &reqwest::Error) -> Error {
+    if let Some(refused) = hosts::refused(error) {
+        return refused;
+    }
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;

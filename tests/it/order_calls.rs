@@ -22,7 +22,7 @@ use haier_integration::{
     },
     sandbox::{CUSTOMER_CODES, Options},
     upstream::{
-        BreakerSettings, Budget, Call, Error, MaySend, Means, MemoryLedger, MemoryShelf, Patience,
+        BreakerSettings, Budget, Call, Error, MaySend, Means, MemoryLedger, MemoryShelf, Patience, Reach,
         RetrySettings, Settings, Ylh,
     },
 };
@@ -64,6 +64,7 @@ impl Orders {
             repeated_words: vec!["重复".to_owned()],
             cancelled_words: vec!["已取消".to_owned()],
             roots: None,
+            reach: Reach::Anywhere,
         };
         let mut account = haier.account().ylh.unwrap();
         change(&mut settings, &mut account);

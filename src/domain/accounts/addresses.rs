@@ -83,24 +83,32 @@ fn is_private_v4(ip: Ipv4Addr) -> bool {
 }
 
 fn is_private_v6(ip: Ipv6Addr) -> bool {
+    // Beside what std names: site-local and discarded ones, documentation, Teredo's tunnels, whose real end nobody sees, and
+    // a network's own translation into IPv4.
     ip.is_loopback()
         || ip.is_unspecified()
         || ip.is_multicast()
         || ip.is_unique_local()
         || ip.is_unicast_link_local()
+        || matches!(
+            ip.segments(),
+            [0xfec0..=0xfeff, ..] | [0x100, 0, 0, 0, ..] | [0x2001, 0 | 0xdb8, ..] | [0x64, 0xff9b, 1, ..]
+        )
 }
 
-/// The IPv4 number inside of an IPv6 one that only carries it: mapped, compatible, translated (NAT64) or tunnelled (6to4).
+/// The IPv4 number inside of an IPv6 one that only carries it: compatible, mapped, translated (SIIT, NAT64), tunnelled (6to4),
+/// or as the end of an interface (ISATAP).
 fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
-    let inside = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        Ipv4Addr::new(a, b, c, d)
+    let (high, low) = match ip.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [_, _, _, _, 0 | 0x200, 0x5efe, high, low]
+        | [0x2002, high, low, ..] => (high, low),
+        _ => return None,
     };
-    match ip.segments() {
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] if high != 0 => Some(inside(high, low)),
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => Some(inside(high, low)),
-        _ => None,
-    }
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    Some(Ipv4Addr::new(a, b, c, d))
 }
 
 #[cfg(test)]
@@ -132,12 +140,30 @@ mod tests {
             "64:ff9b::a00:1",
             "2002:7f00:1::1",
             "::127.0.0.1",
+            "::ffff:0.0.0.0",
+            "::ffff:0.1.2.3",
+            "::ffff:0:10.0.0.1",
+            "64:ff9b::",
+            "64:ff9b:1::808:808",
+            "2002::1",
+            "2001::1",
+            "2001:db8::1",
+            "fec0::1",
+            "100::1",
+            "2400:3200::5efe:10.0.0.1",
         ] {
             assert!(is_private(inside.parse().unwrap()), "{inside}");
         }
-        for outside in
-            ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2400:3200::1", "::ffff:8.8.8.8", "64:ff9b::808:808"]
-        {
+        for outside in [
+            "8.8.8.8",
+            "172.32.0.1",
+            "100.128.0.1",
+            "2400:3200::1",
+            "::ffff:8.8.8.8",
+            "64:ff9b::808:808",
+            "2002:808:808::1",
+            "2001:4860::1",
+        ] {
             assert!(!is_private(outside.parse().unwrap()), "{outside}");
         }
     }

@@ -13,8 +13,8 @@ use haier_integration::{
         clock::{BoxFuture, Clock},
     },
     upstream::{
-        self, BreakerSettings, Budget, Haier, Lease, Means, MemoryShelf, Openplat, RetrySettings, Settings,
-        TokenShelf, Unreachable, Ylh,
+        self, BreakerSettings, Budget, Haier, Lease, Means, MemoryShelf, Openplat, Reach, RetrySettings,
+        Settings, TokenShelf, Unreachable, Ylh,
     },
 };
 use tokio::sync::watch;
@@ -103,6 +103,7 @@ fn settings() -> Settings {
     Settings {
         // Without roots of its own, each client would read those of the machine.
         roots: Some(Vec::new()),
+        reach: Reach::Anywhere,
         request_timeout: Duration::from_millis(400),
         token_timeout: Duration::from_millis(400),
         listing_timeout: Duration::from_secs(10),
@@ -120,7 +121,7 @@ fn settings() -> Settings {
 }
 
 impl OpenUpstream for Opener {
-    fn open(&self, account: Account) -> upstream::Result<Haier> {
+    fn open(&self, account: Account, _: Reach) -> upstream::Result<Haier> {
         let new = || {
             let ylh = Gated { shelf: MemoryShelf::default(), gate: self.gate.clone() };
             Shelves { openplat: Arc::default(), ylh: Arc::new(ylh) }
