@@ -7,11 +7,12 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::damage::{Place, add_unknown_field, damaged};
+use super::damage::{Place, add_deep_field, add_unknown_field, damaged};
 use super::endpoint::Endpoint;
 use super::fault_kinds::Kind;
 use super::faults::Plan;
 
+pub(super) const BOM: &str = "\u{feff}";
 const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html;charset=UTF-8");
 const ERROR_PAGE: &str =
@@ -85,10 +86,23 @@ pub(super) fn render_whole(plan: &Plan, value: &Value) -> Vec<u8> {
             }
             Kind::Empty => body = b"[]".to_vec(),
             Kind::UnknownField => add_unknown_field(&mut body),
+            Kind::Deep => body = with_deep_field(value).to_string().into_bytes(),
             _ => {}
         }
     }
     body
+}
+
+/// In the first parcel, where there is one.
+fn with_deep_field(value: &Value) -> Value {
+    let mut value = value.clone();
+    let has_parcels = |list: &&mut Value| list[0].is_object();
+    let lists = value.as_object_mut().map(|fields| fields.values_mut().find(has_parcels));
+    match lists.flatten() {
+        Some(list) => add_deep_field(&mut list[0]),
+        None => add_deep_field(&mut value),
+    }
+    value
 }
 
 fn emptied(value: &Value) -> Value {
@@ -98,7 +112,10 @@ fn emptied(value: &Value) -> Value {
 }
 
 /// Sends a body, whole or as the plan spoils it.
-pub(super) fn send(plan: &Plan, body: Vec<u8>) -> Response<Body> {
+pub(super) fn send(plan: &Plan, mut body: Vec<u8>) -> Response<Body> {
+    if plan.bom {
+        body.splice(..0, BOM.bytes());
+    }
     let half = body.len() / 2;
     match plan.sending {
         Some(Kind::TruncatedJson) => with_type(StatusCode::OK, JSON, Body::from(body[..half].to_vec())),
@@ -143,9 +160,21 @@ pub(super) fn instead(kind: Kind) -> Response<Body> {
         Kind::ErrorBody => {
             json_answer(StatusCode::OK, &json!({ "success": false, "code": "500", "message": "系统繁忙" }))
         }
+        Kind::TinyRecords => spoilt_list("{},", 400_000),
+        Kind::JunkListing => spoilt_list(r#"{"productModel":"?"},"#, 20_000),
+        Kind::LongToken => {
+            let token =
+                json!({ "access_token": "t".repeat(5_000_000), "expires_in": 3_600, "token_type": "bearer" });
+            json_answer(StatusCode::OK, &token)
+        }
         Kind::Poison => refuse(StatusCode::BAD_REQUEST, "商品编码不合法，整批拒绝"),
         _ => refuse(StatusCode::INTERNAL_SERVER_ERROR, "系统异常"),
     }
+}
+
+fn spoilt_list(record: &str, times: usize) -> Response<Body> {
+    let records = record.repeat(times);
+    with_type(StatusCode::OK, JSON, Body::from(format!("[{}]", records.trim_end_matches(','))))
 }
 
 /// 429 as the throttle answers it.

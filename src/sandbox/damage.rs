@@ -37,6 +37,32 @@ pub(super) fn damaged(
                 records.iter_mut().for_each(|record| set_field(record, field, &value));
             }
             Kind::UnknownField => records.iter_mut().for_each(add_unknown_field),
+            Kind::Deep => records.iter_mut().for_each(|record| {
+                let mut field = json!({});
+                add_deep_field(&mut field);
+                set_field(record, NEW_FIELD, &field[NEW_FIELD]);
+            }),
+            Kind::HugeString => {
+                let field = match endpoint {
+                    Endpoint::Prices => "reason",
+                    Endpoint::Stock => "secCode",
+                    Endpoint::Balance => "payerAccountName",
+                    _ => "productName",
+                };
+                let text = json!("长".repeat((2 << 20) / 3));
+                records.iter_mut().for_each(|record| set_field(record, field, &text));
+            }
+            Kind::ControlCharacters => {
+                let model = json!("\u{202e}EC\u{0}60\u{1b}[31m\u{9b}2J\u{2066}01\u{2028}HT3");
+                records.iter_mut().for_each(|record| set_field(record, "productModel", &model));
+            }
+            Kind::Negative => {
+                let (field, value) = match endpoint {
+                    Endpoint::Stock => ("stock", json!("-5")),
+                    _ => ("supplyPrice", json!(-1)),
+                };
+                records.iter_mut().for_each(|record| set_field(record, field, &value));
+            }
             Kind::NullFields => records.iter_mut().for_each(|record| add_nulls(record, endpoint)),
             Kind::BadPicture => {
                 records
@@ -51,8 +77,15 @@ pub(super) fn damaged(
     records
 }
 
+const NEW_FIELD: &str = "newFieldOfTheSupplier";
+
 pub(super) fn add_unknown_field(record: &mut Vec<u8>) {
-    set_field(record, "newFieldOfTheSupplier", &json!({ "levels": [1, 2, 3] }));
+    set_field(record, NEW_FIELD, &json!({ "levels": [1, 2, 3] }));
+}
+
+/// The same, nested deeper than clients of ours can read.
+pub(super) fn add_deep_field(record: &mut Value) {
+    record[NEW_FIELD] = (0..100).fold(json!(1), |within, _| json!([within]));
 }
 
 impl Damage {
@@ -60,7 +93,7 @@ impl Damage {
         match (&self.product_code, self.kind) {
             (_, Kind::Empty) => true,
             (Some(code), _) => code == place.code,
-            (None, Kind::UnknownField | Kind::NullFields) => true,
+            (None, Kind::UnknownField | Kind::NullFields | Kind::Deep) => true,
             (None, Kind::MissingProducts) => place.last,
             (None, _) => place.first,
         }

@@ -32,6 +32,14 @@ pub(super) enum Kind {
     Empty,
     Poison,
     BadPicture,
+    HugeString,
+    Deep,
+    ControlCharacters,
+    Negative,
+    TinyRecords,
+    JunkListing,
+    LongToken,
+    Bom,
     BookedThenError,
     BookedThenHang,
     BookedLate,
@@ -56,6 +64,8 @@ pub(super) enum Stage {
     Sending,
     /// In the records of an otherwise right answer.
     Records,
+    /// In front of an otherwise right answer.
+    Front,
     /// In what is decided about an order, or in the callback that tells it.
     Callback,
 }
@@ -120,6 +130,8 @@ const LISTS: &[Endpoint] = &[Endpoint::Products, Endpoint::Prices, Endpoint::Sto
 const CODED: &[Endpoint] = &[Endpoint::Products, Endpoint::Prices, Endpoint::Stock];
 const BATCHED: &[Endpoint] = &[Endpoint::Products, Endpoint::Prices];
 const PRODUCTS: &[Endpoint] = &[Endpoint::Products];
+const AMOUNTS: &[Endpoint] = &[Endpoint::Prices, Endpoint::Stock];
+const TOKENS: &[Endpoint] = &[Endpoint::Token, Endpoint::YlhToken];
 
 /// Every kind, in the order of the enum.
 pub(super) const KINDS: &[Row] = &[
@@ -228,6 +240,44 @@ pub(super) const KINDS: &[Row] = &[
         PRODUCTS,
         "the named record's, or the first's, picture is no URL",
     ),
+    row(
+        Kind::HugeString,
+        "huge_string",
+        Stage::Records,
+        LISTS,
+        "the named record, or the first, has a text of 2 MiB: productName, reason, secCode or payerAccountName",
+    ),
+    row(
+        Kind::Deep,
+        "deep",
+        Stage::Records,
+        SHOWN,
+        "records, and parcels on H4, carry a field that nobody knows, nested 100 levels deep",
+    ),
+    row(
+        Kind::ControlCharacters,
+        "control_characters",
+        Stage::Records,
+        PRODUCTS,
+        "the named record's, or the first's, model holds NUL, an escape sequence and marks of direction",
+    ),
+    row(
+        Kind::Negative,
+        "negative",
+        Stage::Records,
+        AMOUNTS,
+        "the named record, or the first, has a supplyPrice of -1 or a stock of -5",
+    ),
+    row(Kind::TinyRecords, "tiny_records", Stage::Instead, SHOWN, "200 with 400,000 empty records"),
+    row(
+        Kind::JunkListing,
+        "junk_listing",
+        Stage::Instead,
+        PRODUCTS,
+        "a listing of 20,000 records of which none can be read",
+    ),
+    row(Kind::LongToken, "long_token", Stage::Instead, TOKENS, "200 with a token of 5 MB"),
+    row(Kind::Bom, "bom", Stage::Front, ANY, "a byte order mark before the answer"),
     row(
         Kind::BookedThenError,
         "booked_then_error",

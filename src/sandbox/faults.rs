@@ -59,6 +59,8 @@ pub(super) struct Plan {
     /// Happens to the answer on its way out.
     pub(super) sending: Option<Kind>,
     pub(super) damages: Vec<Damage>,
+    /// Whether a byte order mark stands before the answer.
+    pub(super) bom: bool,
     /// When a push that is cut off is booked all the same.
     pub(super) late: Option<Duration>,
     /// What becomes of an order and of its callback.
@@ -135,6 +137,7 @@ impl Faults {
                     break;
                 }
                 Stage::Sending => plan.sending = Some(fault.kind),
+                Stage::Front => plan.bom = true,
                 Stage::Records => {
                     plan.damages.push(Damage { kind: fault.kind, product_code: fault.product_code.clone() });
                 }
@@ -174,7 +177,7 @@ impl Fault {
             asked.product_codes.contains(code) || (asked.listing && row.stage == Stage::Records)
         });
         let order = self.so_id.as_deref().is_none_or(|so_id| asked.so_id == Some(so_id));
-        let listing = self.kind != Kind::CutListing || asked.listing;
+        let listing = !matches!(self.kind, Kind::CutListing | Kind::JunkListing) || asked.listing;
         let worn = self.after_calls.is_none_or(|calls| asked.token_calls >= calls);
         endpoint && product && order && listing && worn && self.count != Some(0)
     }

@@ -4,7 +4,7 @@ use std::{io, mem};
 
 use axum::body::{Body, Bytes};
 
-use super::answer::Wrap;
+use super::answer::{BOM, Wrap};
 use super::catalogue::Catalogue;
 use super::damage::{Place, damaged};
 use super::endpoint::Endpoint;
@@ -54,7 +54,7 @@ impl Writer {
             last: (!plan.damages.is_empty()).then(|| catalogue.last()).flatten(),
             cut_at: cut.then_some(total / 2),
             breaks: cut && plan.sending != Some(Kind::TruncatedJson),
-            chunk: before.as_bytes().to_vec(),
+            chunk: [if plan.bom { BOM } else { "" }, before].concat().into_bytes(),
             catalogue,
             plan,
             after,

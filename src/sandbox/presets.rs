@@ -87,6 +87,7 @@ impl Preset {
                 chance(Kind::ErrorBody, 0.01),
                 Fault { after_calls: Some(TOKEN_CALLS), ..chance(Kind::Unauthorized, 0.01) },
                 chance(Kind::LostAnswer, 0.005),
+                chance(Kind::Bom, 0.01),
                 chance(Kind::BookedThenError, 0.02),
                 slow(Kind::BookedThenHang, 0.005, HANG_MS),
                 slow(Kind::BookedLate, 0.01, BOOKED_MS),
