@@ -23,6 +23,7 @@ mod faults;
 #[cfg(target_os = "linux")]
 mod harsh;
 mod held_runs;
+mod hostile;
 mod keys;
 mod layering;
 mod live;

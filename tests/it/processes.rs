@@ -125,6 +125,11 @@ impl Running {
         assert!(Command::new("prlimit").args(["--pid", &id, &limit]).status().unwrap().success());
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A client of a service that has just been started.
     pub(crate) async fn client(&mut self) -> Client {
         let address = self.told("gRPC ");
