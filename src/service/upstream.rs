@@ -83,7 +83,7 @@ impl Opener {
         let new = || Shared { budget: self.budget(account_key, settings.rate), shelf: Arc::default() };
         let Shared { budget, shelf } = shared.entry(account_key.to_owned()).or_insert_with(new).clone();
         let shelf: Arc<dyn TokenShelf> = if self.store.is_exclusive() {
-            shelf
+            shelf.for_client()
         } else {
             Arc::new(StoredTokens::new(self.store.clone(), account_key.to_owned(), self.process))
         };

@@ -24,6 +24,8 @@ use crate::{domain::reasons::Reason, redact};
 const DEFAULT_LIFE: TimeDelta = TimeDelta::seconds(3_600);
 /// Longest token in bytes: it must fit into a header.
 const MAX_TOKEN: usize = 16 << 10;
+/// No token is used for longer, whatever its answer says: what it says may be wrong, or no time at all.
+const LONGEST_LIFE: TimeDelta = TimeDelta::days(30);
 /// How long before its end a token is replaced, unless 5/6 of its life is later.
 const REFRESH_EARLY: TimeDelta = TimeDelta::minutes(10);
 /// How long a refusal is answered from memory; doubled by each further one.
@@ -165,13 +167,7 @@ pub(super) fn parse(body: &[u8], asked_at: DateTime<Utc>) -> Result<Token> {
         let what = format!("holds a token of {} bytes; the most is {MAX_TOKEN}", value.len());
         return Err(malformed(&what).for_good());
     }
-    let seconds = places.iter().find_map(|place| match &place["expires_in"] {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.parse().ok(),
-        _ => None,
-    });
-    let life =
-        seconds.filter(|seconds| *seconds > 0).and_then(TimeDelta::try_seconds).unwrap_or(DEFAULT_LIFE);
+    let life = places.iter().find_map(|place| life(&place["expires_in"])).unwrap_or(DEFAULT_LIFE);
     let usable = (life - REFRESH_EARLY).max(life * 5 / 6);
     let value = value.into();
     redact::learn_token(&value);
@@ -184,6 +180,23 @@ pub(super) fn parse(body: &[u8], asked_at: DateTime<Utc>) -> Result<Token> {
         refresh_at: asked_at + usable,
         origin: Origin::Fetched,
     })
+}
+
+/// A life in seconds, as a number or a text. `None` of what is no positive number.
+fn life(expires_in: &Value) -> Option<TimeDelta> {
+    let seconds: f64 = match expires_in {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    let longest = LONGEST_LIFE.num_seconds();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "whole seconds are exact enough, and the bound is small"
+    )]
+    let seconds = (seconds >= 1.0).then(|| seconds.min(longest as f64) as i64)?;
+    Some(TimeDelta::seconds(seconds))
 }
 
 #[cfg(test)]
@@ -222,6 +235,34 @@ mod tests {
             let body = format!(r#"{{"access_token":"t","expires_in":{life}}}"#);
             let token = parse(body.as_bytes(), DateTime::UNIX_EPOCH).unwrap();
             assert_eq!(token.refresh_at, DateTime::UNIX_EPOCH + TimeDelta::seconds(usable));
+        }
+    }
+
+    #[test]
+    fn whatever_a_token_says_of_its_life_it_is_used_for_a_time_with_bounds() {
+        let hour = TimeDelta::minutes(50);
+        let longest = LONGEST_LIFE - REFRESH_EARLY;
+        for (expires_in, usable) in [
+            ("8200000000000", longest),
+            ("9223372036854775807", longest),
+            ("1e300", longest),
+            (r#""1e300""#, longest),
+            (r#""inf""#, longest),
+            (r#""NaN""#, hour),
+            ("-1", hour),
+            ("-9223372036854775808", hour),
+            ("0", hour),
+            ("0.5", hour),
+            (r#""soon""#, hour),
+            (r#""""#, hour),
+            ("null", hour),
+            ("[]", hour),
+            ("7200.9", TimeDelta::seconds(6_600)),
+            (r#"" 7200 ""#, TimeDelta::seconds(6_600)),
+        ] {
+            let body = format!(r#"{{"access_token":"t","expires_in":{expires_in}}}"#);
+            let token = parse(body.as_bytes(), DateTime::UNIX_EPOCH).unwrap();
+            assert_eq!(token.refresh_at - DateTime::UNIX_EPOCH, usable, "{expires_in}");
         }
     }
 

@@ -58,7 +58,7 @@ impl Gate {
 
 /// A shelf behind the gate.
 struct Gated {
-    shelf: MemoryShelf,
+    shelf: Arc<dyn TokenShelf>,
     gate: Gate,
 }
 
@@ -86,10 +86,10 @@ pub(super) struct Opener {
     shelves: Mutex<HashMap<String, Shelves>>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Shelves {
     openplat: Arc<MemoryShelf>,
-    ylh: Arc<Gated>,
+    ylh: Arc<MemoryShelf>,
 }
 
 impl Opener {
@@ -122,21 +122,17 @@ fn settings() -> Settings {
 
 impl OpenUpstream for Opener {
     fn open(&self, account: Account, _: Reach) -> upstream::Result<Haier> {
-        let new = || {
-            let ylh = Gated { shelf: MemoryShelf::default(), gate: self.gate.clone() };
-            Shelves { openplat: Arc::default(), ylh: Arc::new(ylh) }
-        };
-        let shelves =
-            self.shelves.lock().unwrap().entry(account.base_url.clone()).or_insert_with(new).clone();
+        let shelves = self.shelves.lock().unwrap().entry(account.base_url.clone()).or_default().clone();
         let means = |shelf: Arc<dyn TokenShelf>| Means {
             settings: settings(),
             budget: Budget::unlimited(),
             shelf,
             clock: Arc::clone(&self.clock),
         };
-        let part = account.ylh.clone().map(|part| Ylh::new(&account.name, part, means(shelves.ylh.clone())));
+        let gated = Gated { shelf: shelves.ylh.for_client(), gate: self.gate.clone() };
+        let part = account.ylh.clone().map(|part| Ylh::new(&account.name, part, means(Arc::new(gated))));
         let ylh = part.transpose()?.map(Arc::new);
-        let openplat = Openplat::new(account, means(shelves.openplat.clone()))?;
+        let openplat = Openplat::new(account, means(shelves.openplat.for_client()))?;
         Ok(Haier { openplat: Arc::new(openplat), ylh })
     }
 }
