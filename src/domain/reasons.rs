@@ -7,8 +7,10 @@ words! {
     pub enum Reason {
         /// Haier refused our credentials, or a token twice in a row.
         AuthFailed = "AUTH_FAILED", "认证失败", "authentication failed";
-        /// No answer in time, or no connection.
+        /// No answer in time.
         RequestTimeout = "REQUEST_TIMEOUT", "请求超时", "request timed out";
+        /// No connection to Haier, or one that broke before the answer was whole.
+        ConnectionFailed = "CONNECTION_FAILED", "连接中断", "connection failed";
         /// Haier throttled us.
         RateLimited = "RATE_LIMITED", "请求过于频繁", "rate limited";
         /// Haier had a fault of its own.

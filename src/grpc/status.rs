@@ -97,7 +97,7 @@ fn of_upstream(reason: Reason, retry_after: Option<Duration>) -> (Code, Option<D
             (Code::ResourceExhausted, Some(retry_after.unwrap_or(OUTAGE_RETRY)))
         }
         Reason::StoreUnavailable => (Code::Unavailable, Some(retry_after.unwrap_or(OUTAGE_RETRY))),
-        Reason::RequestTimeout | Reason::ServerError | Reason::BreakerOpen => {
+        Reason::RequestTimeout | Reason::ConnectionFailed | Reason::ServerError | Reason::BreakerOpen => {
             (Code::Unavailable, Some(retry_after.unwrap_or(UPSTREAM_RETRY)))
         }
         // Known only where the operator said until when.

@@ -71,6 +71,7 @@ impl Error {
             && matches!(
                 self.reason,
                 Reason::RequestTimeout
+                    | Reason::ConnectionFailed
                     | Reason::RateLimited
                     | Reason::ServerError
                     | Reason::MalformedAnswer

@@ -84,7 +84,7 @@ const OTHER_STATUS: Line = line(Reason::MalformedAnswer, Again::Never, Health::U
 
 /// No connection, or one that broke.
 pub(super) const CONNECTION_FAULT: Line =
-    line(Reason::RequestTimeout, Again::Backoff, Health::Down, Executed::Maybe);
+    line(Reason::ConnectionFailed, Again::Backoff, Health::Down, Executed::Maybe);
 /// No answer within the limit of one send.
 pub(super) const TIMED_OUT: Line =
     line(Reason::RequestTimeout, Again::Backoff, Health::Down, Executed::Maybe);

@@ -310,7 +310,7 @@ async fn a_refused_live_call_says_why(plan: Plan) {
         ("forbidden", Code::FailedPrecondition, "FORBIDDEN"),
         ("throttled", Code::ResourceExhausted, "RATE_LIMITED"),
         ("unauthorized", Code::FailedPrecondition, "AUTH_FAILED"),
-        ("reset_before", Code::Unavailable, "REQUEST_TIMEOUT"),
+        ("reset_before", Code::Unavailable, "CONNECTION_FAILED"),
     ] {
         world.haier.clear_faults().await;
         world.haier.fault(json!({ "kind": kind, "endpoint": "H2" })).await;

@@ -168,7 +168,7 @@ async fn a_run_waits_while_haiers_port_is_closed(plan: Plan) {
     world.haier.go().await;
     for _ in 0..3 {
         let refused = within(world.client().get_prices(prices_of(&code))).await.unwrap_err();
-        assert_unavailable(&refused, &["REQUEST_TIMEOUT", "BREAKER_OPEN"]);
+        assert_unavailable(&refused, &["CONNECTION_FAILED", "BREAKER_OPEN"]);
     }
     let listed = world.client().list_products(ListProductsRequest::default()).await.unwrap().into_inner();
     assert!(!listed.products.is_empty());

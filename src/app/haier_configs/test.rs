@@ -109,7 +109,7 @@ const fn remedy(reason: Reason) -> &'static str {
         }
         Reason::Forbidden => "ask Haier whether this address is on their allow list",
         Reason::Paused => "resume calls first, or wait for the pause's end",
-        Reason::RequestTimeout | Reason::ServerError => {
+        Reason::RequestTimeout | Reason::ConnectionFailed | Reason::ServerError => {
             "check the address and the way there (DNS, firewall, proxy), and whether Haier is up"
         }
         Reason::ValidationError | Reason::MalformedAnswer => {
