@@ -37,7 +37,7 @@ impl App {
         };
         let ylh = self.order_client(&order).await?;
         let (patience, _seat) = Patience::new(ctx.deadline);
-        let call = Call::live(&patience);
+        let call = Call::live(&patience).about(&order.order);
         Ok(ylh.delivery_photos(&number, &call).await?)
     }
 

@@ -143,15 +143,16 @@ pub(super) fn send_stream(body: Body) -> Response<Body> {
     with_type(StatusCode::OK, JSON, body)
 }
 
-/// The answer that stands instead of the right one; hanging and cutting are not among them.
-pub(super) fn instead(kind: Kind) -> Response<Body> {
-    let refuse = |status, message| refusal(status, message);
+/// The answer that stands instead of the right one; hanging and cutting are not among them. `about`: whom or what it names,
+/// in words.
+pub(super) fn instead(kind: Kind, about: &str) -> Response<Body> {
+    let refuse = |status, message: &str| refusal(status, &format!("{message}{about}"));
     match kind {
         Kind::Unauthorized => refuse(StatusCode::UNAUTHORIZED, "token无效或已过期"),
         Kind::Forbidden => refuse(StatusCode::FORBIDDEN, "IP不在白名单或无接口权限"),
         Kind::NotFound => refuse(StatusCode::NOT_FOUND, "接口不存在"),
         Kind::RequestTimeout => refuse(StatusCode::REQUEST_TIMEOUT, "请求超时"),
-        Kind::Throttled => throttled(),
+        Kind::Throttled => throttled(about),
         Kind::ThrottledWithoutRetryAfter => refuse(StatusCode::TOO_MANY_REQUESTS, "请求过于频繁"),
         Kind::BadGateway => with_type(StatusCode::BAD_GATEWAY, HTML, ERROR_PAGE.into()),
         Kind::Unavailable => refuse(StatusCode::SERVICE_UNAVAILABLE, "服务暂不可用"),
@@ -178,8 +179,8 @@ fn spoilt_list(record: &str, times: usize) -> Response<Body> {
 }
 
 /// 429 as the throttle answers it.
-pub(super) fn throttled() -> Response<Body> {
-    let mut response = refusal(StatusCode::TOO_MANY_REQUESTS, "请求过于频繁");
+pub(super) fn throttled(about: &str) -> Response<Body> {
+    let mut response = refusal(StatusCode::TOO_MANY_REQUESTS, &format!("请求过于频繁{about}"));
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }

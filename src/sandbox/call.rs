@@ -50,7 +50,7 @@ pub(super) async fn answer(
     }
     // In a task of its own: a caller who hangs up is not answered, yet what he asked for is done.
     let served = tokio::spawn(async move { serve(&world, incoming).await });
-    served.await.unwrap_or_else(|_| instead(Kind::ServerError))
+    served.await.unwrap_or_else(|_| instead(Kind::ServerError, ""))
 }
 
 async fn serve(world: &World, incoming: Incoming) -> Response<Body> {
@@ -62,8 +62,10 @@ async fn serve(world: &World, incoming: Incoming) -> Response<Body> {
     if let Some(so_id) = pushed {
         world.book.received(so_id, &body);
     }
+    let customer = fields.as_ref().ok().filter(|_| endpoint == Endpoint::CreateOrder).map(customer);
+    let customer = customer.unwrap_or_default();
     if !admitted {
-        return throttled();
+        return throttled(&customer);
     }
     if !world.latency.is_zero() {
         world.wait(tokio::time::sleep(world.latency)).await;
@@ -72,7 +74,7 @@ async fn serve(world: &World, incoming: Incoming) -> Response<Body> {
     let token = token(endpoint, &headers);
     let served = token.and_then(|token| tokens.serve(token));
     if !endpoint.is_token() && served.is_none() {
-        return instead(Kind::Unauthorized);
+        return instead(Kind::Unauthorized, "");
     }
     let plan = world.faults.draw(&asked.borrow(served));
     if !plan.delay.is_zero() {
@@ -86,7 +88,8 @@ async fn serve(world: &World, incoming: Incoming) -> Response<Body> {
         Some(_) => {}
     }
     if let Some(kind) = plan.instead {
-        return instead(kind);
+        let product = plan.product_code.as_ref().map(|code| format!("（商品：{code}）")).unwrap_or_default();
+        return instead(kind, &format!("{customer}{product}"));
     }
     let answer = match fields {
         Err(refusal) => Err(refusal),
@@ -99,7 +102,7 @@ async fn serve(world: &World, incoming: Incoming) -> Response<Body> {
     match plan.sending {
         Some(Kind::LostAnswer | Kind::BookedLate) => scissors.cut(),
         // What was refused was not done, and is said.
-        Some(Kind::BookedThenError) if answer.is_ok() => return instead(Kind::BookedThenError),
+        Some(Kind::BookedThenError) if answer.is_ok() => return instead(Kind::BookedThenError, &customer),
         Some(Kind::BookedThenHang) if answer.is_ok() => hang(world, &plan, &scissors).await,
         _ => {}
     }
@@ -107,6 +110,13 @@ async fn serve(world: &World, incoming: Incoming) -> Response<Body> {
         Ok(answer) => deliver(world, endpoint, plan, answer),
         Err(refusal) => refused(endpoint, &refusal),
     }
+}
+
+/// The customer of an order, in words: a supplier's error message may well name him, so that a test can see who logs it.
+fn customer(fields: &Fields) -> String {
+    let all =
+        ["consigneeName", "consigneeMobile", "detailAddress"].map(|name| fields.text(name).unwrap_or("-"));
+    format!("（收货人：{}）", all.join("，"))
 }
 
 async fn hang(world: &World, plan: &Plan, scissors: &Scissors) {

@@ -56,6 +56,8 @@ pub(super) struct Plan {
     pub(super) hang: Option<Duration>,
     /// Happens instead of an answer.
     pub(super) instead: Option<Kind>,
+    /// The product that the fault which stands instead of the answer is limited to.
+    pub(super) product_code: Option<String>,
     /// Happens to the answer on its way out.
     pub(super) sending: Option<Kind>,
     pub(super) damages: Vec<Damage>,
@@ -134,6 +136,7 @@ impl Faults {
                 Stage::Delay | Stage::Callback => {}
                 Stage::Instead => {
                     plan.instead = Some(fault.kind);
+                    plan.product_code.clone_from(&fault.product_code);
                     break;
                 }
                 Stage::Sending => plan.sending = Some(fault.kind),

@@ -13,7 +13,7 @@ use super::{
     error::{Error, Result},
     matrix::GIVEN_UP,
 };
-use crate::domain::reasons::Reason;
+use crate::domain::{orders::Order, reasons::Reason};
 
 /// Whether whoever makes a call still may: asked after every wait, and for the last time when the first byte goes out.
 pub type MaySend = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -27,13 +27,16 @@ pub struct Call<'a> {
     pub deadline: Option<&'a Arc<Patience>>,
     /// Whether it still may be sent. `None`: always.
     pub may_send: Option<&'a MaySend>,
+    /// The order it is about: whatever Haier answers, its customer appears in no error and no log line.
+    pub order: Option<&'a Order>,
 }
 
 impl<'a> Call<'a> {
     /// A run's: it waits for as long as it takes.
-    pub const BULK: Call<'static> = Call { priority: Priority::Bulk, deadline: None, may_send: None };
+    pub const BULK: Call<'static> =
+        Call { priority: Priority::Bulk, deadline: None, may_send: None, order: None };
     /// Goes before runs, and waits for as long as it takes.
-    pub const LIVE: Call<'static> = Call { priority: Priority::Live, deadline: None, may_send: None };
+    pub const LIVE: Call<'static> = Call { priority: Priority::Live, ..Self::BULK };
 
     /// Goes before runs, for as long as somebody waits.
     #[must_use]
@@ -45,6 +48,12 @@ impl<'a> Call<'a> {
     #[must_use]
     pub const fn while_allowed(may_send: &'a MaySend) -> Self {
         Self { may_send: Some(may_send), ..Self::LIVE }
+    }
+
+    /// About this order.
+    #[must_use]
+    pub const fn about(self, order: &'a Order) -> Self {
+        Self { order: Some(order), ..self }
     }
 }
 

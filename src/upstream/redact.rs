@@ -1,9 +1,12 @@
-//! Takes an account's secrets and the token in use out of Haier's words before anybody sees them.
+//! Takes an account's secrets, the token in use and the customer of an order out of Haier's words before anybody sees
+//! them.
+
+use std::borrow::Cow;
 
 use secrecy::SecretString;
 
 use crate::{
-    domain::{messages::cut, printable::printable},
+    domain::{messages::cut, orders::Order, printable::printable},
     redact,
 };
 
@@ -29,5 +32,19 @@ impl Redactor {
         let redacted = self.known.redact_start(text, MAX_WORDS_BYTES, token);
         let words = printable(&redacted).split_whitespace().collect::<Vec<_>>().join(" ");
         cut(&words, MAX_WORDS_CHARS).to_owned()
+    }
+
+    /// The same of an answer about this order, without its customer.
+    pub(super) fn words_about(
+        &self,
+        order: Option<&Order>,
+        text: &str,
+        token: Option<&SecretString>,
+    ) -> String {
+        // Before all else: once blanks are joined or the text is cut, a name may not be found any more. What lies behind twice
+        // what is looked at cannot come into it.
+        let start = &text[..text.floor_char_boundary(2 * MAX_WORDS_BYTES)];
+        let text = order.map_or(Cow::Borrowed(text), |order| order.redact(start).into());
+        self.words(&text, token)
     }
 }

@@ -131,9 +131,9 @@ impl Sending<'_> {
     }
 
     fn redacted(&self, mut error: Error) -> Error {
-        error.detail = self.redactor.words(&error.detail, self.token);
+        error.detail = self.redactor.words_about(self.call.order, &error.detail, self.token);
         if let Some(refusal) = &mut error.refusal {
-            refusal.message = self.redactor.words(&refusal.message, self.token);
+            refusal.message = self.redactor.words_about(self.call.order, &refusal.message, self.token);
         }
         error
     }

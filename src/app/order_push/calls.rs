@@ -78,11 +78,11 @@ impl Call {
         clock: &Arc<dyn Clock>,
         may_send: &MaySend,
     ) -> Outcome {
-        let call = upstream::Call::while_allowed(may_send);
+        let call = upstream::Call::while_allowed(may_send).about(order);
         match self {
             Self::Push { body, .. } => {
                 let body = bytes::Bytes::copy_from_slice(body.expose_secret().as_bytes());
-                Outcome::Push(pushed(ylh.create_order(body, &call).await, order, clock))
+                Outcome::Push(pushed(ylh.create_order(order.so_id.as_str(), body, &call).await, order, clock))
             }
             Self::Cancel { cancellation, .. } => {
                 Outcome::Change(changed(ylh.cancel_order(cancellation, &call).await, order, clock))

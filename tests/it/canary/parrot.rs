@@ -37,7 +37,10 @@ pub(super) async fn parrot() -> String {
             STANDARD.encode(&*body)
         );
         let envelope = json!({ "success": false, "code": "500", "message": words, "data": body });
-        match count.fetch_add(1, Ordering::Relaxed) % 6 {
+        // As a gateway may refuse: a call about an order with a word about its customer.
+        let about = if uri.path().contains("retailorder") { &customer } else { "" };
+        let named = json!({ "success": false, "message": format!("{about} {words}") }).to_string();
+        match count.fetch_add(1, Ordering::Relaxed) % 11 {
             0 => (StatusCode::BAD_REQUEST, envelope.to_string()).into_response(),
             1 => (StatusCode::INTERNAL_SERVER_ERROR, words).into_response(),
             2 => envelope.to_string().into_response(),
@@ -48,6 +51,11 @@ pub(super) async fn parrot() -> String {
                 json!(records).to_string().into_response()
             }
             4 => (StatusCode::FORBIDDEN, format!("<html>{words}</html>")).into_response(),
+            5 => (StatusCode::FORBIDDEN, named).into_response(),
+            6 => (StatusCode::NOT_FOUND, named).into_response(),
+            7 => (StatusCode::TOO_MANY_REQUESTS, named).into_response(),
+            8 => (StatusCode::INTERNAL_SERVER_ERROR, named).into_response(),
+            9 => (StatusCode::SERVICE_UNAVAILABLE, named).into_response(),
             _ => format!("[{{\"productCode\": \"AA1\", \"words\": {words}").into_response(),
         }
     }
