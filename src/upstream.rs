@@ -24,6 +24,7 @@ mod redact;
 mod retry;
 mod site;
 mod status;
+mod subject;
 mod token;
 mod token_flight;
 mod token_share;

@@ -12,7 +12,10 @@ mod preview;
 mod stored;
 mod writer;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex},
+};
 
 use chrono::{DateTime, Utc};
 use tokio::{
@@ -28,6 +31,7 @@ use crate::{
         guard::{Extent, is_exempt},
         held_runs::{FindingKind, HeldRun},
         messages::EndMessage,
+        products::ProductCode,
         reasons::Reason,
         sync_logs::{Counts, Stage, SyncLog, SyncStatus, SyncType},
         sync_runs::ClaimedRun,
@@ -173,7 +177,8 @@ impl App {
         let fetching = async {
             let calls = Semaphore::new(self.runs.calls_in_flight);
             let (openplat, stop) = (&*openplat, &self.stopping);
-            Fetcher { app: self, openplat, run, poison, steps, calls, stop }.fetch().await
+            let good = Mutex::default();
+            Fetcher { app: self, openplat, run, poison, steps, good, calls, stop }.fetch().await
         };
         // The steps' sender is gone with the fetcher, so that the writer ends too.
         let end = fetching.await;
@@ -344,6 +349,8 @@ struct Fetcher<'a> {
     /// Codes that spoil any batch they are in.
     poison: HashSet<PoisonCode>,
     steps: mpsc::Sender<Step>,
+    /// Of each stage, a code for which Haier has answered in this run.
+    good: Mutex<HashMap<Stage, ProductCode>>,
     /// One permit per call in flight.
     calls: Semaphore,
     stop: &'a CancellationToken,

@@ -1,5 +1,12 @@
-//! One breaker an operation: after several outages in a row it opens, and calls are refused at once instead of waiting
+//! One breaker an operation: after several failures in a row it opens, and calls are refused at once instead of waiting
 //! for a Haier that is down; after a while a few probes find out whether it is back.
+//!
+//! One product or order for which Haier always fails opens no breaker: only failures about different things count. And it
+//! keeps none open: probes are taken from what has not failed before, as long as such calls come.
+
+mod evidence;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{
@@ -12,21 +19,24 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 
+use evidence::{Evidence, Proof};
+
 use super::{
     endpoint::Endpoint,
     error::{Error, Result},
     matrix::Health,
     status::{BreakerState, BreakerStatus},
+    subject::Subject,
 };
 use crate::domain::{clock::Clock, reasons::Reason};
 
-/// When to look again while all probes are out.
+/// When to look again while all probes are out; also how long only calls about what has not failed before may be probes.
 const PROBES_OUT: Duration = Duration::from_secs(1);
 
 /// When breakers open and close.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BreakerSettings {
-    /// Outages in a row that open one, at least 1.
+    /// Failures in a row, each about something else, that open one; at least 1.
     pub failures: u32,
     /// How long an open one refuses everything.
     pub open: Duration,
@@ -44,12 +54,11 @@ pub(super) struct Breaker {
     alerted: AtomicBool,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct State {
     phase: Phase,
     since: DateTime<Utc>,
-    /// Outages in a row.
-    failures: u32,
+    evidence: Evidence,
     /// Raised by every change of phase: what was sent before says nothing about the phase after.
     generation: u64,
 }
@@ -65,19 +74,20 @@ enum Phase {
 pub(super) struct Permit<'a> {
     breaker: &'a Breaker,
     generation: u64,
+    subject: &'a Subject,
 }
 
 impl Breaker {
     pub(super) fn new(endpoint: Endpoint, settings: BreakerSettings, clock: Arc<dyn Clock>) -> Self {
         let since = clock.now();
-        let state = State { phase: Phase::Closed, since, failures: 0, generation: 0 };
+        let state = State { phase: Phase::Closed, since, evidence: Evidence::default(), generation: 0 };
         show(endpoint, Phase::Closed);
         let alerted = AtomicBool::new(false);
         Self { endpoint, settings, clock, state: watch::Sender::new(state), alerted }
     }
 
     /// Leave to send, unless the breaker is open or all its probes are out.
-    pub(super) fn admit(&self) -> Result<Permit<'_>> {
+    pub(super) fn admit<'a>(&'a self, subject: &'a Subject) -> Result<Permit<'a>> {
         let now = self.clock.now();
         let mut generation = Err(());
         self.state.send_if_modified(|state| {
@@ -86,11 +96,14 @@ impl Breaker {
                 self.turn(state, Phase::HalfOpen { out: 0, succeeded: 0 }, now);
                 turned = true;
             }
-            let admitted = match &mut state.phase {
+            let State { phase, evidence, since, .. } = state;
+            let admitted = match phase {
                 Phase::Closed => true,
                 Phase::Open { .. } => false,
                 Phase::HalfOpen { out, succeeded } => {
-                    let free = *out + *succeeded < self.settings.probes;
+                    let fresh = TimeDelta::from_std(self.probes_out()).unwrap_or(TimeDelta::MAX);
+                    let first_others = now - *since < fresh && evidence.suspects(subject);
+                    let free = !first_others && *out + *succeeded < self.settings.probes;
                     *out += u32::from(free);
                     free
                 }
@@ -101,7 +114,7 @@ impl Breaker {
             turned
         });
         match generation {
-            Ok(generation) => Ok(Permit { breaker: self, generation }),
+            Ok(generation) => Ok(Permit { breaker: self, generation, subject }),
             Err(()) => Err(self.refusal()),
         }
     }
@@ -113,11 +126,15 @@ impl Breaker {
         self.refusal()
     }
 
+    fn probes_out(&self) -> Duration {
+        PROBES_OUT.min(self.settings.open)
+    }
+
     fn refusal(&self) -> Error {
-        let State { phase, failures, .. } = *self.state.borrow();
+        let (phase, failures) = self.look(|state| (state.phase, state.evidence.failures()));
         let wait = match phase {
             Phase::Open { until } => (until - self.clock.now()).to_std().unwrap_or_default(),
-            Phase::Closed | Phase::HalfOpen { .. } => PROBES_OUT,
+            Phase::Closed | Phase::HalfOpen { .. } => self.probes_out(),
         };
         let detail = format!(
             "Haier's {} failed {failures} times in a row; it is left alone for another {:.1} s",
@@ -132,7 +149,7 @@ impl Breaker {
         state.since = now;
         state.generation += 1;
         show(self.endpoint, phase);
-        let (operation, failures) = (self.endpoint.name(), state.failures);
+        let (operation, failures) = (self.endpoint.name(), state.evidence.failures());
         match (was, phase) {
             (Phase::Closed, Phase::Open { .. }) => {
                 tracing::warn!(operation, failures, open = ?self.settings.open, "circuit breaker opened: Haier is down")
@@ -142,7 +159,11 @@ impl Breaker {
         }
     }
 
-    fn hear(&self, generation: u64, health: Health) {
+    fn look<T>(&self, at: impl FnOnce(&State) -> T) -> T {
+        at(&self.state.borrow())
+    }
+
+    fn hear(&self, generation: u64, subject: &Subject, health: Health) {
         let now = self.clock.now();
         self.state.send_if_modified(|state| {
             if state.generation != generation {
@@ -151,29 +172,33 @@ impl Breaker {
             if let Phase::HalfOpen { out, .. } = &mut state.phase {
                 *out -= 1;
             }
-            match (health, &mut state.phase) {
-                (Health::Unclear, _) | (_, Phase::Open { .. }) => return false,
-                (Health::Up, Phase::Closed) => state.failures = 0,
-                (Health::Up, Phase::HalfOpen { succeeded, .. }) => {
-                    *succeeded += 1;
-                    if *succeeded >= self.settings.probes {
-                        state.failures = 0;
-                        self.turn(state, Phase::Closed, now);
-                        return true;
-                    }
-                }
-                (Health::Down, phase) => {
-                    let half_open = matches!(phase, Phase::HalfOpen { .. });
-                    state.failures = state.failures.saturating_add(1);
-                    if half_open || state.failures >= self.settings.failures {
-                        let open = TimeDelta::from_std(self.settings.open).unwrap_or(TimeDelta::MAX);
-                        self.turn(state, Phase::Open { until: now + open }, now);
-                        return true;
-                    }
-                }
-            }
-            false
+            let turned = match (health, state.phase) {
+                (Health::Unclear, _) | (_, Phase::Open { .. }) => None,
+                (Health::Up, _) => self.succeeded(state, subject, now),
+                (Health::Down, _) => self.failed(state, subject, now),
+            };
+            let Some(phase) = turned else { return false };
+            self.turn(state, phase, now);
+            true
         });
+    }
+
+    fn succeeded(&self, state: &mut State, subject: &Subject, now: DateTime<Utc>) -> Option<Phase> {
+        state.evidence.succeeded(subject, now);
+        let Phase::HalfOpen { succeeded, .. } = &mut state.phase else { return None };
+        *succeeded += 1;
+        (*succeeded >= self.settings.probes).then_some(Phase::Closed)
+    }
+
+    fn failed(&self, state: &mut State, subject: &Subject, now: DateTime<Utc>) -> Option<Phase> {
+        let is_enough = match state.evidence.failed(subject, now) {
+            Proof::Apart => false,
+            Proof::Outage | Proof::Repeated if state.phase != Phase::Closed => true,
+            Proof::Repeated => false,
+            Proof::Outage => state.evidence.failures() >= self.settings.failures,
+        };
+        let open = TimeDelta::from_std(self.settings.open).unwrap_or(TimeDelta::MAX);
+        is_enough.then_some(Phase::Open { until: now + open })
     }
 
     /// Calls a person, once until the operation has succeeded again; whether this was the time.
@@ -187,7 +212,8 @@ impl Breaker {
     }
 
     pub(super) fn status(&self) -> BreakerStatus {
-        let State { phase, since, failures, .. } = *self.state.borrow();
+        let (phase, since, failures) =
+            self.look(|state| (state.phase, state.since, state.evidence.failures()));
         let (state, probe_at) = match phase {
             Phase::Closed => (BreakerState::Closed, None),
             // Nobody has asked since: the next call will find it half open.
@@ -207,7 +233,7 @@ impl Permit<'_> {
             self.breaker.alerted.store(false, Ordering::Relaxed);
         }
         let health = outcome.err().unwrap_or(Health::Up);
-        self.breaker.hear(self.generation, health);
+        self.breaker.hear(self.generation, self.subject, health);
         // The place is given back already.
         std::mem::forget(self);
     }
@@ -219,7 +245,7 @@ impl Permit<'_> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.breaker.hear(self.generation, Health::Unclear);
+        self.breaker.hear(self.generation, self.subject, Health::Unclear);
     }
 }
 
@@ -230,121 +256,4 @@ fn show(endpoint: Endpoint, phase: Phase) {
         Phase::Open { .. } => 2.0,
     };
     metrics::gauge!("haier_upstream_breaker_state", "operation" => endpoint.name()).set(value);
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-
-    use super::*;
-    use crate::domain::clock::BoxFuture;
-
-    struct Turned(Mutex<DateTime<Utc>>);
-
-    impl Turned {
-        fn by(&self, seconds: i64) {
-            *self.0.lock().unwrap() += TimeDelta::seconds(seconds);
-        }
-    }
-
-    impl Clock for Turned {
-        fn now(&self) -> DateTime<Utc> {
-            *self.0.lock().unwrap()
-        }
-
-        fn sleep_until(&self, _: DateTime<Utc>) -> BoxFuture<'_, ()> {
-            Box::pin(std::future::pending())
-        }
-    }
-
-    fn breaker(failures: u32, probes: u32) -> (Breaker, Arc<Turned>) {
-        let clock = Arc::new(Turned(Mutex::new(DateTime::UNIX_EPOCH)));
-        let settings = BreakerSettings { failures, open: Duration::from_secs(30), probes };
-        (Breaker::new(Endpoint::Prices, settings, clock.clone()), clock)
-    }
-
-    fn send(breaker: &Breaker, health: Health) {
-        breaker.admit().unwrap_or_else(|error| panic!("{error}")).tell(Err(health));
-    }
-
-    fn refused(breaker: &Breaker) -> Option<Duration> {
-        breaker.admit().err().map(|error| {
-            assert_eq!(error.reason, Reason::BreakerOpen);
-            error.retry_after.unwrap()
-        })
-    }
-
-    #[test]
-    fn only_outages_in_a_row_open_it() {
-        let (breaker, _) = breaker(3, 1);
-        for health in [Health::Down, Health::Down, Health::Up, Health::Down, Health::Unclear, Health::Down] {
-            send(&breaker, health);
-        }
-        assert_eq!(breaker.status().state, BreakerState::Closed);
-        send(&breaker, Health::Down);
-        assert_eq!(refused(&breaker), Some(Duration::from_secs(30)));
-        assert_eq!(breaker.status().failures, 3);
-    }
-
-    #[test]
-    fn after_its_time_a_few_probes_decide() {
-        let (breaker, clock) = breaker(1, 2);
-        send(&breaker, Health::Down);
-        clock.by(29);
-        assert_eq!(refused(&breaker), Some(Duration::from_secs(1)));
-        clock.by(1);
-        let (one, other) = (breaker.admit().unwrap(), breaker.admit().unwrap());
-        assert_eq!(refused(&breaker), Some(PROBES_OUT));
-        one.tell(Ok(()));
-        assert_eq!(refused(&breaker), Some(PROBES_OUT), "a probe that succeeded keeps its place");
-        other.tell(Ok(()));
-        assert_eq!(breaker.status().state, BreakerState::Closed);
-
-        send(&breaker, Health::Down);
-        clock.by(30);
-        let (one, other) = (breaker.admit().unwrap(), breaker.admit().unwrap());
-        one.tell(Err(Health::Down));
-        assert_eq!(refused(&breaker), Some(Duration::from_secs(30)));
-        other.tell(Ok(()));
-        assert_eq!(breaker.status().state, BreakerState::Open, "a probe of before says nothing");
-    }
-
-    #[test]
-    fn a_dropped_probe_frees_its_place() {
-        let (breaker, clock) = breaker(1, 1);
-        send(&breaker, Health::Down);
-        clock.by(30);
-        for _ in 0..5 {
-            drop(breaker.admit().unwrap());
-        }
-        send(&breaker, Health::Unclear);
-        send(&breaker, Health::Up);
-        assert_eq!(breaker.status().state, BreakerState::Closed);
-    }
-
-    #[test]
-    fn what_was_sent_while_it_was_closed_does_not_count_as_a_probe() {
-        let (breaker, clock) = breaker(1, 1);
-        let early = breaker.admit().unwrap();
-        send(&breaker, Health::Down);
-        clock.by(30);
-        let probe = breaker.admit().unwrap();
-        early.tell(Ok(()));
-        assert_eq!(breaker.status().state, BreakerState::HalfOpen);
-        probe.tell(Ok(()));
-        assert_eq!(breaker.status().state, BreakerState::Closed);
-    }
-
-    #[test]
-    fn a_person_is_called_once_until_the_operation_has_succeeded_again() {
-        let (breaker, _) = breaker(5, 1);
-        let forbidden = Error::of(crate::upstream::matrix::of_status(403), "403");
-        let refused = || {
-            breaker.admit().unwrap_or_else(|error| panic!("{error}")).tell(Err(forbidden.health));
-            breaker.alert(&forbidden)
-        };
-        assert_eq!([refused(), refused(), refused()], [true, false, false]);
-        breaker.admit().unwrap_or_else(|error| panic!("{error}")).tell(Ok(()));
-        assert!(refused());
-    }
 }

@@ -14,6 +14,7 @@ use super::{
     listing::Streamed,
     policy::{Client, Means},
     site::Site,
+    subject::Subject,
     transport::Whole,
     wire::{self, logistics, stock, unusable},
 };
@@ -64,7 +65,7 @@ impl Openplat {
             let records = envelope::records(answer, Bare::List)?;
             Ok(records.into_iter().map(|record| wire::catalogue_record(record, asked_at)).collect())
         });
-        self.client.call(Endpoint::Products, &bytes(&body), call, &reading).await
+        self.client.call(Endpoint::Products, &about(codes), &bytes(&body), call, &reading).await
     }
 
     /// H1 without codes: the whole purchasable catalogue, as a stream.
@@ -73,7 +74,9 @@ impl Openplat {
     /// When the call fails before its first record.
     pub async fn listing(&self, call: &Call<'_>) -> Result<Listing> {
         let reading = Streamed(&self.client.settings);
-        self.client.call(Endpoint::Products, &bytes(&self.products_body()), call, &reading).await
+        // That Haier fails to list everything says nothing about calls by code, and the other way round.
+        let subject = Subject::of(["the whole catalogue"]);
+        self.client.call(Endpoint::Products, &subject, &bytes(&self.products_body()), call, &reading).await
     }
 
     /// H2 for up to 20 codes.
@@ -93,7 +96,7 @@ impl Openplat {
             let records = envelope::records(answer, Bare::List)?;
             Ok(records.into_iter().map(|record| wire::price_record(record, asked_at)).collect())
         });
-        self.client.call(Endpoint::Prices, &bytes(&body), call, &reading).await
+        self.client.call(Endpoint::Prices, &about(codes), &bytes(&body), call, &reading).await
     }
 
     /// H3 for one product in one county.
@@ -120,7 +123,7 @@ impl Openplat {
             let warehouses = stock::warehouses(&records).map_err(unusable)?;
             Ok(StockRecord { code: code.clone(), county: county.clone(), warehouses, asked_at })
         });
-        self.client.call(Endpoint::Stock, &bytes(&body), call, &reading).await
+        self.client.call(Endpoint::Stock, &Subject::of([code.as_str()]), &bytes(&body), call, &reading).await
     }
 
     /// H4.
@@ -143,7 +146,9 @@ impl Openplat {
         let reading = Whole(|answer: &[u8], _: DateTime<Utc>| {
             logistics::of_records(&envelope::records(answer, Bare::Record)?).map_err(unusable)
         });
-        self.client.call(Endpoint::Logistics, &bytes(&body), call, &reading).await
+        self.client
+            .call(Endpoint::Logistics, &Subject::of([&*query.order_code]), &bytes(&body), call, &reading)
+            .await
     }
 
     /// H5.
@@ -160,7 +165,7 @@ impl Openplat {
             let records = envelope::records(answer, Bare::Record)?;
             records.into_iter().map(wire::balance).collect::<std::result::Result<_, _>>().map_err(unusable)
         });
-        self.client.call(Endpoint::Balance, &bytes(&body), call, &reading).await
+        self.client.call(Endpoint::Balance, Subject::WHOLE, &bytes(&body), call, &reading).await
     }
 
     fn products_body(&self) -> serde_json::Value {
@@ -173,6 +178,10 @@ impl Openplat {
             "passWord": account.password.expose_secret(),
         })
     }
+}
+
+fn about(codes: &[ProductCode]) -> Subject {
+    Subject::of(codes.iter().map(ProductCode::as_str))
 }
 
 /// A body as it is sent.

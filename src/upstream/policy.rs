@@ -32,6 +32,7 @@ use super::{
     retry::Backoff,
     site::Site,
     status::{BudgetStatus, SystemStatus},
+    subject::Subject,
     token::{Origin, Tokens},
     token_share::{Seal, TokenShelf},
     traffic::Traffic,
@@ -102,6 +103,7 @@ impl Client {
     pub(super) async fn call<R: Reading>(
         self: &Arc<Self>,
         endpoint: Endpoint,
+        subject: &Subject,
         body: &Bytes,
         call: &Call<'_>,
         reading: &R,
@@ -109,7 +111,7 @@ impl Client {
         let (mut sends, mut renewals) = (0, 0);
         loop {
             sends += 1;
-            match self.authenticated(endpoint, body, call, reading, &mut renewals).await {
+            match self.authenticated(endpoint, subject, body, call, reading, &mut renewals).await {
                 // Nothing was sent: the token could not be fetched without a slot for it. Runs wait, as they do for slots.
                 Err(error) if error.reason == Reason::StoreUnavailable && call.priority == Priority::Bulk => {
                     sends -= 1;
@@ -129,6 +131,7 @@ impl Client {
     async fn authenticated<R: Reading>(
         self: &Arc<Self>,
         endpoint: Endpoint,
+        subject: &Subject,
         body: &Bytes,
         call: &Call<'_>,
         reading: &R,
@@ -136,7 +139,7 @@ impl Client {
     ) -> Result<R::Out> {
         loop {
             // Before the token, so that none is fetched for a call that may not be made.
-            let permit = self.admit(endpoint, call)?;
+            let permit = self.admit(endpoint, subject, call)?;
             let token = self.token(call).await?;
             let authorization = self.site.login.authorization(&token).map_err(|_| {
                 Error::new(Reason::MalformedAnswer, "the token holds characters that no header may hold")
@@ -163,10 +166,15 @@ impl Client {
     }
 
     /// Steps 1 to 3. The permit holds a probe's place while the breaker is half open.
-    pub(super) fn admit(&self, endpoint: Endpoint, call: &Call<'_>) -> Result<Permit<'_>> {
+    pub(super) fn admit<'a>(
+        &'a self,
+        endpoint: Endpoint,
+        subject: &'a Subject,
+        call: &Call<'_>,
+    ) -> Result<Permit<'a>> {
         call.check()?;
         self.gate.check(endpoint)?;
-        self.breakers[endpoint.index()].admit()
+        self.breakers[endpoint.index()].admit(subject)
     }
 
     /// Steps 4 to 6.

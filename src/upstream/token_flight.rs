@@ -8,6 +8,7 @@ use super::{
     error::{Error, Result},
     patience::Call,
     policy::Client,
+    subject::Subject,
     token::{self, Source, Token},
     token_share::{Lease, is_usable},
     transport::Whole,
@@ -164,7 +165,7 @@ impl Client {
 
     async fn ask_for_token_at(&self, url: &str) -> Result<Token> {
         let endpoint = self.site.system.token();
-        let permit = self.admit(endpoint, &FLIGHT)?;
+        let permit = self.admit(endpoint, Subject::WHOLE, &FLIGHT)?;
         let reading = Whole(|answer: &[u8], asked_at| {
             envelope::refusal(answer)?;
             token::parse(answer, asked_at)

@@ -16,6 +16,7 @@ use super::{
     matrix::Executed,
     policy::{Client, Means},
     site::Site,
+    subject::Subject,
     transport::Whole,
     wire::unusable,
 };
@@ -55,13 +56,14 @@ impl Ylh {
         &self.client
     }
 
-    /// Y1 with exactly these bytes.
+    /// Y1 of this order, with exactly these bytes.
     ///
     /// # Errors
     /// When Haier gave no answer about this order. Unless the error is in doubt, Haier has not booked it.
-    pub async fn create_order(&self, body: Bytes, call: &Call<'_>) -> Result<PushAnswer> {
+    pub async fn create_order(&self, so_id: &str, body: Bytes, call: &Call<'_>) -> Result<PushAnswer> {
         let reading = Whole(|answer: &[u8], _: DateTime<Utc>| answers::booked(answer));
-        let answer = self.client.call(Endpoint::CreateOrder, &body, call, &reading).await;
+        let answer =
+            self.client.call(Endpoint::CreateOrder, &Subject::of([so_id]), &body, call, &reading).await;
         answer.or_else(|error| match repeated(&error, &self.client.settings.repeated_words) {
             Some(refusal) => Ok(PushAnswer::Repeated(refusal)),
             None => refusal(error).map(PushAnswer::Refused),
@@ -79,7 +81,7 @@ impl Ylh {
             "cancelReason": cancellation.reason,
             "sourceSystem": cancellation.source_system,
         });
-        Ok(match self.change(Endpoint::CancelOrder, &body, call).await? {
+        Ok(match self.change(Endpoint::CancelOrder, &cancellation.so_id, &body, call).await? {
             ChangeAnswer::Refused(refusal) if says(&refusal, &self.client.settings.cancelled_words) => {
                 ChangeAnswer::CancelledAlready(refusal)
             }
@@ -100,7 +102,7 @@ impl Ylh {
                 body[field] = json!(time.timestamp_millis());
             }
         }
-        self.change(Endpoint::RescheduleOrder, &body, call).await
+        self.change(Endpoint::RescheduleOrder, &times.retail_order_no, &body, call).await
     }
 
     /// Y4: photos of an order's delivery and installation, by Haier's number of it.
@@ -117,7 +119,8 @@ impl Ylh {
             let records = envelope::records(answer, Bare::List)?;
             records.into_iter().map(answers::photo).collect::<std::result::Result<_, _>>().map_err(unusable)
         });
-        self.client.call(Endpoint::DeliveryPhotos, &bytes(&body), call, &reading).await
+        let subject = Subject::of([retail_order_no]);
+        self.client.call(Endpoint::DeliveryPhotos, &subject, &bytes(&body), call, &reading).await
     }
 
     /// Y5: courier numbers of up to 100 orders, by Haier's numbers of them (SO numbers).
@@ -134,12 +137,22 @@ impl Ylh {
             let couriers = records.into_iter().map(answers::courier_numbers);
             couriers.collect::<std::result::Result<_, _>>().map_err(unusable)
         });
-        self.client.call(Endpoint::CourierNumbers, &bytes(&json!(order_codes)), call, &reading).await
+        let subject = Subject::of(order_codes.iter().map(String::as_str));
+        self.client
+            .call(Endpoint::CourierNumbers, &subject, &bytes(&json!(order_codes)), call, &reading)
+            .await
     }
 
-    async fn change(&self, endpoint: Endpoint, body: &Value, call: &Call<'_>) -> Result<ChangeAnswer> {
+    /// A change of the order of this number.
+    async fn change(
+        &self,
+        endpoint: Endpoint,
+        number: &str,
+        body: &Value,
+        call: &Call<'_>,
+    ) -> Result<ChangeAnswer> {
         let reading = Whole(|answer: &[u8], _: DateTime<Utc>| answers::accepted(answer));
-        let answer = self.client.call(endpoint, &bytes(body), call, &reading).await;
+        let answer = self.client.call(endpoint, &Subject::of([number]), &bytes(body), call, &reading).await;
         answer.or_else(|error| refusal(error).map(ChangeAnswer::Refused))
     }
 }

@@ -28,6 +28,7 @@ mod keys;
 mod layering;
 mod live;
 mod migrating;
+mod one_bad_code;
 mod order_calls;
 mod order_chaos;
 #[cfg(target_os = "linux")]

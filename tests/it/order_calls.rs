@@ -68,7 +68,7 @@ impl Orders {
         };
         let mut account = haier.account().ylh.unwrap();
         change(&mut settings, &mut account);
-        let shelf = Arc::new(MemoryShelf::default());
+        let shelf = Arc::new(MemoryShelf::default()).for_client();
         let clock = Arc::new(SystemClock::new());
         let ylh = Ylh::new("environment", account, Means { settings, budget, shelf, clock }).unwrap();
         Self { haier, ylh, code }
@@ -91,7 +91,7 @@ impl Orders {
     }
 
     async fn push(&self, so_id: &str) -> Result<PushAnswer, Error> {
-        within(self.ylh.create_order(self.body(so_id), &Call::LIVE)).await
+        within(self.ylh.create_order(so_id, self.body(so_id), &Call::LIVE)).await
     }
 
     async fn number(&self, so_id: &str) -> String {
@@ -152,9 +152,9 @@ const ENDS: [(&str, u64, &str, bool); 16] = [
     ("error_body", 1, "SERVER_ERROR", true),
     ("html", 1, "MALFORMED_ANSWER", true),
     ("truncated_json", 1, "MALFORMED_ANSWER", true),
-    ("reset_before", 1, "REQUEST_TIMEOUT", true),
-    ("reset_after", 1, "REQUEST_TIMEOUT", true),
-    ("lost_answer", 1, "REQUEST_TIMEOUT", true),
+    ("reset_before", 1, "CONNECTION_FAILED", true),
+    ("reset_after", 1, "CONNECTION_FAILED", true),
+    ("lost_answer", 1, "CONNECTION_FAILED", true),
     ("booked_then_error", 1, "SERVER_ERROR", true),
 ];
 
@@ -238,14 +238,14 @@ async fn a_send_that_hangs_or_whose_caller_leaves_is_in_doubt() {
         let (patience, _seat) = Patience::new(Some(Instant::now() + Duration::from_millis(100)));
         let hasty = Call::live(&patience);
         let body = orders.body(&format!("hasty-{kind}"));
-        assert!(orders.ylh.create_order(body, &hasty).await.unwrap_err().is_in_doubt(), "{kind}");
+        assert!(orders.ylh.create_order(kind, body, &hasty).await.unwrap_err().is_in_doubt(), "{kind}");
         assert_eq!(orders.haier.calls("Y1").await - before, 2, "{kind}");
     }
     // Nothing was sent for one whose time had passed before.
     let (patience, _seat) = Patience::new(Some(Instant::now()));
     let late = Call::live(&patience);
     let before = orders.haier.calls("Y1").await;
-    assert!(!orders.ylh.create_order(orders.body("late"), &late).await.unwrap_err().is_in_doubt());
+    assert!(!orders.ylh.create_order("late", orders.body("late"), &late).await.unwrap_err().is_in_doubt());
     assert_eq!(orders.haier.calls("Y1").await, before);
 }
 
@@ -258,7 +258,7 @@ async fn what_may_not_be_sent_any_more_is_not() {
         let asked = AtomicUsize::new(0);
         let may_send: MaySend = Arc::new(move || asked.fetch_add(1, Ordering::Relaxed) < allowed);
         let call = Call::while_allowed(&may_send);
-        let error = within(orders.ylh.create_order(orders.body("S-2"), &call)).await.unwrap_err();
+        let error = within(orders.ylh.create_order("S-2", orders.body("S-2"), &call)).await.unwrap_err();
         assert!(error.reason == Reason::WorkerLost && !error.is_in_doubt(), "{allowed}: {error}");
     }
     assert_eq!(orders.haier.calls("Y1").await, 1);
@@ -286,7 +286,7 @@ async fn refusals_are_answers_about_the_order() {
     assert!(matches!(orders.push("S-1").await.unwrap(), PushAnswer::Repeated(_)));
 
     let bad = String::from_utf8(orders.body("S-2").to_vec()).unwrap().replace("13800138000", "1");
-    match orders.ylh.create_order(bad.into(), &Call::LIVE).await.unwrap() {
+    match orders.ylh.create_order("bad", bad.into(), &Call::LIVE).await.unwrap() {
         PushAnswer::Refused(refusal) => assert!(refusal.code == "400" && !refusal.message.is_empty()),
         other => panic!("{other:?}"),
     }

@@ -179,7 +179,7 @@ async fn the_status_shows_budget_breakers_and_token(plan: Plan) {
         .settings(|settings| {
             settings.upstream_rate = 1_000;
             settings.order_rate = 50;
-            settings.upstream.breaker_failures = 2;
+            settings.upstream.breaker_failures = 1;
         })
         .start()
         .await;
@@ -192,10 +192,10 @@ async fn the_status_shows_budget_breakers_and_token(plan: Plan) {
     let [system, orders] = replica.systems.as_slice() else { panic!("{replica:?}") };
     assert_eq!((system.system.as_str(), system.account.as_str()), ("open-platform", "environment"));
     let budget = system.budget.unwrap();
-    // A token, the listing, three batches of prices, and the two that failed.
+    // A token, the listing, three batches of prices, and the one that failed.
     assert_eq!(
         (budget.limit, budget.last_minute, budget.waiting_live, budget.waiting_bulk),
-        (1_000, 7, 0, 0)
+        (1_000, 6, 0, 0)
     );
     let states: Vec<_> =
         system.breakers.iter().map(|breaker| (breaker.operation.as_str(), breaker.state())).collect();
@@ -212,7 +212,7 @@ async fn the_status_shows_budget_breakers_and_token(plan: Plan) {
         ]
     );
     let open = &system.breakers[2];
-    assert!(open.failures == 2 && open.probe_at.unwrap().seconds > open.since.unwrap().seconds, "{open:?}");
+    assert!(open.failures == 1 && open.probe_at.unwrap().seconds > open.since.unwrap().seconds, "{open:?}");
     let token = system.token.as_ref().unwrap();
     assert_eq!(token.account, "environment");
     // Of an hour, ten minutes early.

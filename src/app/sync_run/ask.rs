@@ -1,6 +1,8 @@
 //! Asking Haier within a run: one of its calls in flight, an outage waited out, and a batch that is refused whole split
 //! until the codes that spoil it stand alone.
 
+use std::sync::PoisonError;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
@@ -14,6 +16,7 @@ use crate::{
         stock::{CountyCode, StockRecord},
         sync_logs::Stage,
     },
+    store::sync_failures::NewFailure,
     upstream::{self, Answer, Call, Listing, Openplat},
 };
 
@@ -120,6 +123,15 @@ impl Fetcher<'_> {
     /// An answer, once one of the run's calls in flight is over. While calls are held back, the run waits rather than
     /// burn its codes; for a Haier that is down it does so only so long.
     pub(super) async fn ask<Q: Question>(&self, question: &Q) -> Result<upstream::Result<Q::Answer>, End> {
+        self.ask_noting(question, &mut false).await
+    }
+
+    /// The same; notes whether it was held up.
+    async fn ask_noting<Q: Question>(
+        &self,
+        question: &Q,
+        held_up: &mut bool,
+    ) -> Result<upstream::Result<Q::Answer>, End> {
         let mut outage = Outage::default();
         loop {
             let answer = {
@@ -128,7 +140,10 @@ impl Fetcher<'_> {
                 question.put(self.openplat).await
             };
             match answer {
-                Err(error) if is_held_back(&error) => self.sit_out(&mut outage, &error, LOOK_AGAIN).await?,
+                Err(error) if is_held_back(&error) => {
+                    *held_up = true;
+                    self.sit_out(&mut outage, &error, LOOK_AGAIN).await?;
+                }
                 answer => return Ok(answer),
             }
         }
@@ -148,45 +163,104 @@ impl Fetcher<'_> {
         }
     }
 
-    /// Answers to a batch, by code. A batch that is refused whole is asked for again in halves.
+    /// Answers to a batch, by code. A batch that is refused whole, or for which Haier fails, is asked for again in halves.
+    /// One of which nothing came waits until Haier answers for something: then it is the codes.
     pub(super) async fn ask_batch<Q: BatchQuestion>(
         &self,
         codes: Vec<ProductCode>,
     ) -> Result<Sorted<Q::Record>, End> {
-        let mut sorted = Sorted::default();
-        let mut left = vec![codes];
-        while let Some(mut codes) = left.pop() {
-            if codes.is_empty() {
+        let (mut outage, alone) = (Outage::default(), codes.len() == 1);
+        loop {
+            let mut sorted = Sorted::default();
+            let failed = self.ask_pieces::<Q>(codes.clone(), &mut sorted).await?;
+            let nothing_came = sorted.records.is_empty() && sorted.failures.is_empty();
+            let is_outage = !alone && nothing_came && failed.iter().all(|(_, error)| is_transient(error));
+            if let (true, Some((_, error))) = (is_outage, failed.first())
+                && !self.answers_for_another::<Q>().await?
+            {
+                self.sit_out(&mut outage, error, LISTING_AGAIN).await?;
                 continue;
             }
-            let question = Q::of(codes);
-            let answer = self.ask(&question).await?;
+            for (code, error) in failed {
+                if may_be_one_code(&error) {
+                    sorted.poison.push((code.clone(), Q::STAGE));
+                }
+                sort(vec![code], Q::STAGE, Err(error), Q::code_of, &mut sorted)?;
+            }
+            // Where no neighbour came through, it was Haier and not the codes: asking for each of them apart would cost the
+            // next run twenty times the calls.
+            match sorted.records.last().map(Q::code_of) {
+                Some(good) => self.note_good(Q::STAGE, good),
+                None => sorted.poison.clear(),
+            }
+            self.name_bad_codes(&sorted);
+            return Ok(sorted);
+        }
+    }
+
+    /// Asks for a batch, and again for halves of what fails; returns the codes for which Haier failed one by one.
+    async fn ask_pieces<Q: BatchQuestion>(
+        &self,
+        codes: Vec<ProductCode>,
+        sorted: &mut Sorted<Q::Record>,
+    ) -> Result<Vec<(ProductCode, upstream::Error)>, End> {
+        let (mut left, mut failed) = (vec![codes], Vec::new());
+        while let Some(mut codes) = left.pop() {
+            let (question, mut held_up) = (Q::of(codes), false);
+            let answer = self.ask_noting(&question, &mut held_up).await?;
             codes = question.into_codes();
-            let alone = codes.len() == 1;
-            match &answer {
-                Err(error) if !alone && (may_be_one_code(error) || is_transient(error)) => {
+            if held_up {
+                // What failed before was the outage that has just been waited out, for all one knows.
+                left.extend(failed.drain(..).map(|(code, _)| vec![code]));
+            }
+            match (answer, codes.pop()) {
+                (Err(error), Some(last)) if may_be_one_code(&error) || is_transient(&error) => {
+                    if codes.is_empty() {
+                        failed.push((last, error));
+                        continue;
+                    }
+                    codes.push(last);
                     let tail = codes.split_off(codes.len().div_ceil(2));
                     // The front first, so that codes stay in their order.
                     left.extend([tail, codes]);
-                    continue;
                 }
-                Err(error) if alone && may_be_one_code(error) => {
-                    sorted.poison.extend(codes.iter().map(|code| (code.clone(), Q::STAGE)));
+                (answer, Some(last)) => {
+                    let known = (last, Q::STAGE);
+                    if codes.is_empty() && answer.is_ok() && self.poison.contains(&known) {
+                        sorted.cured.push(known.clone());
+                    }
+                    codes.push(known.0);
+                    sort(codes, Q::STAGE, answer, Q::code_of, sorted)?;
                 }
-                Ok(_) if alone => {
-                    let known = codes.iter().map(|code| (code.clone(), Q::STAGE));
-                    sorted.cured.extend(known.filter(|known| self.poison.contains(known)));
-                }
-                _ => {}
+                (_, None) => {}
             }
-            sort(codes, Q::STAGE, answer, Q::code_of, &mut sorted)?;
         }
-        // Where no neighbour came through, it was Haier and not the codes: asking for each of them apart would cost the next
-        // run twenty times the calls.
-        if sorted.records.is_empty() {
-            sorted.poison.clear();
+        Ok(failed)
+    }
+
+    /// Whether Haier answers for a code for which it has answered in this run: then a batch of which nothing comes is at
+    /// fault, and Haier is not down.
+    async fn answers_for_another<Q: BatchQuestion>(&self) -> Result<bool, End> {
+        let good = self.good.lock().unwrap_or_else(PoisonError::into_inner).get(&Q::STAGE).cloned();
+        let Some(code) = good else { return Ok(false) };
+        Ok(self.ask(&Q::of(vec![code])).await?.is_ok())
+    }
+
+    fn note_good(&self, stage: Stage, code: &ProductCode) {
+        self.good.lock().unwrap_or_else(PoisonError::into_inner).insert(stage, code.clone());
+    }
+
+    /// Logs which codes Haier fails for, once until it answers for them again.
+    fn name_bad_codes<T>(&self, sorted: &Sorted<T>) {
+        for code in sorted.poison.iter().filter(|code| !self.poison.contains(code)) {
+            let failure = sorted.failures.iter().find(|failure| failure.product_code == code.0.as_str());
+            let Some(NewFailure { product_code, stage, reason, detail, .. }) = failure else { continue };
+            let (sync_log_id, stage) = (self.run.log_id, stage.as_str());
+            tracing::warn!(
+                sync_log_id, product_code, stage, %reason, detail,
+                "Haier fails for this product alone and answers for its neighbours; it is asked for apart from now on"
+            );
         }
-        Ok(sorted)
     }
 
     /// Waits until calls may be let through again; ends the run when Haier has been down for too long.
@@ -230,10 +304,20 @@ fn is_held_back(error: &upstream::Error) -> bool {
 
 /// A fault of the moment, after every try that the call policy allows.
 fn is_transient(error: &upstream::Error) -> bool {
-    matches!(error.reason, Reason::RequestTimeout | Reason::ServerError | Reason::RateLimited)
+    matches!(
+        error.reason,
+        Reason::RequestTimeout | Reason::ConnectionFailed | Reason::ServerError | Reason::RateLimited
+    )
 }
 
 /// An answer that one code in the batch may have spoilt.
 fn may_be_one_code(error: &upstream::Error) -> bool {
-    matches!(error.reason, Reason::ValidationError | Reason::ServerError | Reason::MalformedAnswer)
+    matches!(
+        error.reason,
+        Reason::ValidationError
+            | Reason::ServerError
+            | Reason::MalformedAnswer
+            | Reason::RequestTimeout
+            | Reason::ConnectionFailed
+    )
 }

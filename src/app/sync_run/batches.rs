@@ -1,8 +1,10 @@
-//! Batches of up to 20 codes: asked for in parallel, handed over in the order of the codes.
+//! Batches of up to 20 codes: asked for in parallel and stored as they come. A slow batch, such as one that is split down to a
+//! code for which Haier fails, does not keep the others from being stored; the codes are *decided* in their order all the
+//! same, so that the checkpoint of a run is one code.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use futures_util::{StreamExt as _, future::join_all, stream};
+use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
 
 use super::{
     End, Fetcher,
@@ -16,8 +18,8 @@ use crate::{
     upstream::{self, Answer, BadRecord},
 };
 
-/// Batches that may be finished ahead of a slow one, per call in flight.
-const AHEAD: usize = 4;
+/// Batches that may be stored ahead of a slow one: a resumed run asks for them again.
+const MAX_AHEAD: usize = 1_024;
 
 /// What a batch asks for.
 #[derive(Clone, Copy)]
@@ -81,21 +83,27 @@ impl Fetcher<'_> {
 
     /// Runs batches, several at a time; the first one that ends the run ends it.
     async fn in_batches(&self, codes: &[ProductCode], ask: Ask<'_>) -> End {
-        let batches = self.cut(codes);
-        let answers = stream::iter(batches).map(|batch| self.batch(batch, ask));
-        // In order, so that the checkpoint is one code; finished batches wait for a slow one, within bounds.
-        let mut answers = std::pin::pin!(answers.buffered(self.app.runs.calls_in_flight * AHEAD));
+        let mut batches = self.cut(codes).enumerate();
+        let (mut asked, mut decisions) = (FuturesUnordered::new(), Decisions::default());
         loop {
-            let found = tokio::select! {
+            while asked.len() < self.app.runs.calls_in_flight
+                && decisions.ahead.len() < MAX_AHEAD
+                && let Some((place, batch)) = batches.next()
+            {
+                asked.push(async move { (place, self.batch(batch, ask).await) });
+            }
+            let answered = tokio::select! {
                 () = self.stop.cancelled() => return End::Stopped,
-                found = answers.next() => found,
+                answered = asked.next() => answered,
             };
-            let handed = match found {
+            let (found, end) = match answered {
                 None => return End::completed(),
-                Some(Ok(found)) => self.hand_over(Step::Store(found)).await,
-                Some(Err(end)) => Err(end),
+                Some((place, Ok(found))) => (decisions.take(place, found), None),
+                // It goes on nowhere: what is stored counts, although batches before it are undecided.
+                Some((_, Err(end @ End::Ended { .. }))) => (decisions.rest(), Some(end)),
+                Some((_, Err(end))) => return end,
             };
-            if let Err(end) = handed {
+            if let (Err(end), _) | (Ok(()), Some(end)) = (self.hand_over(Step::Store(found)).await, end) {
                 return end;
             }
         }
@@ -173,6 +181,39 @@ impl Fetcher<'_> {
     }
 }
 
+/// What batches have decided about their codes, until all batches before them have, too.
+#[derive(Default)]
+struct Decisions {
+    /// The place of the first batch that has decided nothing yet.
+    next: usize,
+    ahead: BTreeMap<usize, Found>,
+}
+
+impl Decisions {
+    /// What is to be stored of a batch now, with the decisions that were waiting for it.
+    fn take(&mut self, place: usize, mut found: Found) -> Found {
+        if place > self.next {
+            self.ahead.insert(place, found.split_decision());
+            return found;
+        }
+        self.next = place + 1;
+        while let Some(decision) = self.ahead.remove(&self.next) {
+            found.absorb(decision);
+            self.next += 1;
+        }
+        found
+    }
+
+    /// Everything that waits.
+    fn rest(&mut self) -> Found {
+        let mut rest = Found::default();
+        for (_, decision) in std::mem::take(&mut self.ahead) {
+            rest.absorb(decision);
+        }
+        rest
+    }
+}
+
 /// Answers by code: every code asked for is in one of the first two, once.
 pub(super) struct Sorted<T> {
     pub(super) records: Vec<T>,
@@ -190,6 +231,17 @@ impl<T> Default for Sorted<T> {
 }
 
 impl Found {
+    /// Takes out what decides codes, and leaves what may be stored at any time.
+    fn split_decision(&mut self) -> Self {
+        Self {
+            failures: std::mem::take(&mut self.failures),
+            success: std::mem::take(&mut self.success),
+            known: std::mem::take(&mut self.known),
+            after: self.after.take(),
+            ..Self::default()
+        }
+    }
+
     /// Takes everything but the records, which it returns.
     fn absorb_sorted<T>(&mut self, sorted: Sorted<T>) -> Vec<T> {
         self.failures.extend(sorted.failures);

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use tokio::sync::{Semaphore, mpsc};
@@ -123,7 +123,16 @@ impl App {
         let poison = poison_codes::list(&mut self.store.read().await?).await?.into_iter().collect();
         let (steps, taken) = mpsc::channel(STEPS_AHEAD);
         let calls = Semaphore::new(self.runs.calls_in_flight);
-        let fetcher = Fetcher { app: self, openplat, run, poison, steps, calls, stop: &self.stopping };
+        let fetcher = Fetcher {
+            app: self,
+            openplat,
+            run,
+            poison,
+            steps,
+            good: Mutex::default(),
+            calls,
+            stop: &self.stopping,
+        };
         let reckoner = Reckoner::new(Arc::clone(self), run.clone(), out);
         // The steps' sender goes with the fetcher, so that the reckoner ends too.
         let (end, reckoner) = tokio::join!(fetcher.fetch(), reckoner.work(taken));
