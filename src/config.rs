@@ -91,8 +91,10 @@ pub struct Settings {
     pub default_deadline: Duration,
     /// Longest time for calls to end when the service stops.
     pub drain_timeout: Duration,
-    /// Time between two checks of database and upstream.
+    /// Time between two checks of the database.
     pub health_interval: Duration,
+    /// Time between two checks whether Haier lets us in.
+    pub health_upstream_interval: Duration,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines are written: a level, or directives such as `info,haier_integration::store=debug`.
@@ -255,6 +257,7 @@ impl Default for Settings {
             default_deadline: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(20),
             health_interval: Duration::from_secs(5),
+            health_upstream_interval: Duration::from_secs(5 * 60),
             log_format: LogFormat::Text,
             log_level: "info".to_owned(),
             sandbox: None,

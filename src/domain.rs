@@ -32,4 +32,5 @@ pub mod stock;
 pub mod sync_logs;
 pub mod sync_runs;
 pub mod violations;
+pub mod waits;
 mod words;

@@ -191,12 +191,15 @@ impl Service {
         let options =
             grpc::Options { default_deadline: settings.default_deadline, reflection: settings.reflection };
         let grpc = tokio::spawn(grpc::serve(Arc::clone(&app), grpc_listener, tls.clone(), options));
-        let health_period = TimeDelta::from_std(settings.health_interval)?;
+        let health_periods = workers::health::Periods {
+            database: TimeDelta::from_std(settings.health_interval)?,
+            upstream: TimeDelta::from_std(settings.health_upstream_interval)?,
+        };
         let mut workers = vec![
             tokio::spawn(workers::sync_runner::run(Arc::clone(&app))),
             tokio::spawn(workers::order_pusher::run(Arc::clone(&app))),
             tokio::spawn(workers::callbacks::run(Arc::clone(&app))),
-            tokio::spawn(workers::health::run(Arc::clone(&app), health_period)),
+            tokio::spawn(workers::health::run(Arc::clone(&app), health_periods)),
             tokio::spawn(workers::housekeeping::run(Arc::clone(&app), system)),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
             tokio::spawn(workers::callers::run(Arc::clone(&app))),

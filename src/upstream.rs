@@ -30,6 +30,7 @@ mod token_flight;
 mod token_share;
 mod traffic;
 mod transport;
+mod waits;
 mod wire;
 mod ylh;
 
@@ -52,6 +53,7 @@ pub use record::BadRecord;
 pub use retry::RetrySettings;
 pub use status::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 pub use token_share::{Lease, TokenShelf};
+pub use waits::Waits;
 pub use ylh::Ylh;
 
 use crate::domain::pauses::Pause;

@@ -13,6 +13,8 @@ pub struct Health {
     /// The database answered and could be written when last asked.
     pub database: bool,
     /// Haier let us in when last asked. `None`: no account, or not asked yet.
+    pub let_in: Option<bool>,
+    /// It lets us in and answers calls. `None`: as above.
     pub upstream: Option<bool>,
     /// The process is going down.
     pub draining: bool,
@@ -68,7 +70,7 @@ impl App {
         }
     }
 
-    /// Sees whether Haier lets us in; a change is logged once. A valid token is proof enough, so this is cheap.
+    /// Sees whether Haier lets us in. A valid token is proof enough, so this is cheap.
     pub async fn check_upstream(&self) {
         let Ok(openplat) = self.openplat() else { return };
         let outcome = openplat.client().authenticate(&Call::BULK).await;
@@ -77,16 +79,33 @@ impl App {
         if outcome.as_ref().is_err_and(|error| not_asked.contains(&error.reason)) {
             return;
         }
-        metrics::gauge!("haier_dependency_up", "dependency" => "openplat")
-            .set(f64::from(u8::from(outcome.is_ok())));
-        let up = Some(outcome.is_ok());
+        let let_in = Some(outcome.is_ok());
         let changed =
-            self.health.send_if_modified(|health| std::mem::replace(&mut health.upstream, up) != up);
-        match outcome {
-            Err(error) if changed => {
-                tracing::warn!(reason = %error.reason, error = %error, "Haier does not let us in; what is stored is served");
+            self.health.send_if_modified(|health| std::mem::replace(&mut health.let_in, let_in) != let_in);
+        if let (Err(error), true) = (outcome, changed) {
+            tracing::warn!(reason = %error.reason, %error, "Haier does not let us in; what is stored is served");
+        }
+        self.judge_upstream();
+    }
+
+    /// Says whether Haier is up: it lets us in, and a call has succeeded since the last breaker opened. A change is logged
+    /// once.
+    pub fn judge_upstream(&self) {
+        let Ok(openplat) = self.openplat() else { return };
+        let answers = openplat.client().has_answered();
+        let changed = self.health.send_if_modified(|health| {
+            let up = health.let_in.map(|let_in| let_in && answers);
+            std::mem::replace(&mut health.upstream, up) != up
+        });
+        let Health { let_in, upstream: Some(up), .. } = *self.health.borrow() else { return };
+        metrics::gauge!("haier_dependency_up", "dependency" => "openplat").set(f64::from(u8::from(up)));
+        let account = openplat.account().name.as_str();
+        match (changed, up) {
+            (true, true) => tracing::info!(account, "Haier lets us in and answers"),
+            // Else the login has said so.
+            (true, false) if let_in == Some(true) => {
+                tracing::warn!(account, "Haier does not answer; what is stored is served");
             }
-            Ok(()) if changed => tracing::info!(account = openplat.account().name, "Haier lets us in"),
             _ => {}
         }
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use super::{App, Ctx, to_its_end};
 use crate::{
     domain::{
@@ -39,6 +41,7 @@ impl App {
             bad_pictures: 0,
             delisted: 0,
             held: None,
+            waited: TimeDelta::zero(),
         };
         let ended_at = self.clock.now();
         let log = SyncLog {
@@ -55,6 +58,8 @@ impl App {
             requested_by: ctx.caller.name.clone(),
             parent_id: None,
             account: openplat.account().name.clone(),
+            waited: TimeDelta::zero(),
+            wait: None,
         };
         let app = Arc::clone(self);
         let logged = to_its_end(async move {

@@ -1,7 +1,7 @@
 //! The one way in which an order changes: facts are added under the lock of its row, where it stands is derived from all
 //! of them, and what follows (state, next attempt, sync log, feed) is stored in the same transaction.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future;
 
 use super::{
@@ -166,6 +166,8 @@ impl App {
                 requested_by: order.requested_by.clone(),
                 parent_id: order.sync_log_id,
                 account: account.to_owned(),
+                waited: TimeDelta::zero(),
+                wait: None,
             };
             order.sync_log_id = Some(log.id);
             changed.begun = Some(log);
@@ -295,5 +297,6 @@ fn end(order: &StoredOrder, after: &Standing) -> EndMessage {
         bad_pictures: 0,
         delisted: 0,
         held: None,
+        waited: TimeDelta::zero(),
     }
 }

@@ -10,6 +10,7 @@ mod compare;
 mod listing;
 mod preview;
 mod stored;
+mod waiting;
 mod writer;
 
 use std::{
@@ -42,7 +43,7 @@ use crate::{
         poison_codes::{self, PoisonCode},
         product_changes, sync_failures, sync_logs, sync_runs,
     },
-    upstream::{self, Haier, Openplat},
+    upstream::{self, Haier, Openplat, Waits},
 };
 pub use preview::{Preview, SyncPreview};
 use writer::{Step, Writer, Written};
@@ -173,15 +174,20 @@ impl App {
             return compared.await;
         }
         let poison = poison_codes::list(&mut self.store.read().await?).await?.into_iter().collect();
+        let waits = self.run_waits(run).await?;
         let (steps, writer) = self.start_writer(run).await?;
         let fetching = async {
             let calls = Semaphore::new(self.runs.calls_in_flight);
-            let (openplat, stop) = (&*openplat, &self.stopping);
+            let (openplat, stop, waits) = (&*openplat, &self.stopping, &waits);
             let good = Mutex::default();
-            Fetcher { app: self, openplat, run, poison, steps, good, calls, stop }.fetch().await
+            Fetcher { app: self, openplat, run, poison, steps, good, calls, stop, waits }.fetch().await
         };
         // The steps' sender is gone with the fetcher, so that the writer ends too.
-        let end = fetching.await;
+        let end = tokio::select! {
+            end = fetching => end,
+            never = self.record_waits(run, &waits) => match never {},
+        };
+        self.run_note_wait(run, waits.waited(), None).await;
         self.conclude(run, end, writer).await
     }
 
@@ -260,7 +266,7 @@ impl App {
         held: Option<Extent>,
     ) -> Result<()> {
         let log = sync_logs::find(&mut tx, run.log_id).await?;
-        let counts = log.ok_or_else(|| not_found(run.log_id))?.counts;
+        let SyncLog { counts, waited, .. } = log.ok_or_else(|| not_found(run.log_id))?;
         let end = EndMessage {
             reason,
             success: counts.success,
@@ -270,6 +276,7 @@ impl App {
             bad_pictures: run.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.bad_pictures),
             delisted: run.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.delisted),
             held,
+            waited,
         };
         let now = self.clock.now();
         sync_runs::finish(&mut tx, run, &end, now).await?;
@@ -354,6 +361,8 @@ struct Fetcher<'a> {
     /// One permit per call in flight.
     calls: Semaphore,
     stop: &'a CancellationToken,
+    /// What keeps its calls.
+    waits: &'a Waits,
 }
 
 impl<'a> Fetcher<'a> {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use super::{
@@ -44,6 +45,8 @@ pub struct Comparison {
     pub prices: i64,
     /// Codes that could not be compared.
     pub failed: i64,
+    /// For how long the comparison was kept waiting.
+    pub waited: TimeDelta,
     /// `COMPLETED`, or why not all was compared.
     pub reason: Reason,
     /// What exactly went wrong. May be empty.
@@ -59,6 +62,7 @@ impl Comparison {
         sampled: 0,
         prices: 0,
         failed: 0,
+        waited: TimeDelta::zero(),
         reason: Reason::Completed,
         detail: String::new(),
     };
@@ -166,6 +170,7 @@ impl Verification {
             return Ok(Some(Compared::Piece(preview)));
         };
         self.sum.failed += preview.counts.failed;
+        self.sum.waited += end.waited;
         // That a run would be held is no fault of the comparison.
         let is_whole = matches!(end.reason, Reason::Completed | Reason::Held);
         if !is_whole || !end.detail.is_empty() {
@@ -209,7 +214,7 @@ impl Verification {
 impl Comparison {
     /// Says how it came out, once, where operators look.
     fn tell(&self) {
-        let Self { listed, missing, surplus, differing, sampled, prices, failed, reason, detail } = self;
+        let Self { listed, missing, surplus, differing, sampled, prices, failed, reason, detail, .. } = self;
         for (kind, count) in
             [("missing", missing), ("surplus", surplus), ("differing", differing), ("prices", prices)]
         {

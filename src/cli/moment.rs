@@ -58,6 +58,13 @@ pub(super) fn seconds(duration: &Duration) -> f64 {
     duration.seconds as f64 + f64::from(duration.nanos) / 1e9
 }
 
+/// A duration of a second and more, in words.
+pub(super) fn span(duration: Option<&Duration>) -> Option<String> {
+    let seconds =
+        duration.and_then(|duration| u64::try_from(duration.seconds).ok()).filter(|seconds| *seconds > 0)?;
+    Some(humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::FixedOffset;

@@ -22,6 +22,7 @@ mod tests;
 mod watch;
 
 pub(super) use failures::Tail;
+pub(super) use progress::waiting;
 pub(super) use watch::failure_line;
 
 /// Sync products from Haier now, and watch it

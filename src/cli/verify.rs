@@ -9,8 +9,8 @@ use super::{
     client::{ClientArgs, OutputForm, unary},
     console::{Console, printable},
     failure::Failure,
-    json,
-    sync::{failure_line, follow_to_its_end},
+    json, moment,
+    sync::{failure_line, follow_to_its_end, waiting},
 };
 use crate::proto::{CatalogueComparison, RepairCatalogueRequest, VerifyCatalogueRequest};
 
@@ -42,8 +42,17 @@ pub(super) async fn run(args: VerifyArgs, console: &mut Console) -> Result<u8, F
     let mut client = args.client.connect_administration().await?;
     let request = VerifyCatalogueRequest { price_sample_size: Some(args.price_sample) };
     let mut stream = client.verify_catalogue(request).await?.into_inner();
-    let mut sum = None;
+    let (mut sum, mut wait) = (None, None);
     while let Some(message) = stream.message().await? {
+        if message.wait != wait && message.comparison.is_none() {
+            let line = message.wait.as_ref().map(|wait| {
+                let words = format!("waiting: {}; {}", printable(&wait.reason), wait.detail);
+                waiting(&words, wait)
+            });
+            // To standard error: what was found goes to the other one.
+            console.complain(&line.unwrap_or_else(|| "going on".to_owned()));
+        }
+        wait.clone_from(&message.wait);
         match form {
             OutputForm::Json => {
                 message
@@ -99,6 +108,9 @@ fn told(sum: &CatalogueComparison) -> String {
     }
     if sum.reason != "COMPLETED" {
         text.push_str(&format!("; not all was compared: {}", printable(&sum.reason)));
+    }
+    if let Some(waited) = moment::span(sum.waited.as_ref()) {
+        text.push_str(&format!("; waited {waited}"));
     }
     if !sum.detail.is_empty() {
         text.push_str(&format!("; {}", printable(&sum.detail)));

@@ -104,6 +104,11 @@ impl Reader {
             ),
             drain_timeout: self.time("drain_timeout", standard.drain_timeout, Duration::ZERO..=HOUR),
             health_interval: self.time("health_interval", standard.health_interval, MILLIS_100..=HOUR),
+            health_upstream_interval: self.time(
+                "health.upstream_interval",
+                standard.health_upstream_interval,
+                SECOND..=DAY,
+            ),
             log_format: self.read("log_format", standard.log_format, parse::log_format),
             log_level: self.log_level(),
             sandbox: None,

@@ -56,7 +56,7 @@ pub const SETTINGS: &[Setting] = settings![
     "upstream.tries" "UPSTREAM_TRIES" "3" "Sends of one call to Haier in all, 1 to 10; the one with a fresh token after a 401 is not counted"
     "upstream.retry_base" "UPSTREAM_RETRY_BASE" "200ms" "Longest wait before the second send, 1ms to 1m; doubled before each further one, and drawn anew from 0 up"
     "upstream.retry_max" "UPSTREAM_RETRY_MAX" "5s" "Longest wait before any send, `upstream.retry_base` to 1m; a `Retry-After` of Haier's counts up to 1m"
-    "upstream.breaker_failures" "UPSTREAM_BREAKER_FAILURES" "5" "Outages in a row after which an operation is left alone, 1 to 1000"
+    "upstream.breaker_failures" "UPSTREAM_BREAKER_FAILURES" "5" "Failures in a row, each about another product or order, after which an operation is left alone, 1 to 1000"
     "upstream.breaker_open" "UPSTREAM_BREAKER_OPEN" "30s" "How long it is left alone before it is probed, 10ms to 1h"
     "upstream.breaker_probes" "UPSTREAM_BREAKER_PROBES" "3" "Probes that must all succeed before calls pass again, 1 to 100"
     "upstream.repeated_words" "UPSTREAM_REPEATED_WORDS" "重复,已存在,duplicate" "Words in which Haier refuses an order that it has already, with commas between; one of them in its message is enough"
@@ -87,7 +87,8 @@ pub const SETTINGS: &[Setting] = settings![
     "orders.heartbeat" "ORDERS_HEARTBEAT" "5s" "Time between two signs of life of whoever sends an order, less than half of `orders.lease`"
     "default_deadline" "DEFAULT_DEADLINE" "30s" "Deadline of a unary call that brings none, 100ms to 10m"
     "drain_timeout" "DRAIN_TIMEOUT" "20s" "Longest time for calls to end when the service stops, 0s to 1h"
-    "health_interval" "HEALTH_INTERVAL" "5s" "Time between two checks of database and upstream, 100ms to 1h"
+    "health_interval" "HEALTH_INTERVAL" "5s" "Time between two checks of the database, 100ms to 1h"
+    "health.upstream_interval" "HEALTH_UPSTREAM_INTERVAL" "5m" "Time between two checks whether Haier lets us in, 1s to 1day; outages of calls are seen at once"
     "log_format" "LOG_FORMAT" "text" "Log lines as `text` or `json`"
     "log_level" "LOG_LEVEL" "info" "A level, or directives such as `info,haier_integration::store=debug`"
 ];

@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 
+use chrono::TimeDelta;
+
 use super::{
     guard::{Extent, Share},
     reasons::Reason,
     sync_runs::MOST_BESIDE,
+    waits,
 };
 
 /// Longest message in characters.
@@ -44,6 +47,8 @@ pub struct EndMessage {
     pub delisted: i64,
     /// How far what waits for a person reaches; `None`: nothing does.
     pub held: Option<Extent>,
+    /// For how long the run was kept waiting.
+    pub waited: TimeDelta,
 }
 
 impl EndMessage {
@@ -89,6 +94,13 @@ impl EndMessage {
                 Language::English => write!(text, "; {} bad picture addresses left out", self.bad_pictures),
             };
         }
+        if self.waited >= TimeDelta::seconds(1) {
+            let waited = waits::span(self.waited, language);
+            let _ = match language {
+                Language::Chinese => write!(text, "；其中等待 {waited}"),
+                Language::English => write!(text, "; waited {waited}"),
+            };
+        }
         if !self.detail.is_empty() {
             let separator = if language == Language::Chinese { "；" } else { "; " };
             let _ = write!(text, "{separator}{}", cut(&self.detail, MAX_DETAIL_CHARS));
@@ -132,7 +144,7 @@ pub fn cut(text: &str, chars: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{EndMessage, Extent, Language, Reason, Share, cut};
+    use super::{EndMessage, Extent, Language, Reason, Share, TimeDelta, cut};
 
     #[test]
     fn a_message_is_found_by_word_and_by_name() {
@@ -145,15 +157,16 @@ mod tests {
             bad_pictures: 1,
             delisted: 3,
             held: None,
+            waited: TimeDelta::seconds(200),
         };
         assert_eq!(
             end.render(Language::Chinese),
-            "COMPLETED 已完成：成功 7，失败 2（REQUEST_TIMEOUT 请求超时 2）；3 个商品已下架；忽略了 1 个无效图片地址；no answer within 30 s"
+            "COMPLETED 已完成：成功 7，失败 2（REQUEST_TIMEOUT 请求超时 2）；3 个商品已下架；忽略了 1 个无效图片地址；其中等待 3 分 20 秒；no answer within 30 s"
         );
         assert_eq!(
             end.render(Language::English),
             "COMPLETED completed: 7 succeeded, 2 failed (REQUEST_TIMEOUT request timed out 2); 3 delisted; \
-             1 bad picture addresses left out; no answer within 30 s"
+             1 bad picture addresses left out; waited 3m 20s; no answer within 30 s"
         );
     }
 
@@ -170,6 +183,7 @@ mod tests {
             bad_pictures: 0,
             delisted: 0,
             held: Some(extent),
+            waited: TimeDelta::milliseconds(999),
         };
         assert_eq!(
             end.render(Language::Chinese),

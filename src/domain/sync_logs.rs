@@ -1,11 +1,12 @@
 //! The record of a run: its type, states, counts, and the codes that failed.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     callers::{Caller, Role},
     messages::EndMessage,
     reasons::Reason,
+    waits::Wait,
     words::words,
 };
 
@@ -135,6 +136,10 @@ pub struct SyncLog {
     pub parent_id: Option<i64>,
     /// Account it ran under.
     pub account: String,
+    /// For how long it was kept waiting: by a pause, an open breaker, a throttle or the budget.
+    pub waited: TimeDelta,
+    /// What keeps it waiting now.
+    pub wait: Option<Wait>,
 }
 
 impl SyncLog {

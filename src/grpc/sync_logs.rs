@@ -13,6 +13,7 @@ use crate::{
         pages::PageRequest,
         sync_logs::{SyncFailure, SyncLog, SyncLogFilter, SyncStatus, SyncType},
         violations::Violations,
+        waits::Wait,
     },
     error::{Error, Result},
     proto,
@@ -173,6 +174,17 @@ pub(super) fn encode(log: SyncLog, language: Language) -> proto::SyncLog {
         requested_by: log.requested_by,
         parent_id: log.parent_id,
         account: log.account,
+        waited: Some(duration(log.waited)),
+        wait: log.wait.map(encode_wait),
+    }
+}
+
+pub(super) fn encode_wait(wait: Wait) -> proto::SyncWait {
+    proto::SyncWait {
+        reason: wait.reason.as_str().to_owned(),
+        detail: wait.detail,
+        since: Some(timestamp(wait.since)),
+        until: wait.until.map(timestamp),
     }
 }
 

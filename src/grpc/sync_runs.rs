@@ -10,7 +10,7 @@ use super::{
     product_changes::would_change,
     requests::{county_code, optional_text, product_codes},
     status,
-    sync_logs::{encode_failure, encode_status},
+    sync_logs::{encode_failure, encode_status, encode_wait},
 };
 use crate::{
     app::{App, Ctx, Preview, Progress, SyncPreview, SyncWatch},
@@ -131,7 +131,7 @@ fn preview(mut previews: SyncPreview, language: Language) -> ProgressStream {
 }
 
 fn encode_preview(preview: Preview, language: Language) -> proto::SyncProgress {
-    let Preview { stage, counts, planned, changes, failures, end } = preview;
+    let Preview { stage, counts, planned, changes, failures, wait, end } = preview;
     let status = end.as_ref().map_or(SyncStatus::Processing, |end| SyncStatus::at_end(end.reason, counts));
     proto::SyncProgress {
         sync_log_id: 0,
@@ -143,9 +143,14 @@ fn encode_preview(preview: Preview, language: Language) -> proto::SyncProgress {
         failed_count: counts.failed,
         rate: 0.0,
         remaining: None,
-        message: end.map(|end| end.render(language)).unwrap_or_default(),
+        message: match (&end, &wait) {
+            (Some(end), _) => end.render(language),
+            (None, Some(wait)) => wait.render(language),
+            (None, None) => String::new(),
+        },
         changes: changes.iter().map(would_change).collect(),
         failures: failures.into_iter().map(encode_failure).collect(),
+        wait: wait.map(encode_wait),
     }
 }
 
@@ -161,12 +166,14 @@ fn encode(progress: &Progress, language: Language) -> proto::SyncProgress {
         failed_count: log.counts.failed,
         rate: progress.rate,
         remaining: progress.remaining.map(duration),
-        message: match &log.end {
-            Some(end) => end.render(language),
-            None if progress.waits => messages::waiting(language),
-            None => String::new(),
+        message: match (&log.end, &log.wait) {
+            (Some(end), _) => end.render(language),
+            (None, Some(wait)) => wait.render(language),
+            (None, None) if progress.waits => messages::waiting(language),
+            (None, None) => String::new(),
         },
         changes: Vec::new(),
         failures: Vec::new(),
+        wait: log.wait.clone().map(encode_wait),
     }
 }

@@ -6,9 +6,10 @@ use tokio_stream::Stream;
 use tonic::Status;
 
 use super::{
+    convert::duration,
     product_changes::would_change,
     status,
-    sync_logs::{encode, encode_failure},
+    sync_logs::{encode, encode_failure, encode_wait},
 };
 use crate::{
     app::{App, Compared, Comparison, Ctx, STANDARD_SAMPLE, Verification},
@@ -45,7 +46,8 @@ fn stream(mut verification: Verification) -> VerificationStream {
     Box::pin(async_stream::try_stream! {
         while let Some(compared) = verification.next().await.map_err(status::of)? {
             yield match compared {
-                Compared::Piece(preview) => proto::VerifyCatalogueResponse {
+                Compared::Piece(mut preview) => proto::VerifyCatalogueResponse {
+                    wait: preview.wait.take().map(encode_wait),
                     changes: preview.changes.iter().map(would_change).collect(),
                     failures: preview.failures.into_iter().map(encode_failure).collect(),
                     comparison: None,
@@ -75,5 +77,6 @@ fn encode_sum(sum: Comparison) -> proto::CatalogueComparison {
         failed_count: sum.failed,
         reason: sum.reason.as_str().to_owned(),
         detail: sum.detail,
+        waited: Some(duration(sum.waited)),
     }
 }

@@ -1,6 +1,6 @@
 //! The record of runs. Rows are made and ended by `sync_runs`; here they are read.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
     AsChangeset, BoolExpressionMethods as _, EscapeExpressionMethods as _, ExpressionMethods as _,
     OptionalExtension as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
@@ -27,6 +27,7 @@ use crate::{
         reasons::Reason,
         sync_logs::{Counts, SyncLog, SyncLogFilter, SyncStatus, SyncType, Trigger},
         sync_runs::SyncRequest,
+        waits::Wait,
     },
     redact::redact,
 };
@@ -50,6 +51,24 @@ struct SyncLogRow {
     created_at: At,
     started_at: Option<At>,
     completed_at: Option<At>,
+    waited_micros: i64,
+    wait: Option<serde_json::Value>,
+}
+
+/// What a run waits for, as it is stored.
+#[derive(Serialize, Deserialize)]
+struct WaitParts {
+    reason: String,
+    detail: String,
+    since: DateTime<Utc>,
+    until: Option<DateTime<Utc>>,
+}
+
+impl From<&Wait> for WaitParts {
+    fn from(Wait { reason, detail, since, until }: &Wait) -> Self {
+        let detail = redact(detail).into_owned();
+        Self { reason: reason.as_str().to_owned(), detail, since: *since, until: *until }
+    }
 }
 
 /// What the columns do not hold of an [`EndMessage`].
@@ -124,8 +143,21 @@ impl TryFrom<SyncLogRow> for SyncLog {
             requested_by: row.requested_by,
             parent_id: row.parent_id,
             account: row.account,
+            waited: TimeDelta::microseconds(row.waited_micros),
+            wait: row.wait.map(wait).transpose()?,
         })
     }
+}
+
+fn wait(parts: serde_json::Value) -> Result<Wait> {
+    let WaitParts { reason, detail, since, until } =
+        serde_json::from_value(parts).map_err(|error| unknown("wait", &error.to_string()))?;
+    Ok(Wait {
+        reason: Reason::parse(&reason).ok_or_else(|| unknown("reason", &reason))?,
+        detail,
+        since,
+        until,
+    })
 }
 
 fn end_message(word: &str, row: &SyncLogRow) -> Result<EndMessage> {
@@ -149,6 +181,7 @@ fn end_message(word: &str, row: &SyncLogRow) -> Result<EndMessage> {
         bad_pictures: parts.bad_pictures,
         delisted: parts.delisted,
         held: parts.held.map(Into::into),
+        waited: TimeDelta::microseconds(row.waited_micros),
     })
 }
 
@@ -196,6 +229,9 @@ pub(super) struct Ended {
     success_count: i64,
     failed_count: i64,
     completed_at: At,
+    waited_micros: i64,
+    /// None of it: what has ended waits for nothing.
+    wait: Option<Option<serde_json::Value>>,
 }
 
 impl Ended {
@@ -211,8 +247,28 @@ impl Ended {
             success_count: counts.success,
             failed_count: counts.failed,
             completed_at: At(now),
+            waited_micros: micros(end.waited),
+            wait: Some(None),
         }
     }
+}
+
+fn micros(span: TimeDelta) -> i64 {
+    span.num_microseconds().unwrap_or(i64::MAX)
+}
+
+/// Stores for how long a run has waited, and what for. Only with its lease: after [`super::sync_runs::heartbeat`] in the same
+/// transaction.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn record_wait(conn: &mut Conn, id: i64, waited: TimeDelta, wait: Option<&Wait>) -> Result<()> {
+    let columns = (
+        sync_logs::waited_micros.eq(micros(waited)),
+        sync_logs::wait.eq(wait.map(|wait| serde_json::json!(WaitParts::from(wait)))),
+    );
+    on!(conn, |c| diesel::update(sync_logs::table.find(id)).set(columns).execute(c).await)?;
+    Ok(())
 }
 
 /// One log, if it exists.

@@ -12,6 +12,7 @@ use super::{
     budget::Priority,
     error::{Error, Result},
     matrix::GIVEN_UP,
+    waits::Waits,
 };
 use crate::domain::{orders::Order, reasons::Reason};
 
@@ -29,12 +30,14 @@ pub struct Call<'a> {
     pub may_send: Option<&'a MaySend>,
     /// The order it is about: whatever Haier answers, its customer appears in no error and no log line.
     pub order: Option<&'a Order>,
+    /// The run it belongs to, which tells what keeps it waiting.
+    pub waits: Option<&'a Waits>,
 }
 
 impl<'a> Call<'a> {
     /// A run's: it waits for as long as it takes.
     pub const BULK: Call<'static> =
-        Call { priority: Priority::Bulk, deadline: None, may_send: None, order: None };
+        Call { priority: Priority::Bulk, deadline: None, may_send: None, order: None, waits: None };
     /// Goes before runs, and waits for as long as it takes.
     pub const LIVE: Call<'static> = Call { priority: Priority::Live, ..Self::BULK };
 
@@ -48,6 +51,12 @@ impl<'a> Call<'a> {
     #[must_use]
     pub const fn while_allowed(may_send: &'a MaySend) -> Self {
         Self { may_send: Some(may_send), ..Self::LIVE }
+    }
+
+    /// A call of the run that these waits are of.
+    #[must_use]
+    pub const fn of_run(waits: &'a Waits) -> Self {
+        Self { waits: Some(waits), ..Self::BULK }
     }
 
     /// About this order.

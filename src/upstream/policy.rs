@@ -7,11 +7,15 @@
 //! out.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use chrono::TimeDelta;
 use reqwest::{
     RequestBuilder,
     header::{AUTHORIZATION, CONTENT_TYPE},
@@ -25,13 +29,13 @@ use super::{
     endpoint::{Effect, Endpoint, PER_SYSTEM},
     error::{Error, Result},
     gate::Gate,
-    matrix::Again,
+    matrix::{Again, Health},
     outgoing::Outgoing,
     patience::Call,
     redact::Redactor,
     retry::Backoff,
     site::Site,
-    status::{BudgetStatus, SystemStatus},
+    status::{BreakerState, BudgetStatus, SystemStatus},
     subject::Subject,
     token::{Origin, Tokens},
     token_share::{Seal, TokenShelf},
@@ -73,6 +77,8 @@ pub struct Client {
     backoff: Backoff,
     breakers: [Breaker; PER_SYSTEM],
     traffic: Traffic,
+    /// When Haier last answered a call, in microseconds.
+    answered_at: AtomicI64,
     /// Where the replicas of this account keep their token, and how.
     pub(super) share: Option<(Arc<dyn TokenShelf>, Seal)>,
 }
@@ -91,6 +97,7 @@ impl Client {
             backoff: Backoff::new(settings.retry.clone()),
             breakers: site.system.endpoints().map(breaker),
             traffic: Traffic::new(),
+            answered_at: AtomicI64::new(i64::MIN),
             share: Seal::new(&site.key, site.login.client_secret()).map(|seal| (shelf, seal)),
             site,
             settings,
@@ -115,6 +122,7 @@ impl Client {
                 // Nothing was sent: the token could not be fetched without a slot for it. Runs wait, as they do for slots.
                 Err(error) if error.reason == Reason::StoreUnavailable && call.priority == Priority::Bulk => {
                     sends -= 1;
+                    let _waiting = call.waits.map(|waits| waits.begin(error.reason, &error.detail, None));
                     tokio::select! {
                         error = call.ended() => return Err(error),
                         () = tokio::time::sleep(STORE_WAIT) => {}
@@ -204,7 +212,11 @@ impl Client {
         {
             self.budget.throttled(error.retry_after);
         }
-        permit.tell(answer.as_ref().map(drop).map_err(|error| error.health));
+        let health = answer.as_ref().map(drop).map_err(|error| error.health);
+        if matches!(health, Ok(()) | Err(Health::Up)) {
+            self.answered_at.store(self.clock.now().timestamp_micros(), Ordering::Relaxed);
+        }
+        permit.tell(health);
         let outcome = answer.as_ref().map_or_else(|error| error.reason.as_str(), |_| "OK");
         let (name, elapsed) = (endpoint.name(), started.elapsed());
         metrics::counter!("haier_upstream_calls_total", "endpoint" => name, "outcome" => outcome)
@@ -222,7 +234,12 @@ impl Client {
             error = call.ended() => Err(error),
             error = self.gate.closed(endpoint) => Err(error),
             error = permit.breaker().opened() => Err(error),
-            slot = self.budget.acquire(call) => slot,
+            slot = async {
+                match call.waits {
+                    Some(waits) => waits.for_slot(self.budget.acquire(call)).await,
+                    None => self.budget.acquire(call).await,
+                }
+            } => slot,
         }
     }
 
@@ -246,6 +263,10 @@ impl Client {
             return Err(error);
         };
         tracing::debug!(endpoint = endpoint.name(), sends, ?wait, %error, "calling Haier again");
+        // The waits after other failures are short, and part of the call.
+        let throttled = call.waits.filter(|_| error.reason == Reason::RateLimited);
+        let until = TimeDelta::from_std(wait).ok().map(|wait| self.clock.now() + wait);
+        let _waiting = throttled.map(|waits| waits.begin(error.reason, &error.detail, until));
         tokio::select! {
             error = call.ended() => Err(error),
             () = tokio::time::sleep(wait) => Ok(()),
@@ -255,6 +276,15 @@ impl Client {
     /// Obeys these pauses at once, also for calls that wait for a slot; all others let calls pass again.
     pub fn set_pauses(&self, in_force: &[Pause]) {
         self.gate.set(in_force);
+    }
+
+    /// Whether Haier has answered something since each breaker that is open opened.
+    #[must_use]
+    pub fn has_answered(&self) -> bool {
+        let answered_at = self.answered_at.load(Ordering::Relaxed);
+        let mut open =
+            self.breakers.iter().map(Breaker::status).filter(|one| one.state != BreakerState::Closed);
+        open.all(|breaker| breaker.since.timestamp_micros() <= answered_at)
     }
 
     /// How its budget, breakers and token stand.

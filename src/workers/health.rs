@@ -6,30 +6,37 @@ use chrono::TimeDelta;
 
 use crate::app::App;
 
-/// Haier is asked less often than the database: wrong credentials must not hammer its token endpoint.
-const UPSTREAM_PERIOD: TimeDelta = TimeDelta::seconds(60);
+/// How often what is checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Periods {
+    /// The database, and what calls have shown of Haier.
+    pub database: TimeDelta,
+    /// Whether Haier lets us in. Less often: wrong credentials must not hammer its token endpoint.
+    pub upstream: TimeDelta,
+}
 
-/// Checks the database every `period` and Haier every minute, until the process goes down.
-pub async fn run(app: Arc<App>, period: TimeDelta) {
+/// Checks until the process goes down.
+pub async fn run(app: Arc<App>, periods: Periods) {
     // Side by side: a Haier that is silent must not keep a lost database unnoticed.
-    tokio::join!(check_database(&app, period), check_upstream(&app));
+    tokio::join!(check_database(&app, periods.database), check_upstream(&app, periods.upstream));
 }
 
 async fn check_database(app: &App, period: TimeDelta) {
     let limit = period.to_std().unwrap_or(Duration::from_secs(5));
     while !app.stopping.is_cancelled() {
+        app.judge_upstream();
         app.check_database(limit).await;
         pause(app, period).await;
     }
 }
 
-async fn check_upstream(app: &App) {
+async fn check_upstream(app: &App, period: TimeDelta) {
     while !app.stopping.is_cancelled() {
         tokio::select! {
             () = app.stopping.cancelled() => return,
             () = app.check_upstream() => {}
         }
-        pause(app, UPSTREAM_PERIOD).await;
+        pause(app, period).await;
     }
 }
 

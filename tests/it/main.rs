@@ -59,4 +59,5 @@ mod sync_logs;
 mod syncs;
 mod tls;
 mod upstream_control;
+mod waits;
 mod week;

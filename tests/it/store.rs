@@ -227,6 +227,7 @@ async fn a_worker_that_lost_its_lease_writes_nothing(plan: Plan) {
         bad_pictures: 0,
         delisted: 0,
         held: None,
+        waited: chrono::TimeDelta::zero(),
     };
     // As the writer does it, but with the rows first: they must go with the refused checkpoint.
     let mut tx = store.begin().await.unwrap();

@@ -20,16 +20,21 @@ use crate::{
     upstream::{self, Answer, Call, Listing, Openplat},
 };
 
-/// A call of a run.
 /// How soon a run asks again when a breaker or a pause does not say how long it will last.
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
+/// The shortest wait of which it is said how long it is.
+const WORTH_TELLING: TimeDelta = TimeDelta::seconds(5);
 /// How soon a run asks for a listing again that did not even begin.
 const LISTING_AGAIN: TimeDelta = TimeDelta::seconds(5);
 
 /// What a run asks.
 pub(super) trait Question {
     type Answer;
-    fn put(&self, openplat: &Openplat) -> impl Future<Output = upstream::Result<Self::Answer>> + Send;
+    fn put(
+        &self,
+        openplat: &Openplat,
+        call: &Call<'_>,
+    ) -> impl Future<Output = upstream::Result<Self::Answer>> + Send;
 }
 
 /// A question about up to 20 codes.
@@ -56,8 +61,8 @@ pub(super) struct WholeCatalogue;
 impl Question for Catalogue {
     type Answer = Answer<CatalogueRecord>;
 
-    fn put(&self, openplat: &Openplat) -> impl Future<Output = upstream::Result<Self::Answer>> + Send {
-        openplat.products(&self.0, &Call::BULK)
+    async fn put(&self, openplat: &Openplat, call: &Call<'_>) -> upstream::Result<Self::Answer> {
+        openplat.products(&self.0, call).await
     }
 }
 
@@ -81,8 +86,8 @@ impl BatchQuestion for Catalogue {
 impl Question for Prices {
     type Answer = Answer<PriceRecord>;
 
-    fn put(&self, openplat: &Openplat) -> impl Future<Output = upstream::Result<Self::Answer>> + Send {
-        openplat.prices(&self.0, &Call::BULK)
+    async fn put(&self, openplat: &Openplat, call: &Call<'_>) -> upstream::Result<Self::Answer> {
+        openplat.prices(&self.0, call).await
     }
 }
 
@@ -106,16 +111,16 @@ impl BatchQuestion for Prices {
 impl Question for Stock<'_> {
     type Answer = StockRecord;
 
-    fn put(&self, openplat: &Openplat) -> impl Future<Output = upstream::Result<StockRecord>> + Send {
-        openplat.stock(self.0, self.1, &Call::BULK)
+    async fn put(&self, openplat: &Openplat, call: &Call<'_>) -> upstream::Result<StockRecord> {
+        openplat.stock(self.0, self.1, call).await
     }
 }
 
 impl Question for WholeCatalogue {
     type Answer = Listing;
 
-    fn put(&self, openplat: &Openplat) -> impl Future<Output = upstream::Result<Listing>> + Send {
-        openplat.listing(&Call::BULK)
+    async fn put(&self, openplat: &Openplat, call: &Call<'_>) -> upstream::Result<Listing> {
+        openplat.listing(call).await
     }
 }
 
@@ -137,7 +142,7 @@ impl Fetcher<'_> {
             let answer = {
                 // Never closed, so this only waits.
                 let _permit = self.calls.acquire().await;
-                question.put(self.openplat).await
+                question.put(self.openplat, &Call::of_run(self.waits)).await
             };
             match answer {
                 Err(error) if is_held_back(&error) => {
@@ -283,6 +288,9 @@ impl Fetcher<'_> {
         }
         let wait = error.retry_after.and_then(|wait| TimeDelta::from_std(wait).ok()).unwrap_or(otherwise);
         let until = (now + wait.max(MIN_WAIT)).min(since + longest);
+        // A look again in a moment is no end in sight.
+        let shown = (wait >= WORTH_TELLING).then_some(until);
+        let _waiting = self.waits.begin(error.reason, &error.detail, shown);
         self.app.clock.sleep_until(until).await;
         Ok(())
     }

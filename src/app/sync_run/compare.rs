@@ -30,12 +30,19 @@ impl App {
         sample: u32,
     ) -> Result<()> {
         let (mut differing, mut unreadable) = (0, 0);
+        let waits = self.run_waits(run).await?;
+        let mut wait = None;
         self.note_compared(run, None, Counts::default()).await?;
         let mut verification = self.catalogue_verify_of(openplat, sample);
         loop {
             let sum = match verification.next().await {
                 Ok(Some(Compared::Sum(sum))) => sum,
-                Ok(Some(Compared::Piece(preview))) => {
+                Ok(Some(Compared::Piece(mut preview))) => {
+                    let now = preview.wait.take();
+                    if now != wait {
+                        self.run_note_wait(run, waits.waited(), now.as_ref()).await;
+                        wait = now;
+                    }
                     if preview.stage == Some(Stage::Listing) {
                         unreadable += i64::try_from(preview.failures.len()).unwrap_or(i64::MAX);
                     }
@@ -54,6 +61,7 @@ impl App {
             let counts = Counts { total, success: total - differing, failed: differing };
             self.note_compared(run, Some(Vec::new()), counts).await?;
             let detail = told(&sum);
+            self.run_note_wait(run, waits.waited() + sum.waited, None).await;
             return self.run_end(self.store.begin().await?, run, sum.reason, detail).await;
         }
     }

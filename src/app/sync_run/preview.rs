@@ -6,11 +6,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use chrono::TimeDelta;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
     App, End, Fetcher,
     listing::hash,
+    waiting::log_wait,
     writer::{Found, Step, set_aside},
 };
 use crate::{
@@ -23,6 +25,7 @@ use crate::{
         reasons::Reason,
         sync_logs::{Counts, Stage, SyncFailure, SyncType},
         sync_runs::{ClaimedRun, SyncRequest},
+        waits::Wait,
     },
     error::{Error, Result},
     store::{
@@ -33,7 +36,7 @@ use crate::{
         products, stock,
         sync_failures::NewFailure,
     },
-    upstream::Openplat,
+    upstream::{Openplat, Waits},
 };
 
 /// Steps that wait while a batch is reckoned.
@@ -58,6 +61,8 @@ pub struct Preview {
     pub changes: Vec<ProductChange>,
     /// Codes that fail.
     pub failures: Vec<SyncFailure>,
+    /// What keeps it waiting.
+    pub wait: Option<Wait>,
     /// How it would end. `None`: it goes on.
     pub end: Option<EndMessage>,
 }
@@ -123,22 +128,15 @@ impl App {
         let poison = poison_codes::list(&mut self.store.read().await?).await?.into_iter().collect();
         let (steps, taken) = mpsc::channel(STEPS_AHEAD);
         let calls = Semaphore::new(self.runs.calls_in_flight);
-        let fetcher = Fetcher {
-            app: self,
-            openplat,
-            run,
-            poison,
-            steps,
-            good: Mutex::default(),
-            calls,
-            stop: &self.stopping,
-        };
+        let waits = Waits::new(self.clock.clone(), TimeDelta::zero());
+        let (stop, waits, good) = (&self.stopping, &waits, Mutex::default());
+        let fetcher = Fetcher { app: self, openplat, run, poison, steps, good, calls, stop, waits };
         let reckoner = Reckoner::new(Arc::clone(self), run.clone(), out);
         // The steps' sender goes with the fetcher, so that the reckoner ends too.
-        let (end, reckoner) = tokio::join!(fetcher.fetch(), reckoner.work(taken));
+        let (end, reckoner) = tokio::join!(fetcher.fetch(), reckoner.work(taken, waits));
         let reckoner = reckoner?;
         match end {
-            End::Ended { reason, detail } => reckoner.last_word(reason, detail).await,
+            End::Ended { reason, detail } => reckoner.last_word(reason, detail, waits.waited()).await,
             End::Stopped => Err(Error::ShuttingDown),
             End::Failed(error) => Err(error),
             End::WriterGone => Err(Error::Internal("the reckoning ended without a reason".into())),
@@ -162,6 +160,7 @@ struct Reckoner {
     /// Products gone, and prices that move far.
     gone: i64,
     moved: i64,
+    wait: Option<Wait>,
 }
 
 impl Reckoner {
@@ -179,11 +178,22 @@ impl Reckoner {
             listed: HashSet::new(),
             gone: 0,
             moved: 0,
+            wait: None,
         }
     }
 
-    async fn work(mut self, mut steps: mpsc::Receiver<Step>) -> Result<Self> {
-        while let Some(step) = steps.recv().await {
+    async fn work(mut self, mut steps: mpsc::Receiver<Step>, waits: &Waits) -> Result<Self> {
+        loop {
+            let step = tokio::select! {
+                step = steps.recv() => step,
+                wait = waits.changed(self.wait.as_ref()) => {
+                    log_wait(self.run.log_id, self.wait.as_ref(), wait.as_ref(), waits.waited());
+                    self.wait = wait;
+                    self.tell(Vec::new(), Vec::new()).await;
+                    continue;
+                }
+            };
+            let Some(step) = step else { break };
             match step {
                 Step::StartOver => {}
                 Step::Enter(stage) => self.stage = stage,
@@ -307,6 +317,7 @@ impl Reckoner {
                 planned: self.planned,
                 changes,
                 failures,
+                wait: self.wait.clone(),
                 end: None,
             };
             let _ = self.out.send(Ok(preview)).await;
@@ -318,7 +329,7 @@ impl Reckoner {
     }
 
     /// How the run would end: HELD, if it would find too much.
-    async fn last_word(mut self, reason: Reason, detail: String) -> Result<Preview> {
+    async fn last_word(mut self, reason: Reason, detail: String, waited: TimeDelta) -> Result<Preview> {
         let extent = if reason == Reason::Completed { self.extent().await? } else { None };
         let Counts { success, failed, .. } = self.counts;
         self.counts.total = success + failed;
@@ -334,6 +345,7 @@ impl Reckoner {
             bad_pictures: self.bad_pictures,
             delisted: if is_gone_held { 0 } else { self.gone },
             held: extent,
+            waited,
         };
         Ok(Preview {
             stage: None,
@@ -341,6 +353,7 @@ impl Reckoner {
             planned: self.planned,
             changes: Vec::new(),
             failures: Vec::new(),
+            wait: None,
             end: Some(end),
         })
     }

@@ -45,5 +45,6 @@ pub(in crate::cli) fn comparison(sum: &CatalogueComparison) -> Value {
         "failed_count": sum.failed_count,
         "reason": sum.reason,
         "detail": sum.detail,
+        "waited": sum.waited.as_ref().map(super::duration),
     })
 }

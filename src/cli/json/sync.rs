@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{duration, object, put, time};
-use crate::proto::{SyncFailure, SyncLog, SyncProgress, SyncStatus, SyncType};
+use crate::proto::{SyncFailure, SyncLog, SyncProgress, SyncStatus, SyncType, SyncWait};
 
 pub(in crate::cli) fn sync_progress(progress: &SyncProgress) -> Value {
     let mut object = object(json!({
@@ -26,6 +26,14 @@ pub(in crate::cli) fn sync_progress(progress: &SyncProgress) -> Value {
     }
     put(&mut object, "planned_count", progress.planned_count.map(Value::from));
     put(&mut object, "remaining", progress.remaining.as_ref().map(duration));
+    put(&mut object, "wait", progress.wait.as_ref().map(wait));
+    Value::Object(object)
+}
+
+fn wait(wait: &SyncWait) -> Value {
+    let mut object = object(json!({ "reason": wait.reason, "detail": wait.detail }));
+    put(&mut object, "since", time(wait.since.as_ref()));
+    put(&mut object, "until", time(wait.until.as_ref()));
     Value::Object(object)
 }
 
@@ -51,6 +59,8 @@ pub(in crate::cli) fn sync_log(log: &SyncLog) -> Value {
     put(&mut object, "created_at", time(log.created_at.as_ref()));
     put(&mut object, "duration", log.duration.as_ref().map(duration));
     put(&mut object, "parent_id", log.parent_id.map(Value::from));
+    put(&mut object, "waited", log.waited.as_ref().map(duration));
+    put(&mut object, "wait", log.wait.as_ref().map(wait));
     Value::Object(object)
 }
 

@@ -6,10 +6,10 @@ use super::{Tail, fetch};
 use crate::{
     cli::{
         client::{Client, OutputForm},
-        console::Console,
+        console::{Console, printable},
         failure::Failure,
         json, lines, moment,
-        sync::failure_line,
+        sync::{failure_line, waiting},
     },
     proto::SyncLog,
 };
@@ -70,6 +70,8 @@ fn told(log: &SyncLog) -> Vec<String> {
     let planned = log.planned_count.map_or_else(|| "unknown".to_owned(), |planned| planned.to_string());
     let duration = log.duration.as_ref().map(|duration| format!("{:.1} s", moment::seconds(duration)));
     let parent = log.parent_id.map(|id| id.to_string());
+    let waits =
+        log.wait.as_ref().map(|wait| waiting(&format!("{}: {}", printable(&wait.reason), wait.detail), wait));
     let fields = [
         ("id", log.id.to_string()),
         ("sync_type", log.sync_type_display.clone()),
@@ -84,6 +86,8 @@ fn told(log: &SyncLog) -> Vec<String> {
         ("started_at", moment::local(log.started_at.as_ref())),
         ("completed_at", moment::local(log.completed_at.as_ref())),
         ("duration", duration.unwrap_or_default()),
+        ("waited", moment::span(log.waited.as_ref()).unwrap_or_default()),
+        ("waits", waits.unwrap_or_default()),
         ("trigger", log.trigger.clone()),
         ("requested_by", log.requested_by.clone()),
         ("parent_id", parent.unwrap_or_default()),

@@ -11,7 +11,7 @@ use crate::{
         console::{Console, printable},
         moment,
     },
-    proto::SyncProgress,
+    proto::{SyncProgress, SyncWait},
 };
 
 /// A plain line at most this often, unless the step changes.
@@ -55,6 +55,9 @@ impl View {
 
     /// A run that has ended names no stage: the one it ended in stays.
     fn stage(&self, progress: &SyncProgress) -> String {
+        if let Some(wait) = &progress.wait {
+            return waiting(&progress.message, wait);
+        }
         match (progress.stage.as_str(), self.stage.as_str()) {
             // It says for what.
             ("", "") if !progress.message.is_empty() => printable(&progress.message),
@@ -83,6 +86,16 @@ impl Drop for View {
     fn drop(&mut self) {
         self.finish();
     }
+}
+
+/// Why a run waits, since when and until when.
+pub(in crate::cli) fn waiting(message: &str, wait: &SyncWait) -> String {
+    let mut text = format!("{} (since {}", printable(message), moment::local(wait.since.as_ref()));
+    if wait.until.is_some() {
+        text.push_str(&format!(", until {}", moment::local(wait.until.as_ref())));
+    }
+    text.push(')');
+    text
 }
 
 fn draw(bar: &ProgressBar, stage: &str, progress: &SyncProgress) {
@@ -125,4 +138,24 @@ fn pace(progress: &SyncProgress) -> String {
     };
     let left = Duration::try_from_secs_f64(left.ceil()).unwrap_or_default();
     format!("{rate} {} left", humantime::format_duration(left)).trim_start().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_types::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn what_a_run_waits_for_is_shown_with_its_times() {
+        let at = |seconds| Some(Timestamp { seconds, nanos: 0 });
+        let mut wait = SyncWait { since: at(1_793_491_200), ..SyncWait::default() };
+        let told = waiting("waiting: PAUSED paused", &wait);
+        assert!(
+            told.starts_with("waiting: PAUSED paused (since 2026-1") && !told.contains("until"),
+            "{told}"
+        );
+        wait.until = at(1_793_491_230);
+        assert!(waiting("", &wait).contains(", until 2026-1"));
+    }
 }

@@ -45,6 +45,8 @@ diesel::table! {
         created_at -> Instant,
         started_at -> Nullable<Instant>,
         completed_at -> Nullable<Instant>,
+        waited_micros -> BigInt,
+        wait -> Nullable<Json>,
     }
 }
 

@@ -164,9 +164,12 @@ impl Fault {
             ("hang", None),
             ("latency", None),
             ("poison", Some("H2")),
+            // One code answered with 500 for ever.
+            ("server_error", Some("H2")),
         ]);
         let chance = match kind {
             "poison" => Chance::Product(dice.between(0, products)),
+            "server_error" if endpoint.is_some() => Chance::Product(dice.between(0, products)),
             "hang" => Chance::Times(dice.between(1, 6)),
             _ => Chance::Of(dice.between(1, 8) as f64 / 100.0),
         };
@@ -224,10 +227,10 @@ impl Fault {
         Self { kind, endpoint, chance, delay_ms: Self::delay(kind, dice) }
     }
 
-    /// The code that a poison stands for and the endpoint that refuses it.
+    /// The code that Haier always refuses or fails for, and the endpoint that does.
     pub(super) fn poison<'a>(&self, codes: &'a [String]) -> Option<(&'static str, &'a str)> {
         match self.chance {
-            Chance::Product(at) if self.kind == "poison" => {
+            Chance::Product(at) if matches!(self.kind, "poison" | "server_error") => {
                 Some((self.endpoint?, codes[at as usize].as_str()))
             }
             _ => None,

@@ -1,0 +1,2 @@
+ALTER TABLE sync_logs DROP COLUMN wait;
+ALTER TABLE sync_logs DROP COLUMN waited_micros;
