@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use super::{
     convert::{duration, timestamp},
     requests::{created_range, instant, optional_text, page_size},
@@ -174,9 +176,14 @@ pub(super) fn encode(log: SyncLog, language: Language) -> proto::SyncLog {
         requested_by: log.requested_by,
         parent_id: log.parent_id,
         account: log.account,
-        waited: Some(duration(log.waited)),
+        waited: waited(log.waited),
         wait: log.wait.map(encode_wait),
     }
+}
+
+/// Absent of what did not wait.
+pub(super) fn waited(span: TimeDelta) -> Option<prost_types::Duration> {
+    (span > TimeDelta::zero()).then(|| duration(span))
 }
 
 pub(super) fn encode_wait(wait: Wait) -> proto::SyncWait {

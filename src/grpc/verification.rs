@@ -6,10 +6,9 @@ use tokio_stream::Stream;
 use tonic::Status;
 
 use super::{
-    convert::duration,
     product_changes::would_change,
     status,
-    sync_logs::{encode, encode_failure, encode_wait},
+    sync_logs::{encode, encode_failure, encode_wait, waited},
 };
 use crate::{
     app::{App, Compared, Comparison, Ctx, STANDARD_SAMPLE, Verification},
@@ -77,6 +76,6 @@ fn encode_sum(sum: Comparison) -> proto::CatalogueComparison {
         failed_count: sum.failed,
         reason: sum.reason.as_str().to_owned(),
         detail: sum.detail,
-        waited: Some(duration(sum.waited)),
+        waited: waited(sum.waited),
     }
 }

@@ -44,7 +44,7 @@ pub struct BreakerStatus {
     pub state: BreakerState,
     /// Since when.
     pub since: DateTime<Utc>,
-    /// Outages in a row.
+    /// Failures in a row, each about something else.
     pub failures: u32,
     /// When an open one admits its first probe.
     pub probe_at: Option<DateTime<Utc>>,

@@ -1,3 +1,5 @@
+//! The breaker under a clock that the test turns.
+
 use std::sync::Mutex;
 
 use super::*;
