@@ -27,6 +27,10 @@ words! {
         MalformedAnswer = "MALFORMED_ANSWER", "数据格式错误", "malformed answer";
         /// An amount with more than four decimals: failed rather than rounded.
         PricePrecision = "PRICE_PRECISION", "价格精度超限", "price precision exceeded";
+        /// A request is larger than is taken.
+        MessageTooLarge = "MESSAGE_TOO_LARGE", "请求过大", "message too large";
+        /// Nothing of this name is served, or not encoded like this.
+        Unimplemented = "UNIMPLEMENTED", "不支持的调用", "not implemented";
         /// The database refused the record.
         Constraint = "CONSTRAINT", "数据库约束冲突", "database constraint";
         /// A person cancelled the run.
