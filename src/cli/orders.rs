@@ -31,6 +31,7 @@ mod table;
 Examples:
   haier-integration orders push order.json --wait 30s
   haier-integration orders list --state in-doubt
+  haier-integration orders list --so-id SO-20261122-1
   haier-integration orders show SO-20261122-1
   haier-integration orders cancel SO-20261122-1 --reason 买家取消
   haier-integration orders resolve SO-20261122-1 booked --evidence \"asked Haier by phone\"")]
@@ -62,12 +63,16 @@ enum OrdersCommand {
 #[command(after_help = "\
 Examples:
   haier-integration orders list --state in-doubt
+  haier-integration orders list --so-id SO-20261122-1
   haier-integration orders list --online-no TB-1 --output json")]
 struct ListArgs {
     /// Only this state: accepted, in-doubt, pushed, refused, confirmed, out-of-stock, cancelling, cancelled or given-up
     /// [default: any]
     #[arg(long, value_name = "STATE", ignore_case = true, hide_possible_values = true)]
     state: Option<StateName>,
+    /// Only the order with this sub-order number, exactly [default: any]
+    #[arg(long, value_name = "SO_ID")]
+    so_id: Option<String>,
     /// Only orders with this number of the platform [default: any]
     #[arg(long, value_name = "NUMBER")]
     online_no: Option<String>,
@@ -308,6 +313,7 @@ fn state(state: OrderState) -> &'static str {
 async fn list(args: ListArgs, client: &ClientArgs, console: &mut Console) -> Result<u8, Failure> {
     let request = ListOrdersRequest {
         state: args.state.map_or(OrderState::Unspecified, Into::into).into(),
+        so_id: args.so_id.unwrap_or_default(),
         online_no: args.online_no.unwrap_or_default(),
         created_after: args.after.map(moment::to_timestamp),
         created_before: args.before.map(moment::to_timestamp),

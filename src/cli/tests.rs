@@ -73,7 +73,7 @@ fn the_help_of_each_command_names_every_flag_and_shows_examples() {
         (&["audit"], format!("{client}--by --action --subject --after --before --limit --page-token")),
         (&["orders"], client.to_owned()),
         (&["orders", "push"], "--wait".to_owned()),
-        (&["orders", "list"], "--state --online-no --after --before --limit --page-token".to_owned()),
+        (&["orders", "list"], "--state --so-id --online-no --after --before --limit --page-token".to_owned()),
         (&["orders", "show"], String::new()),
         (&["orders", "retry"], String::new()),
         (&["orders", "cancel"], "--reason".to_owned()),
