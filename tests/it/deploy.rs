@@ -125,6 +125,41 @@ fn an_address_that_others_reach_is_opened_by_a_token_or_said_to_be_insecure() {
 }
 
 #[test]
+fn keys_are_read_from_the_file_that_their_secret_is_mounted_as() {
+    let deployment = object("Deployment");
+    let (container, pod) = (container(&deployment), deployment.pointer("/spec/template/spec").unwrap());
+    let variables = literal_variables(container);
+    let mount = list(container, "/volumeMounts").iter().find(|mount| mount["name"] == "keys").unwrap();
+    let volume = list(pod, "/volumes").iter().find(|volume| volume["name"] == "keys").unwrap();
+    let item = word(&list(volume, "/secret/items")[0]["path"]);
+    let file = &variables["HAIER_INTEGRATION_KEY_FILE"];
+    assert_eq!(*file, format!("{}/{item}", word(&mount["mountPath"])));
+    // Kubernetes never changes a file that is mounted by `subPath`.
+    assert!(mount.get("subPath").is_none());
+    let secret = word(&volume["secret"]["secretName"]);
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    for text in [text("kustomize/base/kustomization.yaml"), readme] {
+        assert!(text.contains(&secret) && text.contains(&item), "{secret} {item}");
+    }
+    let named = list(container, "/envFrom").iter().filter(|source| source.get("secretRef").is_some());
+    assert_eq!(named.count(), 0, "a secret in the environment cannot be rotated");
+}
+
+#[test]
+fn the_component_for_tls_patches_the_services_with_a_grpc_port_and_no_other() {
+    let component = yaml("kustomize/components/tls/kustomization.yaml");
+    let target = component.pointer("/patches/1/target").unwrap();
+    assert_eq!(target["kind"], "Service");
+    // As kustomize reads it.
+    let pattern = regex::Regex::new(&format!("^({})$", word(&target["name"]))).unwrap();
+    for service in objects().iter().filter(|object| object["kind"] == "Service") {
+        let name = service.pointer("/metadata/name").map(word).unwrap();
+        let has_protocol = service.pointer("/spec/ports/0/appProtocol").is_some();
+        assert_eq!(pattern.is_match(&name), has_protocol, "{name}");
+    }
+}
+
+#[test]
 fn certificates_are_read_from_where_their_secret_is_mounted() {
     let patch = yaml("kustomize/components/tls/deployment.yaml");
     let container = container(&patch);
@@ -344,10 +379,16 @@ fn the_manifests_name_this_version() {
 
 #[test]
 fn the_image_is_built_from_what_is_there() {
+    // Both from one registry, which whoever cannot reach Docker Hub names anew.
+    let version = env!("CARGO_PKG_RUST_VERSION");
     assert_eq!(
-        instructions("FROM")[0],
-        format!("rust:{}-slim-bookworm AS build", env!("CARGO_PKG_RUST_VERSION"))
+        instructions("FROM"),
+        [
+            format!("${{REGISTRY}}rust:{version}-slim-bookworm AS build"),
+            "${REGISTRY}debian:bookworm-slim".to_owned()
+        ]
     );
+    assert!(instructions("ARG").contains(&"REGISTRY=docker.io/library/".to_owned()));
     let ignored = text("Dockerfile.dockerignore");
     let let_through: Vec<_> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
     for path in ["Cargo.toml", "Cargo.lock", "build.rs", "migrations", "proto", "src"] {
@@ -361,7 +402,11 @@ fn the_image_is_built_from_what_is_there() {
     assert!(text("Dockerfile").contains("target/release/haier-integration "));
     let build = &yaml("compose.yaml")["services"]["haier-integration"]["build"];
     assert!(root().join("deploy").join(word(&build["context"])).join(word(&build["dockerfile"])).exists());
-    assert_eq!(words(&build["args"]), instructions("ARG"));
+    let taken: Vec<_> =
+        instructions("ARG").iter().map(|arg| arg.split('=').next().unwrap().to_owned()).collect();
+    let given: Vec<_> =
+        words(&build["args"]).iter().map(|arg| arg.split('=').next().unwrap().to_owned()).collect();
+    assert_eq!(given, taken);
 }
 
 #[test]

@@ -2,7 +2,13 @@
 
 use std::{cell::RefCell, collections::BTreeSet};
 
-use haier_integration::config::{self, Settings, Sources, account_from_env};
+use haier_integration::{
+    app::SystemClock,
+    config::{self, Settings, Sources, account_from_env},
+    domain::clock::Clock as _,
+    keyring::Document,
+};
+use secrecy::ExposeSecret as _;
 
 use super::manifests::{Variables, container, env_file, instructions, literal_variables, object, text};
 
@@ -43,7 +49,10 @@ pub(super) fn settings(variables: &Variables) -> Settings {
     let mut environment = variables.clone();
     let token = directory.path().join("admin-token");
     std::fs::write(&token, "0123456789abcdef".repeat(4)).unwrap();
-    for (name, file) in [("DATABASE_URL_FILE", file), ("ADMIN_TOKEN_FILE", token)] {
+    let keys = directory.path().join("keys.toml");
+    let document = Document::generate(SystemClock::new().now()).unwrap().to_text();
+    std::fs::write(&keys, document.expose_secret()).unwrap();
+    for (name, file) in [("DATABASE_URL_FILE", file), ("ADMIN_TOKEN_FILE", token), ("KEY_FILE", keys)] {
         if let Some(path) = environment.get_mut(&format!("HAIER_INTEGRATION_{name}")) {
             *path = file.to_str().unwrap().to_owned();
         }
