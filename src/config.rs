@@ -87,6 +87,8 @@ pub struct Settings {
     pub changes: ChangesSettings,
     /// How orders are pushed.
     pub orders: OrderSettings,
+    /// What strangers may do to the ports.
+    pub limits: LimitSettings,
     /// Deadline of a unary call that brings none.
     pub default_deadline: Duration,
     /// Longest time for calls to end when the service stops.
@@ -201,6 +203,29 @@ pub struct ChangesSettings {
     pub reader_patience: Duration,
 }
 
+/// What strangers may do to the ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// Connections of the gRPC listener, 1 to 100,000.
+    pub grpc_connections: usize,
+    /// Connections of the listener of metrics and health.
+    pub http_connections: usize,
+    /// Connections of the listener of callbacks.
+    pub callback_connections: usize,
+    /// Percent of a listener's connections that one address may hold while others want one, 1 to 100.
+    pub address_share: usize,
+    /// Calls at a time on one gRPC connection.
+    pub streams: u32,
+    /// Longest time from the connection to the head of its first request.
+    pub first_request: Duration,
+    /// Longest time for a peer to take what was written.
+    pub write: Duration,
+    /// How long a gRPC connection without a call is kept.
+    pub idle: Duration,
+    /// Age at which a connection is asked to end.
+    pub connection_age: Duration,
+}
+
 /// How orders are pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderSettings {
@@ -254,6 +279,7 @@ impl Default for Settings {
             schedules: ScheduleSettings::default(),
             changes: ChangesSettings::default(),
             orders: OrderSettings::default(),
+            limits: LimitSettings::default(),
             default_deadline: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(20),
             health_interval: Duration::from_secs(5),
@@ -330,6 +356,22 @@ impl Default for ScheduleSettings {
 impl Default for ChangesSettings {
     fn default() -> Self {
         Self { kept: Duration::from_secs(30 * 24 * 3600), reader_patience: Duration::from_secs(30) }
+    }
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            grpc_connections: 1_000,
+            http_connections: 256,
+            callback_connections: 256,
+            address_share: 50,
+            streams: 200,
+            first_request: Duration::from_secs(10),
+            write: Duration::from_secs(30),
+            idle: Duration::from_secs(15 * 60),
+            connection_age: Duration::from_secs(30 * 60),
+        }
     }
 }
 

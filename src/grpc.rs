@@ -12,8 +12,8 @@ mod context;
 mod convert;
 mod descriptors;
 mod haier_configs;
+mod health;
 mod held_runs;
-mod introduced;
 mod keys;
 mod logistics;
 mod orders;
@@ -22,34 +22,31 @@ mod product_changes;
 mod products;
 mod requests;
 mod schedules;
+mod sending;
 mod status;
 mod stock;
 mod sync_logs;
 mod sync_runs;
+mod transport;
 mod upstream;
 mod verification;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 pub use descriptors::{Method, check_rules, methods};
-use tokio::{net::TcpListener, sync::watch};
 use tokio_stream::Stream;
-use tonic::{Request, Response, Status, codec::CompressionEncoding, transport::Server};
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic::{Request, Response, Status, codec::CompressionEncoding, service::Routes};
 
 use crate::{
-    app::{App, health::Health},
+    app::App,
+    listener::Listener,
     proto::{
         self,
-        haier_administration_server::{HaierAdministrationServer, SERVICE_NAME as ADMINISTRATION},
-        haier_integration_server::{HaierIntegration, HaierIntegrationServer, SERVICE_NAME},
+        haier_administration_server::HaierAdministrationServer,
+        haier_integration_server::{HaierIntegration, HaierIntegrationServer},
     },
     tls::ServerTls,
 };
-
-/// Health names that are no service.
-const READINESS: &str = "readiness";
-const LIVENESS: &str = "liveness";
 
 /// Most a request may be: 1,000 codes of 64 characters are far less.
 const MAX_REQUEST_BYTES: usize = 4 << 20;
@@ -64,30 +61,43 @@ struct Api {
 /// How calls are served.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Deadline of a unary call that brings none.
+    /// Deadline of a unary call that brings none; also the longest time for any request to come.
     pub default_deadline: Duration,
     /// Whether callers may ask what is served.
     pub reflection: bool,
+    /// Calls at a time on one connection.
+    pub max_streams: u32,
+    /// Longest time for a peer to take an answer.
+    pub write: Duration,
+    /// Longest time for the reader of a feed to take what it was sent.
+    pub feed: Duration,
 }
 
 /// Serves on a listener, by TLS where there is one, until the process goes down and running calls have ended.
 ///
 /// # Errors
-/// When the listener fails.
+/// When descriptors cannot be read.
 pub async fn serve(
     app: Arc<App>,
-    listener: TcpListener,
+    listener: Listener,
     tls: Option<Arc<ServerTls>>,
     options: Options,
 ) -> anyhow::Result<()> {
-    let (reporter, health) = tonic_health::server::health_reporter();
-    // Before the first call is taken, so that no probe asks for a name that is not there yet.
-    for name in ["", SERVICE_NAME, ADMINISTRATION, LIVENESS] {
-        reporter.set_service_status(name, ServingStatus::Serving).await;
-    }
-    let ready = readiness(*app.health().borrow());
-    reporter.set_service_status(READINESS, ready).await;
-    let reporting = tokio::spawn(report_health(reporter, app.health()));
+    let methods = methods()?;
+    let times = transport::Times::new(options.default_deadline, options.write, options.feed, &methods);
+    let streams = methods.iter().filter(|method| method.is_stream).map(Method::path);
+    let gate = callers::Gatekeeper::new(Arc::clone(&app), streams.collect());
+    let stopping = app.stopping.clone();
+    // Nothing is decoded for whom the rules do not let in.
+    let service = callers::Guarded::new(routes(app, options)?, gate);
+    let service = transport::Edge::new(service, times);
+    // Counts, times and records every call; outside all that refuse one, so that it sees that too.
+    let service = calls::Recorded::new(service);
+    connections::serve(listener, tls, service, options.max_streams, stopping).await;
+    Ok(())
+}
+
+fn routes(app: Arc<App>, options: Options) -> anyhow::Result<Routes> {
     let api = Api { app: Arc::clone(&app), default_deadline: options.default_deadline };
     let administration = HaierAdministrationServer::new(api.clone())
         .max_decoding_message_size(MAX_REQUEST_BYTES)
@@ -97,57 +107,13 @@ pub async fn serve(
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
-    let stopping = app.stopping.clone();
-    let streams = methods()?.into_iter().filter(|method| method.is_stream).map(|method| method.path());
-    let gate = callers::Gatekeeper::new(app, streams.collect());
-    let incoming = connections::of(listener, tls);
-    let served = Server::builder()
-        // Finds peers that are gone without a word, so that their streams end.
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        // Outermost, so that every other one knows who is on the other side.
-        .layer(tower::layer::layer_fn(introduced::Introduced::new))
-        // Counts, times and records every call; outside all that refuse one, so that it sees that too.
-        .layer(tower::layer::layer_fn(calls::Recorded::new))
-        // Nothing is decoded for whom the rules do not let in.
-        .layer(tower::layer::layer_fn(move |inner| callers::Guarded::new(inner, gate.clone())))
-        .add_service(health)
-        .add_optional_service(options.reflection.then(|| descriptors::reflection().build_v1()).transpose()?)
-        .add_optional_service(
-            options.reflection.then(|| descriptors::reflection().build_v1alpha()).transpose()?,
-        )
-        .add_service(administration)
-        .add_service(integration)
-        .serve_with_incoming_shutdown(incoming, async move { stopping.cancelled().await });
-    let served = Box::pin(served).await;
-    reporting.abort();
-    Ok(served?)
-}
-
-/// Passes changes of readiness on to the health service; everything else serves while it lives.
-async fn report_health(mut reporter: HealthReporter, mut health: watch::Receiver<Health>) {
-    loop {
-        let now = *health.borrow_and_update();
-        let status = readiness(now);
-        reporter.set_service_status(READINESS, status).await;
-        if now.draining {
-            // Forgotten and set anew: whoever watches has heard it, and their streams end, which the drain waits for.
-            let alive =
-                ["", SERVICE_NAME, ADMINISTRATION, LIVENESS].map(|name| (name, ServingStatus::Serving));
-            for (name, status) in alive.into_iter().chain([(READINESS, status)]) {
-                reporter.clear_service_status(name).await;
-                reporter.set_service_status(name, status).await;
-            }
-            return;
-        }
-        if health.changed().await.is_err() {
-            return;
-        }
+    let mut routes = Routes::builder();
+    routes.add_service(health::service(app)).add_service(administration).add_service(integration);
+    if options.reflection {
+        routes.add_service(descriptors::reflection().build_v1()?);
+        routes.add_service(descriptors::reflection().build_v1alpha()?);
     }
-}
-
-fn readiness(health: Health) -> ServingStatus {
-    if health.is_ready() { ServingStatus::Serving } else { ServingStatus::NotServing }
+    Ok(routes.routes().prepare())
 }
 
 type ProgressStream = Pin<Box<dyn Stream<Item = Result<proto::SyncProgress, Status>> + Send>>;

@@ -1,16 +1,15 @@
 //! Plain HTTP for probes and Prometheus: `/livez`, `/readyz`, `/metrics`; and, on a listener apart, callbacks.
 
 pub mod callbacks;
-mod door;
+mod connections;
 
 use std::sync::Arc;
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
-use crate::app::App;
+use crate::{app::App, listener::Listener};
 
 #[derive(Clone)]
 struct Shared {
@@ -19,21 +18,18 @@ struct Shared {
 }
 
 /// Serves on a listener until `stop` is done; longer than the gRPC side, so that probes see the drain.
-///
-/// # Errors
-/// When the listener fails.
 pub async fn serve(
     app: Arc<App>,
     metrics: PrometheusHandle,
-    listener: TcpListener,
+    listener: Listener,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+) {
     let router = Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(render))
         .with_state(Shared { app, metrics });
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+    connections::serve(listener, router, stop).await;
 }
 
 async fn readyz(State(shared): State<Shared>) -> (StatusCode, Json<Value>) {

@@ -1,8 +1,8 @@
 //! A gRPC microservice between a shop's internal services and the supplier Haier.
 //!
 //! Data flows one way: in through `grpc`, `http` and `workers`, down to `app`, out through `store` and `upstream`, which
-//! never see each other. All of them speak `domain` and `error`. `keyring` seals what `store` keeps. `service` joins the
-//! rooms; `cli` is the program.
+//! never see each other. All of them speak `domain` and `error`. `keyring` seals what `store` keeps. `listener` guards the
+//! ports. `service` joins the rooms; `cli` is the program.
 
 pub mod app;
 pub mod auth;
@@ -13,6 +13,7 @@ pub mod error;
 pub mod grpc;
 pub mod http;
 pub mod keyring;
+pub mod listener;
 pub mod redact;
 pub mod sandbox;
 pub mod service;

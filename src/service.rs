@@ -3,6 +3,7 @@
 mod announce;
 mod door;
 mod keys;
+mod listeners;
 mod recorder;
 mod sandbox_account;
 mod settings;
@@ -15,14 +16,16 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use chrono::TimeDelta;
 use rustls::pki_types::CertificateDer;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{sync::oneshot, task::JoinHandle};
 
+use listeners::Listeners;
 use sandbox_account::sandbox_account;
 use settings::{
-    callback_settings, change_settings, order_settings, run_settings, schedule_settings, store_options,
+    callback_settings, change_settings, grpc_options, order_settings, run_settings, schedule_settings,
+    store_options,
 };
 use upstream::Opener;
 
@@ -83,8 +86,8 @@ pub struct Service {
     sandbox: Option<Sandbox>,
     settings: Settings,
     grpc: JoinHandle<anyhow::Result<()>>,
-    http: JoinHandle<std::io::Result<()>>,
-    callbacks: JoinHandle<std::io::Result<()>>,
+    http: JoinHandle<()>,
+    callbacks: JoinHandle<()>,
     http_stop: oneshot::Sender<()>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -118,11 +121,9 @@ impl Service {
         let metrics = recorder::install()?;
         redact::learn(&settings.database_url.password());
         let (tls, roots) = certificates(&settings, &*clock)?;
-        let grpc_listener = listen(settings.grpc_addr, "gRPC", "--grpc-addr").await?;
-        let http_listener = listen(settings.http_addr, "metrics and health", "--http-addr").await?;
-        let callback_listener = listen(settings.callback_addr, "callbacks", "--callback-addr").await?;
+        let Listeners { grpc, http, callbacks, grpc_addr, http_addr, callback_addr } =
+            Listeners::bind(&settings)?;
         let store = open_store(&settings).await?;
-        let callback_addr = callback_listener.local_addr()?;
         let sandbox = start_sandbox(&settings, callback_addr).await?;
         let given = GivenAccount {
             account: sandbox.as_ref().map(sandbox_account).or_else(|| settings.account.clone()),
@@ -147,7 +148,6 @@ impl Service {
                 .map(|(_, role)| *role)
                 .collect(),
         };
-        let callbacks = callback_settings(&settings);
         let orders = order_settings(&settings);
         let app = App::new(Parts {
             store,
@@ -161,7 +161,7 @@ impl Service {
             changes,
             callers,
             orders,
-            callbacks,
+            callbacks: callback_settings(&settings),
             process,
             host,
             version,
@@ -179,18 +179,15 @@ impl Service {
         app.pauses_refresh().await?;
         app.schedules_prepare().await?;
 
-        let (grpc_addr, http_addr) = (grpc_listener.local_addr()?, http_listener.local_addr()?);
         let (http_stop, http_stopped) = oneshot::channel::<()>();
-        let http = tokio::spawn(http::serve(Arc::clone(&app), metrics, http_listener, async {
+        let http = tokio::spawn(http::serve(Arc::clone(&app), metrics, http, async {
             // A sender that is gone means the same as one that has spoken.
             let _ = http_stopped.await;
         }));
         let body_timeout = settings.callbacks.body_timeout;
-        let callbacks =
-            tokio::spawn(http::callbacks::serve(Arc::clone(&app), callback_listener, body_timeout));
-        let options =
-            grpc::Options { default_deadline: settings.default_deadline, reflection: settings.reflection };
-        let grpc = tokio::spawn(grpc::serve(Arc::clone(&app), grpc_listener, tls.clone(), options));
+        let callbacks = tokio::spawn(http::callbacks::serve(Arc::clone(&app), callbacks, body_timeout));
+        let options = grpc_options(&settings);
+        let grpc = tokio::spawn(grpc::serve(Arc::clone(&app), grpc, tls.clone(), options));
         let health_periods = workers::health::Periods {
             database: TimeDelta::from_std(settings.health_interval)?,
             upstream: TimeDelta::from_std(settings.health_upstream_interval)?,
@@ -301,10 +298,6 @@ fn certificates(settings: &Settings, clock: &dyn Clock) -> Result<Certificates, 
             Err(tls::Error { problems: problems.collect() })
         }
     }
-}
-
-async fn listen(addr: SocketAddr, what: &str, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr} for {what} ({flag})"))
 }
 
 async fn open_store(settings: &Settings) -> anyhow::Result<Store> {

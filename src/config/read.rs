@@ -3,8 +3,9 @@
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
-    CallbackSettings, ChangesSettings, DatabaseUrl, ENV_PREFIX, Error, GuardSettings, OrderSettings, Problem,
-    ScheduleSettings, Setting, Settings, Sources, SyncSettings, UpstreamSettings, account_from_env,
+    CallbackSettings, ChangesSettings, DatabaseUrl, ENV_PREFIX, Error, GuardSettings, LimitSettings,
+    OrderSettings, Problem, ScheduleSettings, Setting, Settings, Sources, SyncSettings, UpstreamSettings,
+    account_from_env,
     layers::{Layers, Origin},
     parse,
     table::{SETTINGS, nearest},
@@ -97,6 +98,7 @@ impl Reader {
             schedules: self.schedules(&standard.schedules),
             changes: self.changes(&standard.changes),
             orders: self.orders(&standard.orders),
+            limits: self.limits(&standard.limits),
             default_deadline: self.time(
                 "default_deadline",
                 standard.default_deadline,
@@ -246,6 +248,29 @@ impl Reader {
             );
         }
         sync
+    }
+
+    fn limits(&mut self, standard: &LimitSettings) -> LimitSettings {
+        let connections = || parse::number(1..=100_000);
+        LimitSettings {
+            grpc_connections: self.read("limits.grpc_connections", standard.grpc_connections, connections()),
+            http_connections: self.read("limits.http_connections", standard.http_connections, connections()),
+            callback_connections: self.read(
+                "limits.callback_connections",
+                standard.callback_connections,
+                connections(),
+            ),
+            address_share: self.read("limits.address_share", standard.address_share, parse::number(1..=100)),
+            streams: self.read("limits.streams", standard.streams, parse::number(1..=10_000)),
+            first_request: self.time("limits.first_request", standard.first_request, MILLIS_100..=MINUTES_5),
+            write: self.time("limits.write", standard.write, MILLIS_100..=MINUTES_10),
+            idle: self.time("limits.idle", standard.idle, MILLIS_100..=DAY),
+            connection_age: self.time(
+                "limits.connection_age",
+                standard.connection_age,
+                MILLIS_100..=DAY * 30,
+            ),
+        }
     }
 
     fn orders(&mut self, standard: &OrderSettings) -> OrderSettings {

@@ -30,6 +30,7 @@ use crate::{
     },
     domain::callers::{Caller, PeerName},
     error::Error,
+    listener::Seat,
 };
 
 /// What the gate goes by.
@@ -78,6 +79,10 @@ where
             Ok(None) => return Box::pin(self.inner.call(request)),
             Err(refused) => return Box::pin(std::future::ready(Ok(refused.into_http()))),
         };
+        if let Some(seat) = request.extensions().get::<Seat>() {
+            // Where places are scarce, a connection of somebody is worth more than one of nobody.
+            seat.make_known();
+        }
         request.extensions_mut().insert(identity.caller.clone());
         let is_stream = self.gate.streams.contains(request.uri().path());
         let answer = self.inner.call(request);

@@ -26,6 +26,8 @@ pub struct Method {
     pub name: String,
     /// Whether it answers with a stream.
     pub is_stream: bool,
+    /// Whether it is called with a stream.
+    pub is_client_stream: bool,
 }
 
 impl Method {
@@ -50,6 +52,7 @@ pub fn methods() -> anyhow::Result<Vec<Method>> {
                     service: format!("{}.{}", file.package(), service.name()),
                     name: method.name().to_owned(),
                     is_stream: method.server_streaming(),
+                    is_client_stream: method.client_streaming(),
                 }));
             }
         }

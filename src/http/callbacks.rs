@@ -2,7 +2,7 @@
 
 mod answer;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -12,12 +12,12 @@ use axum::{
     response::Response,
     routing::post,
 };
-use tokio::net::TcpListener;
 
-use super::door;
+use super::connections;
 use crate::{
     app::{App, CallbackOutcome},
     error::{Causes, Error},
+    listener::Listener,
 };
 use answer::{Answer, Fault};
 
@@ -34,17 +34,14 @@ struct Shared {
 }
 
 /// Serves on a listener until the process goes down.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(app: Arc<App>, listener: TcpListener, body_timeout: Duration) -> io::Result<()> {
+pub async fn serve(app: Arc<App>, listener: Listener, body_timeout: Duration) {
     let shared = Shared { app: Arc::clone(&app), body_timeout };
     let router = Router::new()
         .route(PATH, post(receive))
         .fallback(async || (StatusCode::NOT_FOUND, "not found\n"))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(shared);
-    door::serve(listener, router, app.stopping.cancelled()).await
+    connections::serve(listener, router, app.stopping.cancelled()).await;
 }
 
 async fn receive(State(shared): State<Shared>, request: Request) -> Response {

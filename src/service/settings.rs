@@ -8,7 +8,7 @@ use crate::{
     app::{CallbackSettings, ChangeSettings, OrderSettings, RunSettings, ScheduleSettings},
     config::{self, DatabaseUrl, Settings},
     domain::{guard::Limits, orders::plan::PushRules},
-    store,
+    grpc, store,
 };
 
 pub(super) fn store_options(settings: &Settings) -> store::Options {
@@ -74,6 +74,16 @@ pub(super) fn schedule_settings(settings: &Settings) -> ScheduleSettings {
 pub(super) fn callback_settings(settings: &Settings) -> CallbackSettings {
     let config::CallbackSettings { window, parked_warning, .. } = settings.callbacks;
     CallbackSettings { window: span(window), parked_warning: span(parked_warning) }
+}
+
+pub(super) fn grpc_options(settings: &Settings) -> grpc::Options {
+    grpc::Options {
+        default_deadline: settings.default_deadline,
+        reflection: settings.reflection,
+        max_streams: settings.limits.streams,
+        write: settings.limits.write,
+        feed: settings.changes.reader_patience,
+    }
 }
 
 fn span(duration: Duration) -> TimeDelta {

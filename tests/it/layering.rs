@@ -11,7 +11,7 @@ const MAX_LINES: usize = 600;
 /// The rooms of ours that a room may name. `None`: all.
 fn may_use(room: &str) -> Option<&'static [&'static str]> {
     match room {
-        "domain" | "redact" | "sandbox" => Some(&[]),
+        "domain" | "listener" | "redact" | "sandbox" => Some(&[]),
         // `tls` is files and handshakes; it knows roles only as what a certificate's name is bound to.
         // The key ring seals whatever it is given; it knows neither tables nor callers.
         "error" | "keyring" | "auth" | "tls" => Some(&["domain"]),
@@ -19,8 +19,8 @@ fn may_use(room: &str) -> Option<&'static [&'static str]> {
         "store" | "upstream" => Some(&["domain", "redact"]),
         "app" => Some(&["auth", "domain", "error", "keyring", "store", "upstream"]),
         // Of `auth`, what a caller shows and the table of rules: who he is, `app` says.
-        "grpc" => Some(&["app", "auth", "domain", "error", "proto", "redact", "tls"]),
-        "http" => Some(&["app", "domain", "error"]),
+        "grpc" => Some(&["app", "auth", "domain", "error", "listener", "proto", "redact", "tls"]),
+        "http" => Some(&["app", "domain", "error", "listener"]),
         "workers" => Some(&["app", "domain", "error"]),
         _ => None,
     }

@@ -53,6 +53,7 @@ mod shared_tokens;
 mod silence;
 mod store;
 mod stored_runs;
+mod strangers;
 mod support;
 mod switching;
 mod sync_logs;

@@ -9,6 +9,7 @@ mod database;
 mod dice;
 mod haier;
 mod served;
+pub(crate) mod stranger;
 mod tokens;
 mod turned;
 mod wire;

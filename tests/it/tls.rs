@@ -40,7 +40,7 @@ fn serving(own: &Issued, clients: Option<(&Authority, bool)>) -> Option<ServerFi
 }
 
 /// A connection by our own client; the certificate is for `localhost`.
-async fn channel(
+pub(crate) async fn channel(
     port: u16,
     ca: &Authority,
     identity: Option<&Issued>,
@@ -51,7 +51,7 @@ async fn channel(
     endpoint.connect_with_connector(connector).await
 }
 
-async fn health(channel: Channel) -> Result<ServingStatus, Status> {
+pub(crate) async fn health(channel: Channel) -> Result<ServingStatus, Status> {
     let request = HealthCheckRequest { service: "liveness".to_owned() };
     HealthClient::new(channel).check(request).await.map(|answer| answer.into_inner().status())
 }

@@ -28,6 +28,7 @@ use haier_integration::{
     },
     http::callbacks,
     keyring::KeyRing,
+    listener::{self, Listener, WhenFull},
     store::{Store, migrations, order_pushes},
     workers,
 };
@@ -215,8 +216,18 @@ async fn live(house: &House, process: u16, ready: oneshot::Sender<Ready>, ended:
     working.spawn(workers::callbacks::run(Arc::clone(&app)));
     working.spawn(workers::upstream_control::run(Arc::clone(&app)));
     working.spawn(workers::feeds::run(Arc::clone(&app)));
-    let served = callbacks::serve(Arc::clone(&app), listener, Duration::from_secs(10));
-    working.spawn(async { served.await.unwrap() });
+    let (time, when_full) = (Duration::from_secs(10), WhenFull::Wait);
+    let limits = listener::Limits {
+        connections: 256,
+        address_share: 50,
+        when_full,
+        first_request: time,
+        write: time,
+        idle: time,
+        age: time,
+    };
+    let listener = Listener::new(listener, "callbacks", limits);
+    working.spawn(callbacks::serve(Arc::clone(&app), listener, time));
     assert!(ready.send((Arc::clone(&app), url, Handle::current())).is_ok());
     if let Ok(End::Drain) = ended.await {
         app.stop();

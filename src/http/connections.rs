@@ -1,0 +1,77 @@
+//! Connections of a plain HTTP listener, each served within its limits. On one there is one request at a time.
+
+use std::{future::Future, pin::pin};
+
+use axum::{Router, body::Body};
+use http::Request;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::time::Instant;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt as _;
+
+use crate::listener::{Accepted, Counted, Limits, Listener, WriteLimited};
+
+/// Bytes of a request's head, and of what is read ahead.
+const MAX_BUFFER: usize = 32 << 10;
+
+/// Serves until `stop` is done, then lets requests end that have begun.
+pub(super) async fn serve(listener: Listener, router: Router, stop: impl Future<Output = ()> + Send) {
+    let limits = listener.limits();
+    let (stopping, connections) = (CancellationToken::new(), TaskTracker::new());
+    // Cut with this function, whatever ends it.
+    let _stopped = stopping.clone().drop_guard();
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => accepted,
+        };
+        connections.spawn(connection(accepted, limits, router.clone(), stopping.clone()));
+    }
+    let open = listener.close();
+    stopping.cancel();
+    connections.close();
+    connections.wait().await;
+    drop(open);
+}
+
+async fn connection(accepted: Accepted, limits: Limits, router: Router, stopping: CancellationToken) {
+    let Accepted { stream, peer, place } = accepted;
+    let aged_at = Instant::now() + limits.age;
+    // One that says nothing costs no more than its descriptor.
+    let speaks = tokio::select! {
+        () = place.is_cut() => return,
+        () = stopping.cancelled() => return,
+        speaks = tokio::time::timeout(limits.first_request, stream.readable()) => speaks,
+    };
+    if speaks.is_err() {
+        place.count_cut("silent");
+        tracing::debug!(%peer, limit = ?limits.first_request, "a connection was cut: nothing came in time");
+        return;
+    }
+    let service = router.map_request(|request: Request<_>| request.map(Body::new));
+    let service = TowerToHyperService::new(Counted::new(service, place.seat()));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // Also the time between two requests.
+        .header_read_timeout(limits.first_request)
+        .max_buf_size(MAX_BUFFER)
+        .serve_connection(TokioIo::new(WriteLimited::new(stream, place.seat(), limits.write)), service);
+    let mut connection = pin!(connection);
+    let mut is_ending = false;
+    loop {
+        tokio::select! {
+            // One that breaks off is its caller's affair.
+            _ = &mut connection => return,
+            () = place.is_cut() => return,
+            () = stopping.cancelled(), if !is_ending => {}
+            () = tokio::time::sleep_until(aged_at), if !is_ending => {}
+        }
+        is_ending = true;
+        connection.as_mut().graceful_shutdown();
+    }
+}
