@@ -17,7 +17,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use super::{Limits, WhenFull};
 
-/// How long a connection has, even in a crowd, to send its request.
+/// How long a connection has, even in a crowd, to send its request, and to send the next one.
 const GRACE: Duration = Duration::from_millis(100);
 /// What takes longer in a crowd, and for a caller nobody knows, gives its place up.
 const STALL: Duration = Duration::from_secs(1);
@@ -210,15 +210,16 @@ impl Entry {
             return Some(Claim { rank: 0, is_ripe: lasts >= GRACE });
         }
         let is_stalled = self.stalled_since.is_some_and(|since| now.duration_since(since) >= STALL);
-        let ripe = |rank| Some(Claim { rank, is_ripe: true });
-        match (self.is_known, self.in_flight > 0) {
-            (false, false) => ripe(1),
-            _ if is_stalled => ripe(2),
-            (false, true) => Some(Claim { rank: 3, is_ripe: lasts >= STALL }),
-            (true, false) => ripe(4),
-            (true, true) if yields => ripe(5),
-            (true, true) => None,
-        }
+        let (rank, is_ripe) = match (self.is_known, self.in_flight > 0) {
+            // The last bytes of an answer are still on their way when it is over.
+            (false, false) => (1, lasts >= GRACE),
+            _ if is_stalled => (2, true),
+            (false, true) => (3, lasts >= STALL),
+            (true, false) => (4, lasts >= GRACE),
+            (true, true) if yields => (5, true),
+            (true, true) => return None,
+        };
+        Some(Claim { rank, is_ripe })
     }
 }
 

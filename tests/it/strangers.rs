@@ -159,7 +159,7 @@ async fn a_connection_grows_no_older_than_it_may_and_no_call_is_lost(plan: Plan)
     let mut fresh = Client::connect(format!("http://{}", world.service().grpc_addr())).await.unwrap();
     reprice(&world, &mut fresh).await;
     assert_eq!(within(watch.message()).await.unwrap().unwrap().changes.len(), 1);
-    drop((watch, fresh));
+    drop((watch, fresh, stranger));
     world.finish().await;
 }
 
@@ -282,6 +282,7 @@ async fn a_request_whose_body_never_comes_ends_at_the_deadline(plan: Plan) {
     stranger.send(b"POST /callbacks/ylh HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nhalf").await;
     let answer = String::from_utf8(stranger.read_some().await).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    drop(stranger);
     world.finish().await;
 }
 
@@ -293,6 +294,7 @@ async fn a_feed_that_nobody_reads_is_reset(plan: Plan) {
     let reset = stranger.frame_of(&[RESET, GOAWAY]).await.unwrap();
     assert_eq!((reset.kind, reset.stream), (RESET, 1));
     others_are_served(world.service()).await;
+    drop(stranger);
     world.finish().await;
 }
 
@@ -314,6 +316,7 @@ async fn a_caller_who_gives_up_many_calls_at_once_keeps_the_connection(plan: Pla
             break;
         }
     }
+    drop(stranger);
     world.finish().await;
 }
 
