@@ -7,7 +7,10 @@ mod secrets;
 mod signature;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use chrono::TimeDelta;
 use tokio::sync::{Notify, Semaphore};
@@ -52,6 +55,8 @@ pub(super) struct Callbacks {
     storing: Semaphore,
     /// Rung when one was stored.
     wake: Notify,
+    /// Set when orders were bound to another account: parked ones may be theirs.
+    rematch: AtomicBool,
 }
 
 impl Callbacks {
@@ -62,7 +67,14 @@ impl Callbacks {
             refusals: Refusals::default(),
             storing: Semaphore::new(STORING),
             wake: Notify::new(),
+            rematch: AtomicBool::new(false),
         }
+    }
+
+    /// Has parked ones matched again.
+    pub(super) fn rematch(&self) {
+        self.rematch.store(true, Ordering::Release);
+        self.wake.notify_one();
     }
 }
 
@@ -74,7 +86,7 @@ pub enum CallbackOutcome {
         /// The order number that it carried.
         platform_order_no: String,
     },
-    /// It is not genuine, or says nothing that could be understood.
+    /// It is not genuine, says nothing that could be understood, or came too late; of these the last is stored all the same.
     Refused(Refusal),
 }
 
@@ -89,8 +101,8 @@ impl App {
         content_type: &str,
         body: &[u8],
     ) -> Result<CallbackOutcome> {
-        let mut received = match self.callback_check(content_type, body) {
-            Ok(received) => received,
+        let (mut received, is_late) = match self.callback_check(content_type, body) {
+            Ok(checked) => checked,
             Err(refusal) => {
                 self.callbacks.refusals.record(refusal, self.clock.now());
                 return Ok(CallbackOutcome::Refused(refusal));
@@ -112,6 +124,12 @@ impl App {
                 "a callback is stored"
             );
             app.callbacks.wake.notify_one();
+            if is_late {
+                // Late it may be by our clock, or because Haier could not reach us. It is genuine, and once it is there the same
+                // one again is harmless: it is kept.
+                app.callbacks.refusals.record(Refusal::TimeStamp, app.clock.now());
+                return Ok(CallbackOutcome::Refused(Refusal::TimeStamp));
+            }
             Ok(CallbackOutcome::Taken { platform_order_no: received.platform_order_no })
         })
         .await
@@ -121,25 +139,26 @@ impl App {
         })
     }
 
-    /// The signature first: of what is forged nothing else is looked at.
+    /// What came, and whether it is too far from now. The signature first: of what is forged nothing else is looked at.
     fn callback_check(
         &self,
         content_type: &str,
         body: &[u8],
-    ) -> std::result::Result<ReceivedCallback, Refusal> {
+    ) -> std::result::Result<(ReceivedCallback, bool), Refusal> {
         let parameters = wire::parameters(content_type, body).ok_or(Refusal::Body)?;
-        let signers = self.callbacks.secrets.signers(&parameters)?;
         let now = self.clock.now();
+        let secrets = &self.callbacks.secrets;
+        let signers = secrets
+            .signers(&parameters, now)
+            .map_err(|refusal| if secrets.is_complete(now) { refusal } else { Refusal::Accounts })?;
         let sent_at = parse_time_stamp(parameters.get("TimeStamp")).ok_or(Refusal::TimeStamp)?;
-        if (now - sent_at).abs() > self.callbacks.settings.window {
-            return Err(Refusal::TimeStamp);
-        }
+        let is_late = (now - sent_at).abs() > self.callbacks.settings.window;
         let method = CallbackMethod::parse(parameters.get("Method")).ok_or(Refusal::Method)?;
         let text = parameters.get("Data");
         let data = Data::parse(text).ok_or(Refusal::Data)?;
         let numbers = [data.platform_order_no.as_str(), data.haier_order_no.as_deref().unwrap_or_default()];
         let (words, text) = (words(&data), strike_mobiles(&wire::plain(text), &numbers));
-        Ok(ReceivedCallback {
+        let received = ReceivedCallback {
             id: self.ids.next(now),
             received_at: now,
             app_key: parameters.get("AppKey").to_owned(),
@@ -153,7 +172,8 @@ impl App {
             data: text,
             sealed: None,
             digest: signature::fingerprint(&parameters),
-        })
+        };
+        Ok((received, is_late))
     }
 
     /// One page of the stored callbacks that match, newest first.

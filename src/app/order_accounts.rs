@@ -148,6 +148,7 @@ impl App {
             self.audit(&mut tx, ctx, "account.update", &account.name, vec![change]).await?;
         }
         tx.commit().await?;
+        self.callbacks.rematch();
         let now = self.clock.now();
         Ok(HaierConfig {
             id: 0,

@@ -196,6 +196,8 @@ words! {
         AppKey = "app_key";
         /// The signature is not that of the account.
         Signature = "signature";
+        /// Its signature is none that is known, and an account is closed or the accounts were not read lately.
+        Accounts = "accounts";
         /// `TimeStamp` is none, or too far from now.
         TimeStamp = "time_stamp";
         /// `Method` is none that is known.
@@ -215,8 +217,11 @@ impl Refusal {
             Self::Signature => {
                 "its signature is wrong: look at callback_secret of the account with this AppKey"
             }
+            Self::Accounts => {
+                "its signature is none that is known, but an account cannot be opened or read: it is answered 503, so that it                  comes again; look at the keys and the database"
+            }
             Self::TimeStamp => {
-                "its TimeStamp is too far from now: look at the clocks, and at callback_window"
+                "its TimeStamp is too far from now: look at the clocks, and at callback_window; if its signature is right, it                  is kept and applied all the same"
             }
             Self::Method => "its Method is unknown",
             Self::Data => "its Data is no JSON object with PlatformOrderNo and State",

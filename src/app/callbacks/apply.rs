@@ -1,7 +1,7 @@
 //! Stored callbacks find their orders. The order system does not say which of our numbers it sends, and may be faster than
 //! we are: what finds no order is parked, and tried again when an order comes or gets a number.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -45,6 +45,17 @@ impl App {
     /// # Errors
     /// When the database does not answer, or something could not be applied; the next round tries again.
     pub async fn callbacks_apply(&self, rounds: &mut CallbackRounds) -> Result<()> {
+        match self.callbacks_round(rounds).await {
+            // What is left is applied by another replica, or at the next start.
+            Err(Error::ShuttingDown) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    async fn callbacks_round(&self, rounds: &mut CallbackRounds) -> Result<()> {
+        if self.callbacks.rematch.swap(false, Ordering::AcqRel) {
+            rounds.followed = None;
+        }
         let mut outcome = Ok(());
         for id in rounds.again.clone() {
             self.callback_try(rounds, id, &mut outcome).await?;
@@ -114,13 +125,17 @@ impl App {
         Ok(())
     }
 
-    /// Applies one. A database that is gone ends the round; any other failure is that callback's own.
+    /// Applies one. A database that is gone ends the round, and so does a process that stops, however many are left; any other
+    /// failure is that callback's own.
     async fn callback_try(
         &self,
         rounds: &mut CallbackRounds,
         id: i64,
         outcome: &mut Result<()>,
     ) -> Result<()> {
+        if self.stopping.is_cancelled() {
+            return Err(Error::ShuttingDown);
+        }
         match self.callback_apply(id).await {
             Ok(()) => {
                 rounds.again.remove(&id);

@@ -3,7 +3,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use secrecy::SecretString;
+use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::signature;
 use crate::{
@@ -17,12 +18,22 @@ use crate::{
     upstream::account_identity,
 };
 
+/// How long a secret stays good that was replaced, or whose account cannot be opened: Haier and we do not change it in the same
+/// second.
+const FORMER_FOR: TimeDelta = TimeDelta::days(1);
+/// Accounts that were read longer ago may be others by now. They are read every second.
+const STALE_AFTER: TimeDelta = TimeDelta::seconds(30);
+
 /// What one account's callbacks are known by.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct CallbackSecret {
+    /// Row of a stored account.
+    account_id: Option<i64>,
     app_key: String,
     secret: SecretString,
     signer: Signer,
+    /// Until when it is good. `None`: it is the account's present one.
+    until: Option<DateTime<Utc>>,
 }
 
 impl CallbackSecret {
@@ -30,6 +41,8 @@ impl CallbackSecret {
     fn of(account: &Account) -> Option<Self> {
         let ylh = account.ylh.as_ref()?;
         Some(Self {
+            account_id: account.origin.account_id(),
+            until: None,
             app_key: ylh.callback_app_key.clone(),
             secret: ylh.callback_secret.clone(),
             signer: Signer {
@@ -39,11 +52,28 @@ impl CallbackSecret {
             },
         })
     }
+
+    fn is_same_secret(&self, other: &Self) -> bool {
+        self.app_key == other.app_key && self.secret.expose_secret() == other.secret.expose_secret()
+    }
+
+    /// The same as a former one, good for a while from the first time on.
+    fn former(&self, now: DateTime<Utc>) -> Self {
+        Self { until: Some(self.until.unwrap_or(now + FORMER_FOR)), ..self.clone() }
+    }
+
+    fn is_good(&self, now: DateTime<Utc>) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
 }
 
 /// The secrets as last read.
 #[derive(Debug, Default)]
-pub(in crate::app) struct CallbackSecrets(RwLock<Arc<Known>>);
+pub(in crate::app) struct CallbackSecrets {
+    known: RwLock<Arc<Known>>,
+    /// When the accounts were last read. `None`: never.
+    read_at: RwLock<Option<DateTime<Utc>>>,
+}
 
 #[derive(Debug, Default)]
 struct Known {
@@ -54,20 +84,49 @@ struct Known {
     is_complained_of: bool,
 }
 
+impl Known {
+    /// The former secrets of a stored account that are good still, `present` aside.
+    fn former_of(
+        &self,
+        id: i64,
+        present: Option<&CallbackSecret>,
+        now: DateTime<Utc>,
+    ) -> Vec<CallbackSecret> {
+        let own = self.secrets.iter().filter(|secret| secret.account_id == Some(id) && secret.is_good(now));
+        let others = own.filter(|secret| present.is_none_or(|present| !secret.is_same_secret(present)));
+        others.map(|secret| secret.former(now)).collect()
+    }
+}
+
 impl CallbackSecrets {
     fn get(&self) -> Arc<Known> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn mark_read(&self, now: DateTime<Utc>) {
+        *self.read_at.write().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
     fn replace(&self, known: Known) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
+    }
+
+    /// Whether every account is open and was read a moment ago: only then a refused signature is certainly a wrong one.
+    pub(super) fn is_complete(&self, now: DateTime<Utc>) -> bool {
+        let read_at = *self.read_at.read().unwrap_or_else(PoisonError::into_inner);
+        self.get().versions.is_some() && read_at.is_some_and(|at| (now - at).abs() < STALE_AFTER)
     }
 
     /// Every account that signed these parameters, at least one.
-    pub(super) fn signers(&self, parameters: &Parameters) -> std::result::Result<Vec<Signer>, Refusal> {
+    pub(super) fn signers(
+        &self,
+        parameters: &Parameters,
+        now: DateTime<Utc>,
+    ) -> std::result::Result<Vec<Signer>, Refusal> {
         let known = self.get();
         let app_key = parameters.get("AppKey");
-        let mut of_key = known.secrets.iter().filter(|secret| secret.app_key == app_key).peekable();
+        let good = known.secrets.iter().filter(|secret| secret.is_good(now));
+        let mut of_key = good.filter(|secret| secret.app_key == app_key).peekable();
         if of_key.peek().is_none() {
             signature::compare_with_nothing(parameters);
             return Err(Refusal::AppKey);
@@ -85,29 +144,41 @@ impl App {
     /// When the database does not answer; those read before stay.
     pub(in crate::app) async fn callback_secrets_refresh(&self) -> Result<()> {
         let versions = haier_configs::versions(&mut self.store.read().await?).await?;
-        let before = self.callbacks.secrets.get();
+        let (before, now) = (self.callbacks.secrets.get(), self.clock.now());
         if before.versions.as_ref() == Some(&versions) {
+            self.callbacks.secrets.mark_read(now);
             return Ok(());
         }
-        let mut accounts: Vec<Account> = self.upstreams.given.account.iter().cloned().collect();
-        let mut closed = None;
+        let given = self.upstreams.given.account.iter().filter_map(CallbackSecret::of);
+        let (mut secrets, mut closed): (Vec<_>, _) = (given.collect(), None);
         for (id, _) in &versions {
             match self.account_load(*id).await {
-                Ok((account, _)) => accounts.push(account),
+                Ok((account, _)) => {
+                    let present = CallbackSecret::of(&account);
+                    secrets.extend(before.former_of(*id, present.as_ref(), now));
+                    secrets.extend(present);
+                }
                 // Deleted since: the next look sees that.
                 Err(Error::NotFound { .. }) => {}
                 Err(error @ (Error::StoreUnavailable(_) | Error::DeadlineExceeded)) => return Err(error),
-                Err(error) => closed = Some(error),
+                Err(error) => {
+                    secrets.extend(before.former_of(*id, None, now));
+                    closed = Some(error);
+                }
             }
         }
         if let Some(error) = closed.as_ref().filter(|_| !before.is_complained_of) {
-            tracing::error!(error = %Causes(&error), "an account's secrets cannot be opened: its callbacks are refused until they can");
+            tracing::error!(
+                error = %Causes(&error),
+                "an account's secrets cannot be opened: callbacks that no known secret signed are answered 503 until they can"
+            );
         }
         self.callbacks.secrets.replace(Known {
-            secrets: accounts.iter().filter_map(CallbackSecret::of).collect(),
+            secrets,
             versions: closed.is_none().then_some(versions),
             is_complained_of: closed.is_some(),
         });
+        self.callbacks.secrets.mark_read(now);
         Ok(())
     }
 }

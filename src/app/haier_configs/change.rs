@@ -78,7 +78,9 @@ impl App {
         };
         let replaced: Vec<_> = given_secrets(draft).map(|(field, _)| field).collect();
         let mut changes = difference::of_drafts(Some(&before.draft), Some(draft), &replaced);
-        changes.extend(self.orders_follow_account(&mut tx, before, draft, same_place).await?);
+        let rebound = self.orders_follow_account(&mut tx, before, draft, same_place).await?;
+        let is_rebound = rebound.is_some();
+        changes.extend(rebound);
         if changes.is_empty() {
             return Ok(Some(before.clone()));
         }
@@ -97,6 +99,9 @@ impl App {
         self.audit(&mut tx, ctx, "account.update", &before.name, changes).await?;
         let stored = fetch_by_id(&mut tx, before.id).await?;
         tx.commit().await?;
+        if is_rebound {
+            self.callbacks.rematch();
+        }
         tracing::info!(account = before.name, caller = %ctx.caller, "an account was changed");
         Ok(Some(stored))
     }

@@ -1,5 +1,5 @@
 //! What the order system is answered: always the same shape, in its own words. Only a 200 keeps it from sending again, so
-//! that what was refused is answered 200 too: again it would be no better.
+//! that what was refused is answered 200 too: again it would be no better. What is refused for a fault of ours is answered 503.
 
 use axum::{
     Json,
@@ -68,6 +68,8 @@ impl Answer {
             Self::Refused(refusal) => match refusal {
                 // The same for both: nobody learns which keys there are.
                 Refusal::AppKey | Refusal::Signature => (StatusCode::OK, "invalid_signature", "签名错误"),
+                // It may be genuine: it must come again.
+                Refusal::Accounts => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "系统繁忙，请重试"),
                 Refusal::TimeStamp => (StatusCode::OK, "invalid_timestamp", "时间戳无效或已过期"),
                 Refusal::Method => (StatusCode::OK, "unknown_method", "未知的方法"),
                 Refusal::Data => (StatusCode::OK, "invalid_data", "数据格式错误"),

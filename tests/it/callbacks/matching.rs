@@ -158,11 +158,11 @@ async fn another_accounts_callback_touches_no_order(plan: Plan) {
     world.finish().await;
 }
 
-/// What is left when the process dies after the answer and before it is applied.
-async fn leave_unapplied(world: &World, so_id: &str) {
+/// A callback that is stored and not applied.
+pub(super) fn left(world: &World, id: i64, so_id: &str) -> ReceivedCallback {
     let account = world.settings.account.as_ref().unwrap();
-    let callback = ReceivedCallback {
-        id: 1,
+    ReceivedCallback {
+        id,
         received_at: now(),
         app_key: "sandbox-app".to_owned(),
         signers: vec![Signer {
@@ -178,8 +178,13 @@ async fn leave_unapplied(world: &World, so_id: &str) {
         words: String::new(),
         data: "{}".to_owned(),
         sealed: None,
-        digest: vec![1; 32],
-    };
+        digest: id.to_be_bytes().repeat(4),
+    }
+}
+
+/// What is left when the process dies after the answer and before it is applied.
+async fn leave_unapplied(world: &World, so_id: &str) {
+    let callback = left(world, 1, so_id);
     let store = world.database.store().await.unwrap();
     let mut tx = store.begin().await.unwrap();
     assert!(callbacks::insert(&mut tx, &callback).await.unwrap());

@@ -281,14 +281,17 @@ async fn an_admin_binds_the_orders_of_the_environment_anew(plan: Plan) {
     }
     world.serve().await;
     until_displaced(&world, "SO-1").await;
+    post("confirm", &json!({ "ExtOrderNo": "SO.1", "PlatformOrderNo": "SO-1", "State": 1 }))
+        .taken(&world)
+        .await;
+    callbacks_until(&world, "parked_at IS NOT NULL", 1).await;
     let named = HaierConfig { name: "environment".to_owned(), ..HaierConfig::default() };
     let refused = update(&world, named.clone(), &["customer_code"], true).await.unwrap_err();
     assert_eq!(refused.code(), Code::NotFound);
-    world.haier.clear_faults().await;
     update(&world, named, &[], true).await.unwrap();
     assert_eq!(displaced(&world).await, []);
-    world.client().retry_order(RetryOrderRequest { so_id: "SO-1".to_owned() }).await.unwrap();
-    until(&mut world.client(), "SO-1", OrderState::Pushed).await;
+    // What was said of it meanwhile counts now.
+    until(&mut world.client(), "SO-1", OrderState::Confirmed).await;
     assert_eq!(booked(&world.haier, "SO-1").await.len(), 1);
     world.finish().await;
 }
