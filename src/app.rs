@@ -53,7 +53,7 @@ pub use api_tokens::NewToken;
 pub use callbacks::{CallbackOutcome, CallbackRounds, CallbackSettings};
 pub use clock::SystemClock;
 pub use feeds::{Batch, FeedEntry, FeedPage, FeedWatch};
-pub use haier_configs::{AccountCheck, Activation, CheckOutcome, NewHaierConfig, TestedAccount};
+pub use haier_configs::{AccountCheck, Activation, CheckOutcome, CheckedPart, NewHaierConfig, TestedAccount};
 pub use keys::{KeyRotation, KeyUse, RotationProgress};
 pub use order_accounts::DisplacedWatch;
 pub use order_changes::OrderWish;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret as _;
 
 pub use activation::Activation;
-pub use test::{AccountCheck, CheckOutcome, TestedAccount};
+pub use test::{AccountCheck, CheckOutcome, CheckedPart, TestedAccount};
 
 use super::{App, Ctx, to_its_end};
 use crate::{

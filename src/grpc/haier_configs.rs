@@ -9,7 +9,10 @@ use super::{
     requests::{instant, optional_text, page_size},
 };
 use crate::{
-    app::{AccountCheck, Activation, App, CheckOutcome, Ctx, NewHaierConfig, TestedAccount, page_tokens},
+    app::{
+        AccountCheck, Activation, App, CheckOutcome, CheckedPart, Ctx, NewHaierConfig, TestedAccount,
+        page_tokens,
+    },
     domain::{
         accounts::{AccountDraft, Field, Preset},
         audit::Change,
@@ -146,10 +149,10 @@ pub(super) async fn test(
 }
 
 fn encode_check(check: AccountCheck) -> proto::HaierConfigCheck {
-    let (outcome, reason, detail) = match check.outcome {
-        CheckOutcome::Passed => (Outcome::Passed, String::new(), String::new()),
-        CheckOutcome::NotConfigured => (Outcome::NotConfigured, String::new(), String::new()),
-        CheckOutcome::Failed { reason, detail } => (Outcome::Failed, reason.as_str().to_owned(), detail),
+    let (outcome, reason, detail) = encode_outcome(check.outcome);
+    let part = |CheckedPart { part, outcome }: CheckedPart| {
+        let (outcome, reason, detail) = encode_outcome(outcome);
+        proto::HaierConfigPart { part: part.to_owned(), outcome: outcome.into(), reason, detail }
     };
     proto::HaierConfigCheck {
         system: check.system.as_str().to_owned(),
@@ -158,6 +161,15 @@ fn encode_check(check: AccountCheck) -> proto::HaierConfigCheck {
         detail,
         took: (outcome != Outcome::NotConfigured)
             .then(|| duration(TimeDelta::from_std(check.took).unwrap_or(TimeDelta::MAX))),
+        parts: check.parts.into_iter().map(part).collect(),
+    }
+}
+
+fn encode_outcome(outcome: CheckOutcome) -> (Outcome, String, String) {
+    match outcome {
+        CheckOutcome::Passed => (Outcome::Passed, String::new(), String::new()),
+        CheckOutcome::NotConfigured => (Outcome::NotConfigured, String::new(), String::new()),
+        CheckOutcome::Failed { reason, detail } => (Outcome::Failed, reason.as_str().to_owned(), detail),
     }
 }
 

@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::{duration, object, put, time};
 use crate::proto::{
-    ActivateHaierConfigResponse, HaierConfig, Key, RotateKeysProgress, TestHaierConfigResponse, YlhConfig,
+    ActivateHaierConfigResponse, HaierConfig, HaierConfigPart, Key, RotateKeysProgress,
+    TestHaierConfigResponse, YlhConfig,
 };
 
 /// An account.
@@ -65,6 +66,15 @@ pub(in crate::cli) fn activation(answer: &ActivateHaierConfigResponse) -> Value 
     Value::Object(shown)
 }
 
+fn part(part: &HaierConfigPart) -> Value {
+    json!({
+        "part": part.part,
+        "outcome": part.outcome().as_str_name(),
+        "reason": part.reason,
+        "detail": part.detail,
+    })
+}
+
 /// What came of logging in under an account.
 pub(in crate::cli) fn account_test(answer: &TestHaierConfigResponse) -> Value {
     let checks = answer.checks.iter().map(|check| {
@@ -73,6 +83,7 @@ pub(in crate::cli) fn account_test(answer: &TestHaierConfigResponse) -> Value {
             "outcome": check.outcome().as_str_name(),
             "reason": check.reason,
             "detail": check.detail,
+            "parts": check.parts.iter().map(part).collect::<Value>(),
         }));
         put(&mut shown, "took", check.took.as_ref().map(duration));
         Value::Object(shown)
