@@ -14,7 +14,7 @@ use crate::{
     domain::{clock::to_micros, orders::DisplacedOrders, pauses::Pause},
     error::Result,
     store::replicas::{self, Report},
-    upstream::{Haier, SystemStatus},
+    upstream::SystemStatus,
 };
 
 /// A replica reports this often when something has changed, and this often when nothing has.
@@ -113,7 +113,7 @@ impl App {
     }
 
     fn systems(&self) -> Vec<SystemStatus> {
-        self.upstreams.all().iter().flat_map(Haier::status).collect()
+        self.upstreams.status()
     }
 
     /// Tells the others how it stands, if that has changed or was told long ago.

@@ -10,7 +10,7 @@ use crate::{
     domain::{accounts::Account, pauses::Pause},
     error::{Causes, Error, Result},
     store::haier_configs,
-    upstream::{self, Haier, Openplat, Reach, Ylh},
+    upstream::{self, Haier, Openplat, Reach, SystemStatus, Ylh},
 };
 
 /// A client that is not the active one is closed when nobody has used it for so long.
@@ -201,10 +201,13 @@ impl Upstreams {
         }
     }
 
-    /// All that are open, the active one first.
-    pub(super) fn all(&self) -> Vec<Haier> {
+    /// How calls stand under the active account, and then under others for as long as something runs under them.
+    pub(super) fn status(&self) -> Vec<SystemStatus> {
         let clients = self.lock();
-        clients.iter().map(|client| client.haier.clone()).collect()
+        let active = clients.active.as_ref().ok().into_iter().flat_map(|client| client.haier.status());
+        let others = clients.others.iter().filter(|other| other.haier.is_in_use());
+        let others = others.flat_map(|other| other.haier.status());
+        active.chain(others.map(|status| SystemStatus { former: true, ..status })).collect()
     }
 
     fn client(&self, account: Account, identity: Identity) -> Result<Client> {

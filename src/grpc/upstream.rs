@@ -108,6 +108,7 @@ fn encode_system(system: SystemStatus, seen_at: DateTime<Utc>) -> proto::Upstrea
     let token = system.token.map(|token| encode_token(&token, &system.account, seen_at));
     proto::UpstreamSystem {
         system: system.system,
+        former: system.former,
         account: system.account,
         budget: Some(encode_budget(&system.budget)),
         breakers: system.breakers.into_iter().map(encode_breaker).collect(),

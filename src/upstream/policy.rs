@@ -294,6 +294,7 @@ impl Client {
         SystemStatus {
             system: self.site.system.name().to_owned(),
             account: self.site.account.clone(),
+            former: false,
             budget: BudgetStatus {
                 limit: self.settings.rate,
                 last_second,

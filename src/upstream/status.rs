@@ -11,6 +11,8 @@ pub struct SystemStatus {
     pub system: String,
     /// Name of the account it is called under.
     pub account: String,
+    /// Whether the account is not the one in use (any more), and something still runs under it.
+    pub former: bool,
     /// Its budget of calls.
     pub budget: BudgetStatus,
     /// A breaker an operation.

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use haier_integration::{
     proto::{
         ActivateHaierConfigRequest, CreateHaierConfigRequest, DeactivateHaierConfigRequest,
-        DeleteHaierConfigRequest, GetLogisticsRequest, GetPricesRequest, HaierConfig, ListSyncLogsRequest,
-        SyncProductsRequest, SyncStatus, SyncType, TestHaierConfigRequest, TestHaierConfigResponse,
-        UpdateHaierConfigRequest, YlhConfig, haier_administration_client::HaierAdministrationClient,
-        haier_config_check::Outcome, test_haier_config_request::Account as Tested,
+        DeleteHaierConfigRequest, GetLogisticsRequest, GetPricesRequest, GetUpstreamStatusRequest,
+        HaierConfig, ListSyncLogsRequest, SyncProductsRequest, SyncStatus, SyncType, TestHaierConfigRequest,
+        TestHaierConfigResponse, UpdateHaierConfigRequest, YlhConfig,
+        haier_administration_client::HaierAdministrationClient, haier_config_check::Outcome,
+        test_haier_config_request::Account as Tested,
     },
     sandbox::{CLIENT_ID, CUSTOMER_CODES, PASSWORD},
     service::Service,
@@ -25,6 +26,8 @@ on_both_databases!(
     replicas_follow_a_switch,
     the_first_account_fills_an_empty_store,
     a_test_says_which_system_refuses_an_account,
+    a_test_tries_every_password,
+    the_status_shows_the_account_in_use_once_and_former_ones_while_they_work,
     a_test_of_an_unsaved_account_names_every_fault,
 );
 
@@ -233,6 +236,84 @@ async fn a_test_says_which_system_refuses_an_account(plan: Plan) {
     let code = world.codes(1).await.remove(0);
     world.client().get_prices(GetPricesRequest { product_codes: vec![code] }).await.unwrap();
     world.finish().await;
+}
+
+async fn a_test_tries_every_password(plan: Plan) {
+    let world = plan.keyed().start().await;
+    let outcomes = |answer: &TestHaierConfigResponse, at: usize| -> Vec<(String, bool)> {
+        let parts = answer.checks[at].parts.iter();
+        parts.map(|part| (part.part.clone(), part.outcome() == Outcome::Passed)).collect()
+    };
+    let expected = |parts: &[(&str, bool)]| -> Vec<(String, bool)> {
+        parts.iter().map(|(part, passed)| ((*part).to_owned(), *passed)).collect()
+    };
+    let right = test(&world, Some(Tested::HaierConfig(with_orders(seller(&world, "", 1))))).await.unwrap();
+    assert!(right.passed, "{right:?}");
+    let all = [("login", true), ("password", true), ("seller_password", true), ("customer_password", true)];
+    assert_eq!(outcomes(&right, 0), expected(&all));
+    assert_eq!(outcomes(&right, 1), expected(&[("login", true), ("orders", true)]));
+
+    let wrong = "s3cret-wrong".to_owned();
+    type Change = fn(&mut HaierConfig, String);
+    let changes: [(&str, Change); 3] = [
+        ("password", |config, wrong| {
+            (config.password, config.customer_password) = (wrong, PASSWORD.to_owned())
+        }),
+        ("seller_password", |config, wrong| config.seller_password = wrong),
+        ("customer_password", |config, wrong| config.customer_password = wrong),
+    ];
+    for (field, change) in changes {
+        let mut config = with_orders(seller(&world, "", 1));
+        change(&mut config, wrong.clone());
+        let answer = test(&world, Some(Tested::HaierConfig(config))).await.unwrap();
+        let parts = all.map(|(part, _)| (part, part != field));
+        assert_eq!(outcomes(&answer, 0), expected(&parts), "{field}");
+        let openplat = &answer.checks[0];
+        assert_eq!((answer.passed, openplat.outcome()), (false, Outcome::Failed));
+        assert!(openplat.detail.starts_with(&format!("{field}: ")), "{openplat:?}");
+        assert!(
+            openplat.detail.contains("customer_code") && !openplat.detail.contains("s3cret"),
+            "{openplat:?}"
+        );
+    }
+    world.finish().await;
+}
+
+async fn the_status_shows_the_account_in_use_once_and_former_ones_while_they_work(plan: Plan) {
+    let world = plan.keyed().settings(|settings| settings.sync.calls_in_flight = 1).start().await;
+    let shown = async || -> Vec<(String, bool)> {
+        let request = GetUpstreamStatusRequest {};
+        let status = administration(&world).await.get_upstream_status(request).await.unwrap().into_inner();
+        let systems = status.replicas[0].systems.iter().filter(|system| system.system == "open-platform");
+        systems.map(|system| (system.account.clone(), system.former)).collect()
+    };
+    create(&world, seller(&world, "first", 0)).await;
+    create(&world, seller(&world, "second", 1)).await;
+    activate(&world, "first").await;
+    // Changed again and again it is one account.
+    for send_to in ["8800000001", "8800000002", "8800000003"] {
+        let config =
+            HaierConfig { name: "first".to_owned(), send_to_code: send_to.to_owned(), ..Default::default() };
+        let request =
+            UpdateHaierConfigRequest { haier_config: Some(config), update_mask: None, same_place: false };
+        administration(&world).await.update_haier_config(request).await.unwrap();
+    }
+    within(async { while shown().await != [("first".to_owned(), false)] {} }).await;
+
+    world.haier.fault(json!({ "kind": "hang", "endpoint": "H1" })).await;
+    let mut stream = world.client().sync_products(SyncProductsRequest::default()).await.unwrap().into_inner();
+    let log = stream.message().await.unwrap().unwrap().sync_log_id;
+    world.haier.struck(1).await;
+    activate(&world, "second").await;
+    let both = [("second".to_owned(), false), ("first".to_owned(), true)];
+    within(async { while shown().await[..2] != both {} }).await;
+    world
+        .client()
+        .cancel_sync(haier_integration::proto::CancelSyncRequest { sync_log_id: log })
+        .await
+        .unwrap();
+    world.haier.clear_faults().await;
+    world.finish_leaving_open().await;
 }
 
 async fn a_test_of_an_unsaved_account_names_every_fault(plan: Plan) {

@@ -50,6 +50,7 @@ fn system(system: &UpstreamSystem) -> Value {
     let mut object = object(json!({
         "system": system.system,
         "account": system.account,
+        "former": system.former,
         "budget": {
             "limit": budget.limit,
             "last_second": budget.last_second,

@@ -91,7 +91,14 @@ fn system_block(system: &UpstreamSystem) -> String {
     let names = system.breakers.iter().filter(closed).map(|breaker| breaker.operation.as_str());
     let mut text = lines::of(&[
         ("system", system.system.clone()),
-        ("account", system.account.clone()),
+        (
+            "account",
+            if system.former {
+                format!("{} (former: what began under it goes on)", system.account)
+            } else {
+                system.account.clone()
+            },
+        ),
         ("budget", limit),
         (
             "let out",
@@ -150,6 +157,7 @@ mod tests {
                 breaker("H2", BreakerState::Open, 5),
             ],
             token: None,
+            former: false,
         };
         let replica =
             Replica { name: "a-1".to_owned(), systems: vec![system], answering: true, ..Replica::default() };
