@@ -37,6 +37,7 @@ mod changes;
 mod codes;
 mod connection;
 mod control;
+mod control_guard;
 mod damage;
 mod decimal;
 mod dice;
@@ -295,7 +296,8 @@ impl Drop for Sandbox {
 }
 
 fn router(world: Arc<World>) -> Router {
-    let mut router = Router::new().merge(control::routes()).merge(order_control::routes());
+    let controls = Router::new().merge(control::routes()).merge(order_control::routes());
+    let mut router = controls.layer(axum::middleware::from_fn(control_guard::guard));
     for endpoint in Endpoint::ALL {
         for path in endpoint.paths() {
             router = router.route(

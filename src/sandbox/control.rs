@@ -15,8 +15,10 @@ use super::catalogue_change::{ChangeFailure, Wanted};
 use super::fault_input::read_faults;
 use super::world::World;
 
-/// Room for a change of a million prices.
-const MAX_BODY: usize = 256 << 20;
+/// Largest body of a control.
+pub(super) const MAX_BODY: usize = 1 << 20;
+/// That of a change of the catalogue: room for a million prices.
+const MAX_CHANGE: usize = 64 << 20;
 
 /// A control that was not understood or could not be carried out.
 pub(super) struct Failure(pub(super) StatusCode, pub(super) String);
@@ -25,7 +27,10 @@ pub(super) struct Failure(pub(super) StatusCode, pub(super) String);
 pub(super) fn routes() -> Router<Arc<World>> {
     Router::new()
         .route("/_sandbox/stats", get(stats))
-        .route("/_sandbox/catalogue", get(show_product).post(change_catalogue))
+        .route(
+            "/_sandbox/catalogue",
+            get(show_product).post(change_catalogue).layer(DefaultBodyLimit::max(MAX_CHANGE)),
+        )
         .route("/_sandbox/faults", get(list_faults).post(append_faults).delete(clear_faults))
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }

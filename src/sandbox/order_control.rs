@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
 use chrono::{DateTime, Utc};
@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use super::callback_note::{Data, Method, app_of};
 use super::callback_sign::Signed;
-use super::control::{Failure, reply};
+use super::control::{Failure, MAX_BODY, reply};
+use super::control_guard::check_callback_url;
 use super::world::World;
 use super::{CALLBACK_APPS, errands, shanghai};
 
@@ -25,6 +26,7 @@ pub(super) fn routes() -> Router<Arc<World>> {
         .route("/_sandbox/callbacks", get(list_callbacks).post(call_back))
         .route("/_sandbox/callbacks/settle", post(settle_callbacks))
         .route("/_sandbox/callbacks/url", post(redirect_callbacks))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
 async fn list_orders(State(world): State<Arc<World>>) -> Response<Body> {
@@ -54,7 +56,11 @@ struct Address {
 }
 
 async fn redirect_callbacks(State(world): State<Arc<World>>, body: Bytes) -> Response<Body> {
-    let address = read::<Address>(&body);
+    let address = read::<Address>(&body).and_then(|address| {
+        let present = world.callbacks.url();
+        address.url.as_deref().map_or(Ok(()), |url| check_callback_url(url, present.as_deref()))?;
+        Ok(address)
+    });
     reply(address.map(|address| {
         world.callbacks.set_url(address.url);
         json!({ "url": world.callbacks.url() })
@@ -94,6 +100,7 @@ impl ByHand {
             let why = "there is no address: give url, or start with --callback-url".to_owned();
             return Err(Failure(StatusCode::BAD_REQUEST, why));
         };
+        check_callback_url(&url, world.callbacks.url().as_deref())?;
         if self.platform_order_no.is_empty() {
             let why = "platformOrderNo is missing".to_owned();
             return Err(Failure(StatusCode::BAD_REQUEST, why));

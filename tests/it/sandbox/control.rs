@@ -27,6 +27,80 @@ async fn a_price_that_is_set_is_served_to_the_digit() {
 }
 
 #[tokio::test]
+async fn no_web_page_uses_the_controls() {
+    let haier = Haier::start().await;
+    let address = haier.sandbox.addr();
+    let own = format!("http://{address}");
+    let fault = json!([{ "kind": "server_error", "endpoint": "H2" }]).to_string();
+    let (json, form, text) = ("application/json", "application/x-www-form-urlencoded", "text/plain");
+    let cases: &[(&[(&str, &str)], u16)] = &[
+        (&[("content-type", json)], 200),
+        // curl, and whoever says nothing.
+        (&[("content-type", form)], 200),
+        (&[], 200),
+        (&[("content-type", json), ("origin", &own)], 200),
+        (&[("content-type", json), ("sec-fetch-site", "same-origin"), ("origin", &own)], 200),
+        (&[("content-type", json), ("host", "sandbox:18080")], 200),
+        (&[("content-type", json), ("host", "[::1]:18080")], 200),
+        (&[("content-type", text)], 415),
+        (&[("content-type", form), ("origin", &own)], 415),
+        (&[("content-type", json), ("origin", "http://evil.example")], 403),
+        (&[("content-type", json), ("origin", "null")], 403),
+        (&[("content-type", json), ("sec-fetch-site", "cross-site")], 403),
+        (&[("content-type", json), ("sec-fetch-site", "same-site"), ("origin", &own)], 403),
+        // A name that its owner lets lead to this machine.
+        (
+            &[
+                ("content-type", json),
+                ("host", "evil.example:18080"),
+                ("origin", "http://evil.example:18080"),
+            ],
+            403,
+        ),
+    ];
+    for (headers, expected) in cases {
+        let mut request = haier.request("POST", "/_sandbox/faults").body(fault.clone());
+        for (name, value) in *headers {
+            request = request.header(*name, *value);
+        }
+        let status = request.send().await.unwrap().status().as_u16();
+        assert_eq!(status, *expected, "{headers:?}");
+    }
+    let read = haier.request("GET", "/_sandbox/orders").header("host", "evil.example").send().await.unwrap();
+    assert_eq!(read.status(), StatusCode::FORBIDDEN);
+    let large =
+        haier.request("POST", "/_sandbox/faults").body(" ".repeat((1 << 20) + 1)).send().await.unwrap();
+    assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn callbacks_are_sent_where_they_may_go_alone() {
+    let haier = Haier::start().await;
+    for (url, is_allowed) in [
+        ("http://127.0.0.1:9/callbacks/ylh", true),
+        ("http://[::1]:9/x", true),
+        ("http://10.1.2.3/x", true),
+        ("http://service:8081/callbacks/ylh", true),
+        ("http://169.254.169.254/latest", false),
+        ("http://8.8.8.8/x", false),
+        ("https://example.com/x", false),
+        ("file:///etc/passwd", false),
+        ("nowhere", false),
+    ] {
+        let (status, answer) = haier.control("POST", "callbacks/url", &json!({ "url": url })).await;
+        assert_eq!(status == StatusCode::OK, is_allowed, "{url}: {answer}");
+        if !is_allowed {
+            let by_hand = json!({ "platformOrderNo": "SO-1", "url": url });
+            assert_eq!(
+                haier.control("POST", "callbacks", &by_hand).await.0,
+                StatusCode::BAD_REQUEST,
+                "{url}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn stock_that_is_set_is_served_for_every_county() {
     let haier = Haier::start().await;
     let code = haier.codes(1).await.remove(0);
