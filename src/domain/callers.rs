@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
+
 use super::words::words;
 
 words! {
@@ -55,4 +57,6 @@ pub struct PeerName {
     pub name: String,
     /// The role that its name is bound to. `None`: the certificate by itself allows nothing.
     pub role: Option<Role>,
+    /// When the certificate expires. `None`: a time that no calendar has.
+    pub not_after: Option<DateTime<Utc>>,
 }

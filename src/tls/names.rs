@@ -1,5 +1,6 @@
 //! The names that a certificate carries.
 
+use chrono::DateTime;
 use rustls::pki_types::CertificateDer;
 use x509_parser::{
     certificate::X509Certificate,
@@ -16,9 +17,10 @@ pub(super) fn peer(certificate: &CertificateDer<'_>, roles: &[(String, Role)]) -
     let role_of =
         |name: &String| roles.iter().filter(|(bound, _)| bound == name).map(|(_, role)| *role).max();
     let bound = names.iter().filter_map(|name| Some((name, role_of(name)?))).max_by_key(|(_, role)| *role);
+    let not_after = DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0);
     match bound {
-        Some((name, role)) => Some(PeerName { name: name.clone(), role: Some(role) }),
-        None => Some(PeerName { name: names.into_iter().next()?, role: None }),
+        Some((name, role)) => Some(PeerName { name: name.clone(), role: Some(role), not_after }),
+        None => Some(PeerName { name: names.into_iter().next()?, role: None, not_after }),
     }
 }
 

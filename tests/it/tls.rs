@@ -3,14 +3,21 @@
 
 use std::{fs, path::Path, sync::Arc};
 
+use chrono::{Datelike as _, TimeDelta};
 use haier_integration::{
-    domain::callers::Role,
+    app::SystemClock,
+    domain::{callers::Role, clock::Clock as _},
+    proto::{
+        CancelSyncRequest, ListProductsRequest, SyncProductsRequest,
+        haier_integration_client::HaierIntegrationClient,
+    },
     service::Service,
     tls::{ClientCertificates, ClientFiles, Connector, ServerFiles},
 };
+use serde_json::json;
 use tokio_rustls::{TlsAcceptor, TlsConnector, rustls};
 use tonic::{
-    Status,
+    Code, Status,
     transport::{Channel, Endpoint},
 };
 use tonic_health::pb::{
@@ -19,12 +26,13 @@ use tonic_health::pb::{
 
 use crate::{
     processes::{program, run},
-    support::{Authority, Backend, Issued, Plan, on_both_databases, on_postgres, within},
+    support::{Authority, Backend, Issued, Plan, on_both_databases, on_postgres, refusal, within},
 };
 
 on_both_databases!(
     a_client_certificate_is_required_or_optional_and_never_anybodys,
     changed_certificates_are_for_new_connections_and_cut_no_stream,
+    a_stream_ends_with_the_client_certificate_that_opened_it,
     every_bad_file_is_named_before_anything_starts,
     haier_is_known_by_a_bundle_of_our_own,
 );
@@ -147,6 +155,47 @@ async fn changed_certificates_are_for_new_connections_and_cut_no_stream(plan: Pl
         heard.push(answer.status());
     }
     assert_eq!(heard.last(), Some(&ServingStatus::NotServing));
+    world.finish_leaving_open().await;
+}
+
+async fn a_stream_ends_with_the_client_certificate_that_opened_it(plan: Plan) {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = Authority::new(folder.path(), "ours");
+    let (own, lasting) = (ca.issue("server", &["localhost"]), ca.issue("lasting", &["shop.example"]));
+    let brief = ca.issue_with("brief", &["shop.example"], |params| {
+        let end = (SystemClock::new().now() + TimeDelta::days(2)).date_naive();
+        let (month, day) = (u8::try_from(end.month()).unwrap(), u8::try_from(end.day()).unwrap());
+        params.not_after = rcgen::date_time_ymd(end.year(), month, day);
+    });
+    let mut world = plan.turned().prepare().await;
+    world.settings.tls = serving(&own, Some((&ca, true)));
+    world.haier.fault(json!({ "kind": "hang", "endpoint": "H1" })).await;
+    let service = world.replica().await;
+    let port = service.grpc_addr().port();
+    let mut shop = HaierIntegrationClient::new(channel(port, &ca, Some(&brief)).await.unwrap());
+    let request = SyncProductsRequest { product_codes: vec!["A".to_owned()], ..Default::default() };
+    let mut stream = shop.sync_products(request).await.unwrap().into_inner();
+    let sync_log_id = within(stream.message()).await.unwrap().unwrap().sync_log_id;
+
+    world.clock().turn(TimeDelta::days(3));
+    let mut other = HaierIntegrationClient::new(channel(port, &ca, Some(&lasting)).await.unwrap());
+    other.cancel_sync(CancelSyncRequest { sync_log_id }).await.unwrap();
+    let refused = within(async {
+        loop {
+            match stream.message().await {
+                Ok(Some(_)) => {}
+                other => return other.unwrap_err(),
+            }
+        }
+    });
+    let refused = refused.await;
+    assert_eq!(refusal(&refused), (Code::Unauthenticated, "UNAUTHENTICATED".to_owned()));
+    assert!(refused.message().contains("shop.example expired"), "{refused}");
+    // Its connection opens nothing more either.
+    let refused = shop.list_products(ListProductsRequest::default()).await.unwrap_err();
+    assert_eq!(refusal(&refused), (Code::Unauthenticated, "UNAUTHENTICATED".to_owned()));
+    other.list_products(ListProductsRequest::default()).await.unwrap();
+    within(service.stop()).await;
     world.finish_leaving_open().await;
 }
 
