@@ -87,7 +87,7 @@ impl Pools {
         let lock = MIGRATION_LOCK.as_millis();
         let session = format!("{SESSION} SET statement_timeout = 0; SET lock_timeout = {lock};");
         let manager = Manager { config, tls, session, silence: None, renewals: Renewals::default() };
-        let connected = tokio::time::timeout(self.wait, manager.connect()).await;
+        let connected = tokio::time::timeout(self.wait, Box::pin(manager.connect())).await;
         let connected = connected.map_err(|elapsed| Error::Unavailable(Box::new(elapsed)))?;
         connected.map_err(|error| unreachable(&manager.config, &error))
     }

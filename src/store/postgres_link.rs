@@ -74,7 +74,8 @@ impl managed::Manager for Manager {
     type Error = PoolError;
 
     async fn create(&self) -> Result<Link, PoolError> {
-        self.connect().await.map_err(PoolError::ConnectionError)
+        // Boxed: whoever asks the pool for a connection would carry all of it about.
+        Box::pin(self.connect()).await.map_err(PoolError::ConnectionError)
     }
 
     async fn recycle(
@@ -88,7 +89,8 @@ impl managed::Manager for Manager {
         if metrics.last_used() < RESTED {
             return Ok(());
         }
-        match tokio::time::timeout(SIGN_OF_LIFE, link.conn.batch_execute("SELECT 1")).await {
+        let sign = Box::pin(link.conn.batch_execute("SELECT 1"));
+        match tokio::time::timeout(SIGN_OF_LIFE, sign).await {
             Ok(answer) => answer.map_err(|error| PoolError::QueryError(error).into()),
             Err(_) => {
                 tracing::warn!("a connection to the database is silent: all of them are made anew");
