@@ -105,6 +105,7 @@ async fn run_on_postgres(pools: &postgres::Pools) -> Result<Vec<String>> {
     Ok(applied)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
 fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
     let remedy = if error.to_string().contains(LOCK_TIMEOUT) {
         "; a table that it changes is in use (a dump, or a transaction that does not end): migrate again when it is not"

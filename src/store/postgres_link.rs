@@ -156,6 +156,7 @@ impl Manager {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
 fn bad(error: tokio_postgres::Error) -> ConnectionError {
     ConnectionError::BadConnection(innermost(&error))
 }
