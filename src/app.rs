@@ -51,8 +51,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use api_tokens::NewToken;
 pub use callbacks::{CallbackOutcome, CallbackRounds, CallbackSettings};
-pub use clock::SystemClock;
-pub use feeds::{Batch, FeedEntry, FeedPage, FeedWatch};
+pub use clock::{SystemClock, TimeSource};
+pub use feeds::{Batch, FeedEntry, FeedPage, FeedWatch, Place};
 pub use haier_configs::{AccountCheck, Activation, CheckOutcome, CheckedPart, NewHaierConfig, TestedAccount};
 pub use keys::{KeyRotation, KeyUse, RotationProgress};
 pub use order_accounts::DisplacedWatch;

@@ -43,8 +43,9 @@ mod verify;
 
 use console::Console;
 use failure::Failure;
+use tokio::runtime::Runtime;
 
-use crate::redact::redact;
+use crate::{redact::redact, service::Signals};
 
 /// What `--version` shows: the version and the commit it was built from.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("HAIER_INTEGRATION_COMMIT"), ")");
@@ -95,9 +96,12 @@ enum Command {
 
 /// Reads the command line, runs the command, and tells an error as one line.
 pub fn run() -> ExitCode {
+    // Before the command line is even read: a signal may come in the first milliseconds.
+    let is_service = std::env::args_os().nth(1).is_some_and(|command| command == "serve");
+    let ground = if is_service { Ground::catching().map(Some) } else { Ok(None) };
     let cli = Cli::parse();
     let mut console = Console::of_process();
-    match dispatch(cli.command, &mut console) {
+    match ground.and_then(|ground| dispatch(cli.command, ground, &mut console)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             if let Some(line) = failure.line() {
@@ -108,12 +112,32 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// What the service runs on: a runtime, and the signals that it has caught since the process began.
+struct Ground {
+    runtime: Runtime,
+    signals: Signals,
+}
+
+impl Ground {
+    fn catching() -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| Failure::from(anyhow::Error::from(error));
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+        let entered = runtime.enter();
+        let signals = Signals::catch().map_err(failed)?;
+        drop(entered);
+        Ok(Self { runtime, signals })
+    }
+}
+
 /// Exit code of a command: 0 success, 1 failed, 2 wrong usage, 3 partial, 130 interrupted.
-fn dispatch(command: Command, console: &mut Console) -> Result<u8, Failure> {
+fn dispatch(command: Command, ground: Option<Ground>, console: &mut Console) -> Result<u8, Failure> {
     let mut service = tokio::runtime::Builder::new_multi_thread();
     let mut client = tokio::runtime::Builder::new_current_thread();
     match command {
-        Command::Serve(args) => block_on(&mut service, serve::run(*args)),
+        Command::Serve(args) => {
+            let Ground { runtime, signals } = ground.map_or_else(Ground::catching, Ok)?;
+            runtime.block_on(serve::run(*args, signals))
+        }
         Command::Sandbox(args) => block_on(&mut service, sandbox::run(args, console)),
         Command::Migrate(args) => block_on(&mut service, migrate::run(args, console)),
         Command::Sync(args) => block_on(&mut client, sync::run(args, console)),

@@ -28,6 +28,30 @@ impl<E: std::error::Error + ?Sized> fmt::Display for Causes<'_, E> {
     }
 }
 
+/// What a process that goes down has cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interrupted {
+    /// A run that is stored, or a stream that follows it.
+    Run,
+    /// A dry run or a comparison, of which nothing is stored.
+    DryRun,
+    /// A stream that follows a feed or an order.
+    Stream,
+    /// The resealing of secrets.
+    Rotation,
+}
+
+impl Interrupted {
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::Run => "a run goes on elsewhere or at the next start: join it by WatchSync",
+            Self::DryRun => "call again; nothing was written",
+            Self::Stream => "follow again, from the last cursor where there is one",
+            Self::Rotation => "what was sealed anew stays so: call RotateKeys again for the rest",
+        }
+    }
+}
+
 /// Failure of a use case.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -249,7 +273,10 @@ pub enum Error {
     #[error(
         "the service is shutting down; a run goes on elsewhere or at the next start: join it by WatchSync"
     )]
-    ShuttingDown,
+    NoFreeProcessNumber,
+    /// This process is going down.
+    #[error("the service is shutting down: {}", .0.remedy())]
+    ShuttingDown(Interrupted),
     /// A defect of ours.
     #[error("internal error; the service's log has the cause")]
     Internal(#[source] Cause),
@@ -286,8 +313,10 @@ impl Error {
             Self::NoKey | Self::MissingKey { .. } => Reason::NoKey,
             Self::Upstream { reason, .. } => *reason,
             Self::DeadlineExceeded => Reason::RequestTimeout,
-            Self::StoreUnavailable(_) => Reason::StoreUnavailable,
-            Self::ShuttingDown => Reason::ShuttingDown,
+            Self::StoreUnavailable(_) | Self::NoProcessNumber | Self::NoFreeProcessNumber => {
+                Reason::StoreUnavailable
+            }
+            Self::ShuttingDown(_) => Reason::ShuttingDown,
             Self::Internal(_) => Reason::Internal,
         }
     }

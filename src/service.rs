@@ -7,6 +7,7 @@ mod listeners;
 mod recorder;
 mod sandbox_account;
 mod settings;
+mod signals;
 mod upstream;
 
 use std::{
@@ -27,6 +28,7 @@ use settings::{
     callback_settings, change_settings, grpc_options, order_settings, run_settings, schedule_settings,
     store_options,
 };
+pub use signals::Signals;
 use upstream::Opener;
 
 use crate::{
@@ -48,20 +50,20 @@ const LETTING_GO: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// When it cannot start, with what to do about it.
-pub async fn run(settings: Settings) -> anyhow::Result<()> {
-    let service = Service::start(settings).await?;
+pub async fn run(settings: Settings, mut signals: Signals) -> anyhow::Result<()> {
+    let service = tokio::select! {
+        service = Service::start(settings) => service?,
+        () = signals.stop() => {
+            tracing::info!("stopped before it was ready");
+            return Ok(());
+        }
+    };
     service.announce();
-    tokio::select! {
-        signal = stop_signal() => signal?,
-        gone = terminal_gone() => gone?,
-    }
+    signals.stop().await;
     tracing::info!("stopping: running calls end, running syncs are checkpointed; once more to stop at once");
     tokio::select! {
         () = service.stop() => Ok(()),
-        signal = stop_signal() => {
-            signal?;
-            Err(anyhow!("stopped at once; what ran goes on at the next start"))
-        }
+        () = signals.stop() => Err(anyhow!("stopped at once; what ran goes on at the next start")),
     }
 }
 
@@ -209,6 +211,9 @@ impl Service {
         if let Some(tls) = tls {
             let stopping = app.stopping.clone();
             workers.push(tokio::spawn(async move { tls.follow(clock, stopping).await }));
+        }
+        if let Some(system) = system {
+            workers.push(tokio::spawn(workers::clock::run(Arc::clone(&app), system)));
         }
         Ok(Self {
             app,
@@ -363,27 +368,4 @@ fn callback_url(addr: SocketAddr) -> String {
         ip => ip,
     };
     format!("http://{}{}", SocketAddr::new(host, addr.port()), http::callbacks::PATH)
-}
-
-/// SIGHUP because the terminal that the service was started from was closed; any other one means something else.
-async fn terminal_gone() -> std::io::Result<()> {
-    use std::io::{IsTerminal as _, stdin};
-    let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
-    if stdin().is_terminal() {
-        while hangup.recv().await.is_some() {
-            if !stdin().is_terminal() {
-                return Ok(());
-            }
-        }
-    }
-    std::future::pending().await
-}
-
-async fn stop_signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
-    }
 }

@@ -67,6 +67,19 @@ pub use postgres_link::Lent;
 #[derive(Debug, Clone)]
 pub enum Database {
     /// A file; made when it is not there.
+/// The latest end that a lease can have that was granted by a clock like ours. One that ends later was granted before the
+/// clock was set back: whoever claims cuts it to a lease from now on, so that the step prolongs none, and a holder that
+/// lives renews it. Replicas may have different settings for a while, hence twice the time and a minute.
+fn longest_lease(now: DateTime<Utc>, lease: TimeDelta) -> DateTime<Utc> {
+    now + lease * 2 + TimeDelta::minutes(1)
+}
+
+/// An identity for an SQLite file.
+#[must_use]
+pub fn new_identity() -> Identity {
+    Identity { identity: format!("{:032x}", rand::random::<u128>()), generation: Some(1) }
+}
+
     Sqlite {
         /// Its path.
         path: PathBuf,

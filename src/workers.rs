@@ -2,6 +2,8 @@
 
 pub mod callbacks;
 pub mod callers;
+pub mod clock;
+pub mod database_identity;
 pub mod feeds;
 pub mod health;
 pub mod housekeeping;

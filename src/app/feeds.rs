@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use super::App;
 use crate::{
-    error::{Causes, Error, Result},
+    error::{Causes, Error, Interrupted, Result},
     store::{self, Conn},
 };
 
@@ -257,7 +257,7 @@ impl<T: FeedEntry> FeedWatch<T> {
                 return Ok(Batch { shared: Arc::default(), skip: 0, cursor, number });
             }
             tokio::select! {
-                () = self.app.stopping.cancelled() => return Err(Error::ShuttingDown),
+                () = self.app.stopping.cancelled() => return Err(Error::ShuttingDown(Interrupted::Stream)),
                 _ = self.last.changed() => {}
                 () = self.app.clock.sleep_until(silent_until) => {}
             }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::orders::{OrderChange, SoId, StoredOrder},
-    error::{Causes, Error, Result},
+    error::{Causes, Error, Interrupted, Result},
     store::{self, Conn, order_changes},
 };
 
@@ -146,7 +146,7 @@ impl OrderWatch {
                 return Ok(seen_by(&self.ctx, order));
             }
             if self.app.stopping.is_cancelled() {
-                return Err(Error::ShuttingDown);
+                return Err(Error::ShuttingDown(Interrupted::Stream));
             }
             self.app.order_rings(&self.so_id, &mut self.bell).await;
         }

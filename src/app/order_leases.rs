@@ -3,31 +3,48 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
 
-use crate::store::order_pushes::{Claim, ClaimedOrder};
+use crate::{
+    domain::clock::Clock,
+    store::order_pushes::{Claim, ClaimedOrder},
+};
 
 /// Until when one claim holds, as far as is known here: never longer than the store says.
 #[derive(Debug)]
-pub(super) struct Lease {
-    /// Microseconds since 1970.
-    until: AtomicI64,
+pub(super) struct Lease(Mutex<Term>);
+
+/// The end of a lease: by the clock, and by the uptime, which no step of the clock prolongs.
+#[derive(Debug, Clone, Copy)]
+struct Term {
+    until: DateTime<Utc>,
+    until_up: Duration,
+}
+
+impl Term {
+    fn new(until: DateTime<Utc>, clock: &dyn Clock) -> Self {
+        let left = (until - clock.now()).to_std().unwrap_or_default();
+        Self { until, until_up: clock.uptime() + left }
+    }
 }
 
 impl Lease {
-    pub(super) fn holds(&self, now: DateTime<Utc>) -> bool {
-        now.timestamp_micros() < self.until.load(Ordering::Acquire)
+    pub(super) fn holds(&self, clock: &dyn Clock) -> bool {
+        let Term { until, until_up } = *self.lock();
+        clock.now() < until && clock.uptime() < until_up
     }
 
-    /// What the store says; one that was prolonged meanwhile stays so.
-    pub(super) fn prolong(&self, until: DateTime<Utc>) {
-        self.until.fetch_max(until.timestamp_micros(), Ordering::AcqRel);
+    /// What the store says, since the worker still has the order in hand.
+    pub(super) fn prolong(&self, until: DateTime<Utc>, clock: &dyn Clock) {
+        *self.lock() = Term::new(until, clock);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Term> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,9 +67,9 @@ impl Drop for InHand<'_> {
 
 impl Leases {
     /// Notes that a claimed order is worked on here.
-    pub(super) fn take(&self, claimed: &ClaimedOrder) -> InHand<'_> {
-        let until = AtomicI64::new(claimed.lease_until.timestamp_micros());
-        let (claim, lease) = (claimed.claim(), Arc::new(Lease { until }));
+    pub(super) fn take(&self, claimed: &ClaimedOrder, clock: &dyn Clock) -> InHand<'_> {
+        let term = Mutex::new(Term::new(claimed.lease_until, clock));
+        let (claim, lease) = (claimed.claim(), Arc::new(Lease(term)));
         self.lock().insert(claim, Arc::clone(&lease));
         InHand { leases: self, claim, lease }
     }
@@ -63,9 +80,9 @@ impl Leases {
     }
 
     /// The store has prolonged these.
-    pub(super) fn prolong(&self, claims: &[Claim], until: DateTime<Utc>) {
+    pub(super) fn prolong(&self, claims: &[Claim], until: DateTime<Utc>, clock: &dyn Clock) {
         let leases = self.lock();
-        claims.iter().filter_map(|claim| leases.get(claim)).for_each(|lease| lease.prolong(until));
+        claims.iter().filter_map(|claim| leases.get(claim)).for_each(|lease| lease.prolong(until, clock));
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Claim, Arc<Lease>>> {

@@ -121,13 +121,13 @@ impl App {
         let until = now + self.orders.settings.lease;
         let prolonged = order_pushes::heartbeat(&mut tx, &self.worker, &claims, now, until).await?;
         tx.commit().await?;
-        self.orders.leases.prolong(&prolonged, until);
+        self.orders.leases.prolong(&prolonged, until, &*self.clock);
         Ok(())
     }
 
     /// Does what is to be done with a claimed order, once.
     pub async fn order_work(self: Arc<Self>, claim: ClaimedOrder) {
-        let in_hand = self.orders.leases.take(&claim);
+        let in_hand = self.orders.leases.take(&claim, &*self.clock);
         let so_id = claim.so_id.as_str();
         let begun = match self.order_begin(&claim).await {
             Ok(Some(begun)) => begun,
@@ -139,7 +139,7 @@ impl App {
             }
         };
         let (clock, lease) = (Arc::clone(&self.clock), Arc::clone(&in_hand.lease));
-        let may_send: MaySend = Arc::new(move || lease.holds(clock.now()));
+        let may_send: MaySend = Arc::new(move || lease.holds(&*clock));
         let outcome = begun.call.send(&begun.ylh, &begun.order, &self.clock, &may_send).await;
         let mut refused = 0;
         // What Haier answered is not thrown away because our database is away, or refuses it for a reason that may pass.

@@ -73,7 +73,7 @@ impl App {
                 let changes = changes(Some(pause), None);
                 app.audit(&mut tx, &ctx, "upstream.resume", target.as_str(), changes).await?;
                 tx.commit().await?;
-                tracing::info!(target = target.as_str(), caller = %ctx.caller, "an operator resumes calls to Haier");
+                tracing::info!(held_back = target.as_str(), caller = %ctx.caller, "an operator resumes calls to Haier");
             }
             app.pauses_refresh().await?;
             Ok(stored.is_some() || was_paused)
@@ -119,10 +119,10 @@ impl App {
                 .set(f64::from(u8::from(is.is_some())));
             match is {
                 Some(pause) if was.as_ref() != Some(&pause) => {
-                    tracing::warn!(target = target.as_str(), paused_by = pause.paused_by, "{pause}");
+                    tracing::warn!(held_back = target.as_str(), paused_by = pause.paused_by, "{pause}");
                 }
                 None if was.is_some() => {
-                    tracing::info!(target = target.as_str(), "calls to Haier are let pass again");
+                    tracing::info!(held_back = target.as_str(), "calls to Haier are let pass again");
                 }
                 _ => {}
             }

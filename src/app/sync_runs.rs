@@ -13,8 +13,8 @@ use crate::{
         sync_logs::{Stage, SyncLog, SyncStatus, SyncType, Trigger},
         sync_runs::{NewRun, SyncRequest},
     },
-    error::{Error, Result},
-    store::{self, products, sync_failures, sync_logs, sync_runs},
+    error::{Error, Interrupted, Result},
+    store::{self, Tx, products, sync_failures, sync_logs, sync_runs},
 };
 
 /// How often a watcher looks by itself: another replica's commits ring no bell here.
@@ -241,7 +241,7 @@ impl SyncWatch {
                 return Ok(Some(progress));
             }
             tokio::select! {
-                () = self.app.stopping.cancelled() => return Err(Error::ShuttingDown),
+                () = self.app.stopping.cancelled() => return Err(Error::ShuttingDown(Interrupted::Run)),
                 _ = self.commits.changed() => {}
                 () = self.app.clock.sleep_until(now + LOOK_AGAIN) => {}
             }

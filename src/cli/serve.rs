@@ -7,7 +7,8 @@ use clap::Args;
 use super::{failure::Failure, log_level, sandbox::ServeSandboxArgs};
 use crate::{
     config::{self, Sources},
-    service, telemetry,
+    service::{self, Signals},
+    telemetry,
 };
 
 /// Run the service
@@ -140,11 +141,11 @@ impl ServeArgs {
     }
 }
 
-pub(super) async fn run(args: ServeArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: ServeArgs, signals: Signals) -> Result<u8, Failure> {
     let sources = args.sources(Sources::from_process());
     let settings = config::read(&sources)?;
     let level = telemetry::init(settings.log_format, &settings.log_level).map_err(anyhow::Error::from)?;
     log_level::follow_signals(level, sources, settings.log_level.clone()).map_err(anyhow::Error::from)?;
-    service::run(settings).await?;
+    service::run(settings, signals).await?;
     Ok(0)
 }

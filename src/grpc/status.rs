@@ -67,7 +67,10 @@ pub(super) fn of(error: Error) -> Status {
         | Error::MissingKey { .. } => (Code::FailedPrecondition, None),
         Error::Upstream { reason, retry_after, .. } => of_upstream(*reason, *retry_after),
         Error::DeadlineExceeded => (Code::DeadlineExceeded, None),
-        Error::StoreUnavailable(_) | Error::ShuttingDown => (Code::Unavailable, Some(OUTAGE_RETRY)),
+        Error::StoreUnavailable(_)
+        | Error::NoProcessNumber
+        | Error::NoFreeProcessNumber
+        | Error::ShuttingDown(_) => (Code::Unavailable, Some(OUTAGE_RETRY)),
         Error::Internal(_) => (Code::Internal, None),
     };
     if let Error::StoreUnavailable(cause) | Error::Internal(cause) = &error {

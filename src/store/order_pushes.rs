@@ -76,6 +76,9 @@ pub async fn claim(
     now: DateTime<Utc>,
     lease: TimeDelta,
 ) -> Result<Vec<ClaimedOrder>> {
+    let longest = super::longest_lease(now, lease);
+    let ahead = order_pushes::table.filter(order_pushes::lease_until.assume_not_null().gt(At(longest)));
+    on!(conn, |c| diesel::update(ahead).set(order_pushes::lease_until.eq(At(now + lease))).execute(c).await)?;
     let free =
         || order_pushes::lease_until.is_null().or(order_pushes::lease_until.assume_not_null().lt(At(now)));
     let due = || {

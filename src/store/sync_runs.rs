@@ -157,6 +157,9 @@ pub async fn claim(
         Conn::Pg(conn) => {
             let locked = oldest_free().select(RunRow::as_select()).for_update().skip_locked();
             locked.first(conn).await.optional()?
+    let longest = super::longest_lease(now, lease);
+    let ahead = sync_runs::table.filter(sync_runs::lease_until.assume_not_null().gt(At(longest)));
+    on!(conn, |c| diesel::update(ahead).set(sync_runs::lease_until.eq(At(now + lease))).execute(c).await)?;
         }
         Conn::Lite(conn) => oldest_free().select(RunRow::as_select()).first(conn).await.optional()?,
     };

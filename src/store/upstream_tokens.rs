@@ -31,7 +31,8 @@ pub async fn find(conn: &mut Conn, account: &str) -> Result<Option<Vec<u8>>> {
     Ok(sealed.flatten())
 }
 
-/// Takes the lease, or prolongs one's own. One that has ended may be taken by anybody.
+/// Takes the lease, or prolongs one's own. One that has ended may be taken by anybody, and so may one that reaches a minute
+/// further ahead than a new one: it was granted before the database's clock was set back.
 ///
 /// # Errors
 /// When the database does not answer, or is not PostgreSQL.
@@ -47,6 +48,7 @@ pub async fn lease(conn: &mut Conn, account: &str, fetcher: &str, time: Duration
          VALUES ($1, $2, clock_timestamp() + $3 * interval '1 millisecond') \
          ON CONFLICT (account) DO UPDATE SET fetcher = excluded.fetcher, lease_until = excluded.lease_until \
          WHERE t.fetcher IS NULL OR t.fetcher = excluded.fetcher OR t.lease_until < clock_timestamp() \
+             OR t.lease_until > excluded.lease_until + interval '1 minute' \
          RETURNING sealed",
     )
     .bind::<Text, _>(account)

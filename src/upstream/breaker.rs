@@ -92,7 +92,7 @@ impl Breaker {
         let mut generation = Err(());
         self.state.send_if_modified(|state| {
             let mut turned = false;
-            if matches!(state.phase, Phase::Open { until } if until <= now) {
+            if matches!(state.phase, Phase::Open { until } if self.is_over(until, now)) {
                 self.turn(state, Phase::HalfOpen { out: 0, succeeded: 0 }, now);
                 turned = true;
             }
@@ -142,6 +142,12 @@ impl Breaker {
             wait.as_secs_f64()
         );
         Error { retry_after: Some(wait), ..Error::new(Reason::BreakerOpen, detail) }
+    }
+
+    /// Whether an open phase has ended. An end further ahead than any can be was set before the clock was set back.
+    fn is_over(&self, until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        let longest = TimeDelta::from_std(self.settings.open).unwrap_or(TimeDelta::MAX);
+        until <= now || until - now > longest
     }
 
     fn turn(&self, state: &mut State, phase: Phase, now: DateTime<Utc>) {
@@ -217,7 +223,7 @@ impl Breaker {
         let (state, probe_at) = match phase {
             Phase::Closed => (BreakerState::Closed, None),
             // Nobody has asked since: the next call will find it half open.
-            Phase::Open { until } if until <= self.clock.now() => (BreakerState::HalfOpen, None),
+            Phase::Open { until } if self.is_over(until, self.clock.now()) => (BreakerState::HalfOpen, None),
             Phase::Open { until } => (BreakerState::Open, Some(until)),
             Phase::HalfOpen { .. } => (BreakerState::HalfOpen, None),
         };

@@ -1,29 +1,26 @@
-//! Small chores: held runs that nobody decides, partitions for the months ahead, old entries of the feed, and the clock set to the database's.
+//! Small chores: held runs that nobody decides, partitions for the months ahead, and old entries of the feed.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 
 use crate::{
-    app::{App, SystemClock, make_partitions},
+    app::{App, make_partitions},
     error::Causes,
 };
 
-const CLOCK_PERIOD: TimeDelta = TimeDelta::minutes(1);
+const PERIOD: TimeDelta = TimeDelta::minutes(1);
 /// Entries of the feed are kept for days, so that an hour more does not matter.
 const TRIM_PERIOD: TimeDelta = TimeDelta::hours(1);
 /// Partitions are made two months ahead, so once a day is often enough.
 const PARTITION_PERIOD: TimeDelta = TimeDelta::days(1);
 
-/// Sets the clock and drops what was held for too long every minute, removes old entries every hour and looks after the partitions every day, until the
-/// process goes down.
-pub async fn run(app: Arc<App>, clock: Option<Arc<SystemClock>>) {
+/// Drops what was held for too long every minute, removes old entries every hour and looks after the partitions every day,
+/// until the process goes down.
+pub async fn run(app: Arc<App>) {
     let mut next_partitions = app.clock().now();
     let mut next_trim = next_partitions;
     loop {
-        if let Some(clock) = &clock {
-            set_clock(&app, clock).await;
-        }
         let now = app.clock().now();
         if now >= next_partitions && make_partitions(app.store(), now).await {
             next_partitions = now + PARTITION_PERIOD;
@@ -45,17 +42,7 @@ pub async fn run(app: Arc<App>, clock: Option<Arc<SystemClock>>) {
         app.record_pool();
         tokio::select! {
             () = app.stopping.cancelled() => return,
-            () = app.clock().sleep_until(now + CLOCK_PERIOD) => {}
+            () = app.clock().sleep_until(now + PERIOD) => {}
         }
-    }
-}
-
-/// Takes the database's time, if it has one. An answer that took long says too little.
-pub async fn set_clock(app: &App, clock: &SystemClock) {
-    const LONGEST: Duration = Duration::from_secs(1);
-    match app.store().server_time().await {
-        Ok(Some((time, asked))) if asked.elapsed() < LONGEST => clock.adjust(time, asked),
-        Ok(_) => {}
-        Err(error) => tracing::debug!(error = %Causes(&error), "the database's time could not be asked"),
     }
 }

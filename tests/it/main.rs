@@ -16,6 +16,7 @@ mod catalogue;
 mod chaos;
 #[cfg(target_os = "linux")]
 mod chaos_processes;
+mod clocks;
 mod configs;
 mod delisting;
 mod deploy;

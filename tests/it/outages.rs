@@ -262,7 +262,7 @@ async fn database_full(plan: Plan) {
     use crate::processes::Running;
     let (_sandbox, haier) = Running::sandbox_with(plan.database.folder(), &["--products", "400"]);
     haier.fault(json!({ "kind": "latency", "endpoint": "H2", "delay_ms": 30 })).await;
-    let mut service = Running::start(Running::heeding_no_limit(&Running::service(&plan, &haier)));
+    let mut service = Running::start(Running::service(&plan, &haier));
     let address = service.told("gRPC ");
     let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap();
     let channel = channel.connect().await.unwrap();

@@ -17,6 +17,7 @@ use crate::support::{Client, Haier, Plan, World, collect, on_both_databases, wit
 on_both_databases!(
     a_run_killed_half_way_ends_with_an_equal_catalogue_after_a_restart,
     sigterm_drains_and_ends_with_zero,
+    sigterm_ends_a_start_that_waits,
     sync_says_what_failed_and_exits_with_its_code,
     logs_are_a_table_for_people_and_json_for_programs,
 );
@@ -100,20 +101,6 @@ impl Running {
             .env("HAIER_CUSTOMER_CODE", "8800000001");
         for name in ["CLIENT_ID", "CLIENT_SECRET", "PASSWORD", "SELLER_PASSWORD"] {
             command.env(format!("HAIER_{name}"), "sandbox");
-        }
-        command
-    }
-
-    /// The same program, which gets an error where a file may not grow, rather than a signal that ends it.
-    pub(crate) fn heeding_no_limit(program: &Command) -> Command {
-        let mut command = Command::new("sh");
-        command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(program.get_program());
-        command.args(program.get_args()).stdin(Stdio::null()).stderr(Stdio::null());
-        for (name, value) in program.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
         }
         command
     }
@@ -247,6 +234,33 @@ async fn sigterm_drains_and_ends_with_zero(plan: Plan) {
     assert_eq!(exit.await.unwrap(), Some(0));
     let free = "SELECT count(*) FROM sync_runs WHERE lease_until IS NULL";
     assert_eq!(plan.database.number(free).await, 1, "the run was given back");
+}
+
+/// Signals that a process catches, as Linux tells them.
+fn caught(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(line.trim(), 16).unwrap()
+}
+
+/// The database takes connections and says nothing, so that the start waits.
+async fn sigterm_ends_a_start_that_waits(plan: Plan) {
+    const TERMINATE: u64 = 1 << 14;
+    const FILE_TOO_LARGE: u64 = 1 << 24;
+    let (_sandbox, haier) = Running::sandbox(plan.database.folder());
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://haier@{}/haier?sslmode=disable", silent.local_addr().unwrap());
+    let mut command = Running::service(&plan, &haier);
+    command.env("HAIER_INTEGRATION_DATABASE_URL", url);
+    let service = Running::start(command);
+    let id = service.child.id();
+    let catches = async {
+        while caught(id) & (TERMINATE | FILE_TOO_LARGE) != TERMINATE | FILE_TOO_LARGE {
+            tokio::task::yield_now().await;
+        }
+    };
+    within(catches).await;
+    assert_eq!(service.terminate().await, Some(0));
 }
 
 /// Runs a command to its end; exit code, output and errors.

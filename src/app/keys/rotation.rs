@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 use crate::{
     app::{App, Ctx},
     domain::audit::Change,
-    error::{Causes, Result},
+    error::{Causes, Error, Interrupted, Result},
     keyring::{self, KeyRing},
     store::sealed_values::{SealedTable, SealedValue},
 };
@@ -67,7 +67,7 @@ impl KeyRotation {
         }
         let Some(table) = self.tables.first().copied() else { return Ok(None) };
         if self.app.stopping.is_cancelled() {
-            return Err(crate::error::Error::ShuttingDown);
+            return Err(Error::ShuttingDown(Interrupted::Rotation));
         }
         let step = self.step(table).await?;
         self.progress.resealed += step.resealed;

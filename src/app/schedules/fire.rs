@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use super::App;
 use crate::{
     domain::{
+        clock::latest_believable,
         schedules::{Firing, FiringOutcome, Schedule},
         sync_logs::{SyncType, Trigger},
         sync_runs::{NewRun, SyncRequest},

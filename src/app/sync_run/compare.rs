@@ -54,7 +54,7 @@ impl App {
                     continue;
                 }
                 Ok(None) => return Err(Error::Internal("the comparison ended without a sum".into())),
-                Err(Error::ShuttingDown) => return self.run_release(run).await,
+                Err(Error::ShuttingDown(_)) => return self.run_release(run).await,
                 Err(error) => return Err(error),
             };
             let total = (sum.listed + sum.surplus + unreadable).max(differing);

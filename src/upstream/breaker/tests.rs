@@ -126,6 +126,17 @@ fn where_nobody_else_comes_what_opened_it_is_the_probe() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_does_not_keep_it_open() {
+    let (breaker, clock) = breaker(1, 1);
+    clock.by(7_200);
+    send(&breaker, Health::Down);
+    clock.by(-3_600);
+    assert_eq!(breaker.status().state, BreakerState::HalfOpen);
+    send(&breaker, Health::Up);
+    assert_eq!(breaker.status().state, BreakerState::Closed);
+}
+
+#[test]
 fn a_dropped_probe_frees_its_place() {
     let (breaker, clock) = breaker(1, 1);
     send(&breaker, Health::Down);
