@@ -30,6 +30,7 @@ mod partitions;
 mod pauses;
 mod prices;
 pub mod product_changes;
+mod process_numbers;
 mod products;
 mod recent;
 mod replicas;
@@ -231,7 +232,7 @@ impl App {
         Arc::new(Self {
             store,
             clock,
-            ids: IdGenerator::new(process),
+            ids: IdGenerator::default(),
             upstreams: upstreams::Upstreams::new(opener, given, reach),
             callbacks: callbacks::Callbacks::new(callbacks),
             key_ring,

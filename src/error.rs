@@ -269,7 +269,12 @@ pub enum Error {
     /// The database does not answer.
     #[error("the database does not answer; try again")]
     StoreUnavailable(#[source] Cause),
-    /// This process is going down.
+    /// This process has no number to make ids with.
+    #[error(
+        "this replica stood still for so long that its process number is no longer its own; it leases another: try again"
+    )]
+    NoProcessNumber,
+    /// All process numbers are leased.
     #[error(
         "the service is shutting down; a run goes on elsewhere or at the next start: join it by WatchSync"
     )]

@@ -173,6 +173,11 @@ impl Service {
         }
         make_partitions(app.store(), clock.now()).await;
         app.check_database(settings.database_wait).await;
+        // Before anything is claimed or read: the database may be an older one.
+        app.database_follow().await?;
+        app.database_seal().await?;
+        // Nothing gets an id before.
+        app.replica_report().await?;
         app.api_tokens_refresh().await?;
         door::check(&app, &settings)?;
         app.upstreams_follow().await?;
@@ -207,13 +212,13 @@ impl Service {
         ];
         if settings.schedules.enabled {
             workers.push(tokio::spawn(workers::scheduler::run(Arc::clone(&app))));
+        if let Some(system) = system {
+            workers.push(tokio::spawn(workers::clock::run(Arc::clone(&app), system)));
+        }
         }
         if let Some(tls) = tls {
             let stopping = app.stopping.clone();
             workers.push(tokio::spawn(async move { tls.follow(clock, stopping).await }));
-        }
-        if let Some(system) = system {
-            workers.push(tokio::spawn(workers::clock::run(Arc::clone(&app), system)));
         }
         Ok(Self {
             app,
@@ -332,6 +337,7 @@ async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
         tx.commit().await?;
     }
     Ok(store)
+        store::replicas::delete_all(&mut tx).await?;
 }
 
 async fn start_sandbox(settings: &Settings, callback_addr: SocketAddr) -> anyhow::Result<Option<Sandbox>> {

@@ -78,9 +78,13 @@ impl App {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         api_tokens::lock(&mut tx).await?;
-        let is_first = api_tokens::all(&mut tx).await?.is_empty() && !self.gate.has_outside_admin();
+        let all = api_tokens::all(&mut tx).await?;
+        let is_first = all.is_empty() && !self.gate.has_outside_admin();
         let new = check(new, is_first, now)?;
-        let id = self.ids.next(now);
+        let mut id = self.next_id(now)?;
+        while all.iter().any(|stored| stored.token.id == id) {
+            id = self.next_id(now)?;
+        }
         let secret = NewSecret::draw(id);
         let token = ApiToken {
             id,

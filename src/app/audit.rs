@@ -1,13 +1,13 @@
 //! The record of what operators change: written in the same transaction as the change, or neither is.
 
-use super::{App, Ctx};
+use super::{App, Ctx, process_numbers::DRAWS};
 use crate::{
     domain::{
         audit::{AuditEvent, AuditFilter, Change},
         pages::{Page, PageRequest},
     },
     error::Result,
-    store::{Conn, audit_events},
+    store::{self, Conn, audit_events},
 };
 
 impl App {
@@ -24,15 +24,17 @@ impl App {
         changes: Vec<Change>,
     ) -> Result<()> {
         let at = self.clock.now();
-        let event = AuditEvent {
-            id: self.ids.next(at),
-            at,
-            caller: ctx.caller.clone(),
-            action: action.to_owned(),
-            subject: subject.to_owned(),
-            changes,
-        };
-        Ok(audit_events::append(conn, &event).await?)
+        let (action, subject) = (action.to_owned(), subject.to_owned());
+        let id = self.next_id(at)?;
+        let mut event = AuditEvent { id, at, caller: ctx.caller.clone(), action, subject, changes };
+        let mut draws = 1;
+        loop {
+            match audit_events::append(conn, &event).await {
+                Err(store::Error::IdTaken) if draws < DRAWS => event.id = self.next_id(at)?,
+                outcome => return Ok(outcome?),
+            }
+            draws += 1;
+        }
     }
 
     /// One page of what operators changed, newest first.

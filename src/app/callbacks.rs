@@ -108,6 +108,7 @@ impl App {
                 return Ok(CallbackOutcome::Refused(refusal));
             }
         };
+        received.id = self.next_id(received.received_at)?;
         self.callback_seal(&mut received);
         let app = Arc::clone(self);
         to_its_end(async move {
@@ -159,7 +160,8 @@ impl App {
         let numbers = [data.platform_order_no.as_str(), data.haier_order_no.as_deref().unwrap_or_default()];
         let (words, text) = (words(&data), strike_mobiles(&wire::plain(text), &numbers));
         let received = ReceivedCallback {
-            id: self.ids.next(now),
+            // Given where it is stored.
+            id: 0,
             received_at: now,
             app_key: parameters.get("AppKey").to_owned(),
             signers,

@@ -58,9 +58,12 @@ impl App {
         let (app, ctx, name) = (Arc::clone(self), ctx.clone(), new.name);
         to_its_end(async move {
             let now = app.clock.now();
-            let id = app.ids.next(now);
+            let mut id = app.next_id(now)?;
             let mut tx = app.store.begin().await?;
             haier_configs::lock(&mut tx).await?;
+            while haier_configs::find_by_id(&mut tx, id).await?.is_some() {
+                id = app.next_id(now)?;
+            }
             if haier_configs::find(&mut tx, &name).await?.is_some() {
                 let remedy = "; change it by UpdateHaierConfig";
                 return Err(Error::AlreadyExists { what: WHAT, key: name, remedy });

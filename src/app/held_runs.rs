@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use super::{App, Ctx, sync_logs::not_found, to_its_end};
+use super::{App, Ctx, process_numbers::DRAWS, sync_logs::not_found, to_its_end};
 use crate::{
     domain::{
         audit::Change,
@@ -59,8 +59,12 @@ impl App {
         let (app, ctx) = (Arc::clone(self), ctx.clone());
         let child = to_its_end(async move {
             let now = app.clock.now();
-            let child = app.ids.next(now);
             let mut tx = app.store.begin().await?;
+            let mut child = app.next_id(now)?;
+            let mut draws = 1;
+            while sync_logs::find(&mut tx, child).await?.is_some() && draws < DRAWS {
+                (child, draws) = (app.next_id(now)?, draws + 1);
+            }
             let held = app.decide(&mut tx, &ctx, id, Verdict::Approved, Some(child)).await?;
             let asked = sync_logs::find_request(&mut tx, id).await?.unwrap_or_default();
             let SyncRequest { prices, tried, .. } = asked;

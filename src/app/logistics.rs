@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use super::{App, Ctx, to_its_end};
+use super::{App, Ctx, process_numbers::DRAWS, to_its_end};
 use crate::{
     domain::{
         logistics::{Logistics, LogisticsQuery},
@@ -13,7 +13,7 @@ use crate::{
         sync_logs::{Counts, SyncLog, SyncStatus, SyncType, Trigger},
     },
     error::{Causes, Result},
-    store::sync_logs,
+    store::{self, sync_logs},
 };
 
 impl App {
@@ -44,8 +44,8 @@ impl App {
             waited: TimeDelta::zero(),
         };
         let ended_at = self.clock.now();
-        let log = SyncLog {
-            id: self.ids.next(asked_at),
+        let mut log = SyncLog {
+            id: 0,
             sync_type: SyncType::Logistics,
             status: SyncStatus::Processing,
             end: None,
@@ -64,7 +64,14 @@ impl App {
         let app = Arc::clone(self);
         let logged = to_its_end(async move {
             let mut tx = app.store.begin().await?;
-            sync_logs::insert_begun(&tx.pipeline(), &log).await?;
+            log.id = app.next_id(asked_at)?;
+            let mut draws = 1;
+            while let Err(error) = sync_logs::insert_begun(&tx.pipeline(), &log).await {
+                if !matches!(error, store::Error::IdTaken) || draws == DRAWS {
+                    return Err(error.into());
+                }
+                (log.id, draws) = (app.next_id(asked_at)?, draws + 1);
+            }
             sync_logs::end_begun(&tx.pipeline(), log.id, &end, ended_at).await?;
             Ok(tx.commit().await?)
         });

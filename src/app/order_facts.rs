@@ -88,7 +88,7 @@ impl App {
         if after.round > before.round {
             order.deadline_at = now + rules.deadline;
         }
-        let log = self.order_log(&mut order, stored, new, (&before, &after), now);
+        let log = self.order_log(&mut order, stored, new, (&before, &after), now)?;
         let before_it = std::mem::replace(&mut order.summary, OrderSummary::from(&after));
         order.next_attempt_at = rules.next_attempt_at(&after, order.created_at, order.deadline_at);
         if !new.is_empty() {
@@ -148,12 +148,12 @@ impl App {
         new: &[Fact],
         (before, after): (&Standing, &Standing),
         now: DateTime<Utc>,
-    ) -> OrderLog {
+    ) -> Result<OrderLog> {
         let mut changed = OrderLog::default();
         let first = |round: i64| !stored.iter().any(|fact| began(fact).is_some_and(|(of, _)| of == round));
         if let Some((_, account)) = new.iter().find_map(began).filter(|(round, _)| first(*round)) {
             let log = SyncLog {
-                id: self.ids.next(now),
+                id: self.next_id(now)?,
                 sync_type: SyncType::Order,
                 status: SyncStatus::Processing,
                 end: None,
@@ -176,7 +176,7 @@ impl App {
         if settled(after) && !settled(before) {
             changed.ended = order.sync_log_id.map(|id| (id, end(order, after)));
         }
-        changed
+        Ok(changed)
     }
 
     /// Says what facts made of an order, after they were committed: to whoever works on it or follows it, and in the log.

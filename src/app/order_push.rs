@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use super::{
     App,
     order_facts::{History, Recorded},
+    process_numbers::{DRAWS, is_to_be_drawn_again},
 };
 use crate::{
     domain::{
@@ -129,7 +130,14 @@ impl App {
     pub async fn order_work(self: Arc<Self>, claim: ClaimedOrder) {
         let in_hand = self.orders.leases.take(&claim, &*self.clock);
         let so_id = claim.so_id.as_str();
-        let begun = match self.order_begin(&claim).await {
+        let mut draws = DRAWS;
+        let begun = loop {
+            let begun = self.order_begin(&claim).await;
+            if !is_to_be_drawn_again(&begun, &mut draws) {
+                break begun;
+            }
+        };
+        let begun = match begun {
             Ok(Some(begun)) => begun,
             Ok(None) => return,
             Err(error) => {

@@ -11,7 +11,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future;
 use tokio::sync::{Notify, Semaphore, broadcast};
 
-use super::{App, Ctx, feeds::Feed, order_leases::Leases, to_its_end};
+use super::{
+    App, Ctx,
+    feeds::Feed,
+    order_leases::Leases,
+    process_numbers::{DRAWS, is_to_be_drawn_again},
+    to_its_end,
+};
 use crate::{
     domain::{
         callers::Role,
@@ -26,7 +32,7 @@ use crate::{
         sealed::Sealed,
     },
     error::{Error, Result},
-    store::{Store, order_changes, order_facts, order_pushes, orders},
+    store::{self, Store, order_changes, order_facts, order_pushes, orders},
     upstream::account_identity,
 };
 
@@ -119,7 +125,16 @@ impl App {
                 self.key_ring()?;
                 self.order_products_check(ctx, &order, products).await?;
                 let (app, by) = (Arc::clone(self), ctx.caller.name.clone());
-                to_its_end(async move { app.order_insert(order, by).await }).await?
+                to_its_end(async move {
+                    let mut draws = DRAWS;
+                    loop {
+                        let inserted = app.order_insert(order.clone(), by.clone()).await;
+                        if !is_to_be_drawn_again(&inserted, &mut draws) {
+                            return inserted;
+                        }
+                    }
+                })
+                .await?
             }
         };
         let stored = if wait > TimeDelta::zero() && !stored.summary.state.is_outcome() {
@@ -132,7 +147,7 @@ impl App {
 
     async fn order_insert(&self, order: Order, requested_by: String) -> Result<StoredOrder> {
         let now = self.clock.now();
-        let id = self.ids.next(now);
+        let id = self.next_id(now)?;
         let ring = self.key_ring()?;
         let personal = order
             .personal()
@@ -158,9 +173,11 @@ impl App {
             next_attempt_at: Some(now),
         };
         if !self.order_store(&stored, &personal).await? {
-            // Somebody else stored it at the same instant.
-            let other = self.order_find(&stored.order.so_id).await?;
-            return self.order_same(other.ok_or_else(|| not_found(&stored.order.so_id))?, &stored.order);
+            // Another caller stored it at the same instant. If none did, it was the id that was taken.
+            return match self.order_find(&stored.order.so_id).await? {
+                Some(other) => self.order_same(other, &stored.order),
+                None => Err(store::Error::IdTaken.into()),
+            };
         }
         tracing::info!(so_id = stored.order.so_id.as_str(), by = stored.requested_by, "order accepted");
         self.orders.announce(&stored, now);

@@ -145,7 +145,15 @@ impl App {
         tx.commit().await?;
         *self.replica.reported.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, status));
         Ok(())
+        let lease = match self.process_number_renew(&mut tx, &report).await {
+            Err(error @ Error::NoFreeProcessNumber) => {
+                tx.rollback().await?;
+                return Err(error);
+            }
+            lease => lease?,
+        };
     }
+        self.process_number_use(lease);
 
     /// Takes leave of the others.
     ///

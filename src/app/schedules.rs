@@ -66,7 +66,7 @@ impl App {
     /// When the database does not answer.
     pub async fn schedules_prepare(&self) -> Result<()> {
         let now = self.clock.now();
-        let seed = self.ids.next(now);
+        let seed = self.next_id(now)?;
         let mut tx = self.store.begin().await?;
         for name in ScheduleName::ALL {
             let schedule = Schedule::standard(name, seed, now, &self.schedules.zone);

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 
-use super::{App, Ctx, sync_logs::not_found, to_its_end};
+use super::{App, Ctx, process_numbers::DRAWS, sync_logs::not_found, to_its_end};
 use crate::{
     domain::{
         audit::Change,
@@ -158,10 +158,10 @@ impl App {
         let requested_by = by.as_ref().map(|ctx| ctx.caller.name.clone()).unwrap_or_default();
         let account = self.openplat()?.account().name.clone();
         let now = self.clock.now();
-        let log_id = self.ids.next(now);
-        let run = NewRun { log_id, sync_type, request, trigger, requested_by, account, parent_id };
+        let log_id = self.next_id(now)?;
+        let mut run = NewRun { log_id, sync_type, request, trigger, requested_by, account, parent_id };
         let mut tx = self.store.begin().await?;
-        match sync_runs::insert(&mut tx, &run, now).await {
+        match self.run_store(&mut tx, &mut run, now).await {
             Ok(()) => {
                 if let Some(ctx) = &by {
                     let action = match trigger {
@@ -184,6 +184,25 @@ impl App {
         }
         self.wake.notify_one();
         Ok(run.log_id)
+    }
+
+    /// Stores a run; where its id turns out to be taken it gets the next one.
+    pub(super) async fn run_store(
+        &self,
+        tx: &mut Tx,
+        run: &mut NewRun,
+        now: DateTime<Utc>,
+    ) -> store::Result<()> {
+        for _ in 1..DRAWS {
+            match sync_runs::insert(tx, run, now).await {
+                Err(store::Error::IdTaken) => match self.next_id(now) {
+                    Ok(id) => run.log_id = id,
+                    Err(_) => return Err(store::Error::IdTaken),
+                },
+                outcome => return outcome,
+            }
+        }
+        sync_runs::insert(tx, run, now).await
     }
 
     /// Follows a run to its end, whoever started it and whichever replica works on it.

@@ -7,7 +7,9 @@ use diesel::{
 };
 use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
 
-use super::{Conn, Error, Result, instant::At, on, schema::api_tokens, sync_logs::unknown};
+use super::{
+    Conn, Error, Result, error::id_was_free, instant::At, on, schema::api_tokens, sync_logs::unknown,
+};
 use crate::domain::{
     api_tokens::{ApiToken, StoredToken},
     callers::Role,
@@ -99,8 +101,13 @@ pub async fn insert(conn: &mut Conn, stored: &StoredToken) -> Result<()> {
         api_tokens::created_by.eq(&token.created_by),
         api_tokens::expires_at.eq(token.expires_at.map(At)),
     );
-    on!(conn, |c| diesel::insert_into(api_tokens::table).values(row).execute(c).await)?;
-    Ok(())
+    let inserted = on!(conn, |c| diesel::insert_into(api_tokens::table)
+        .values(row)
+        .on_conflict(api_tokens::id)
+        .do_nothing()
+        .execute(c)
+        .await)?;
+    id_was_free(inserted)
 }
 
 /// Ends one.

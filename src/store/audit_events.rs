@@ -4,7 +4,9 @@ use diesel::{ExpressionMethods as _, QueryDsl as _, Queryable, Selectable, Selec
 use diesel_async::RunQueryDsl as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Conn, Error, Result, instant::At, on, schema::audit_events, sync_logs::unknown};
+use super::{
+    Conn, Error, Result, error::id_was_free, instant::At, on, schema::audit_events, sync_logs::unknown,
+};
 use crate::{
     domain::{
         audit::{AuditEvent, AuditFilter, Change},
@@ -62,7 +64,7 @@ impl TryFrom<AuditEventRow> for AuditEvent {
 /// Adds one.
 ///
 /// # Errors
-/// When the database does not answer.
+/// [`Error::IdTaken`], which leaves the transaction as it was; when the database does not answer.
 pub async fn append(conn: &mut Conn, event: &AuditEvent) -> Result<()> {
     let stored = |change: &Change| StoredChange {
         field: change.field.clone(),
@@ -79,8 +81,13 @@ pub async fn append(conn: &mut Conn, event: &AuditEvent) -> Result<()> {
         audit_events::subject.eq(&event.subject),
         audit_events::changes.eq(serde_json::json!(event.changes.iter().map(stored).collect::<Vec<_>>())),
     );
-    on!(conn, |c| diesel::insert_into(audit_events::table).values(row).execute(c).await)?;
-    Ok(())
+    let inserted = on!(conn, |c| diesel::insert_into(audit_events::table)
+        .values(row)
+        .on_conflict(audit_events::id)
+        .do_nothing()
+        .execute(c)
+        .await)?;
+    id_was_free(inserted)
 }
 
 /// One page of those that match, newest first.

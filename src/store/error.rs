@@ -12,6 +12,9 @@ pub enum Error {
     /// A row like that is there already.
     #[error("a row like that is there already")]
     Conflict,
+    /// The id that was drawn is another row's: draw the next one.
+    #[error("the id is taken")]
+    IdTaken,
     /// The database refused a value.
     #[error("the database refused a value: {0}")]
     Constraint(String),
@@ -32,6 +35,11 @@ pub enum Error {
     /// Anything else.
     #[error("database error")]
     Database(#[source] Diesel),
+}
+
+/// What an insertion that passes over a taken id came to.
+pub(super) const fn id_was_free(inserted: usize) -> Result<()> {
+    if inserted == 0 { Err(Error::IdTaken) } else { Ok(()) }
 }
 
 /// Result of the store.

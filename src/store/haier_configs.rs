@@ -11,6 +11,7 @@ use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
 
 use super::{
     Conn, Result,
+    error::id_was_free,
     instant::At,
     on,
     products::contains,
@@ -105,8 +106,13 @@ pub async fn insert(
         haier_configs::created_at.eq(At(now)),
         haier_configs::updated_at.eq(At(now)),
     );
-    on!(conn, |c| diesel::insert_into(haier_configs::table).values(row).execute(c).await)?;
-    Ok(())
+    let inserted = on!(conn, |c| diesel::insert_into(haier_configs::table)
+        .values(row)
+        .on_conflict(haier_configs::id)
+        .do_nothing()
+        .execute(c)
+        .await)?;
+    id_was_free(inserted)
 }
 
 /// Replaces the settings.

@@ -62,8 +62,7 @@ pub async fn insert(conn: &mut Conn, order: &StoredOrder, personal: &PersonalPar
     );
     let inserted = on!(conn, |c| diesel::insert_into(orders::table)
         .values(row)
-        .on_conflict(orders::so_id)
-        .do_nothing()
+        .on_conflict_do_nothing()
         .execute(c)
         .await)?;
     Ok(inserted == 1)

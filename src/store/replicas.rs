@@ -1,7 +1,9 @@
 //! What each replica last said of itself.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
-use diesel::{ExpressionMethods as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _};
+use diesel::{ExpressionMethods as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _, dsl::Eq};
 use diesel_async::RunQueryDsl as _;
 
 use super::{Conn, Result, instant::At, on, schema::replicas};
@@ -52,26 +54,64 @@ pub async fn list(conn: &mut Conn, since: DateTime<Utc>) -> Result<Vec<Report>> 
     Ok(rows.into_iter().map(report).collect())
 }
 
-/// Stores a report in place of the replica's last one.
+/// Stores a report in place of the last one of the replica that has this process number; whether it still has it.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn upsert(conn: &mut Conn, report: &Report) -> Result<()> {
-    let said = || {
-        (
-            replicas::version.eq(&report.version),
-            replicas::started_at.eq(At(report.started_at)),
-            replicas::seen_at.eq(At(report.seen_at)),
-            replicas::status.eq(&report.status),
-        )
-    };
-    on!(conn, |c| diesel::insert_into(replicas::table)
-        .values((replicas::name.eq(&report.name), said()))
-        .on_conflict(replicas::name)
-        .do_update()
-        .set(said())
+pub async fn renew(conn: &mut Conn, report: &Report, number: i64) -> Result<bool> {
+    let row = replicas::table.find(&report.name).filter(replicas::process_number.eq(number));
+    let renewed = on!(conn, |c| diesel::update(row).set(said(report)).execute(c).await)?;
+    Ok(renewed == 1)
+}
+
+/// Process numbers that are leased.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_numbers(conn: &mut Conn) -> Result<BTreeSet<i64>> {
+    let numbers: Vec<Option<i64>> =
+        on!(conn, |c| replicas::table.select(replicas::process_number).load(c).await)?;
+    Ok(numbers.into_iter().flatten().collect())
+}
+
+/// Stores a replica's first report under this process number; whether the number was free. Another process that is about
+/// to take it is waited for.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn insert(conn: &mut Conn, report: &Report, number: i64) -> Result<bool> {
+    let row = (replicas::name.eq(&report.name), replicas::process_number.eq(number), said(report));
+    let inserted = on!(conn, |c| diesel::insert_into(replicas::table)
+        .values(row)
+        .on_conflict(replicas::process_number)
+        .do_nothing()
         .execute(c)
         .await)?;
+    Ok(inserted == 1)
+}
+
+type Said<'a> = (
+    Eq<replicas::version, &'a str>,
+    Eq<replicas::started_at, At>,
+    Eq<replicas::seen_at, At>,
+    Eq<replicas::status, &'a serde_json::Value>,
+);
+
+fn said(report: &Report) -> Said<'_> {
+    (
+        replicas::version.eq(report.version.as_str()),
+        replicas::started_at.eq(At(report.started_at)),
+        replicas::seen_at.eq(At(report.seen_at)),
+        replicas::status.eq(&report.status),
+    )
+}
+
+/// Removes all replicas: right only where no other process can be one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn delete_all(conn: &mut Conn) -> Result<()> {
+    on!(conn, |c| diesel::delete(replicas::table).execute(c).await)?;
     Ok(())
 }
 

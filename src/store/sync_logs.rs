@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Conn, Error, Pipeline, Result,
     conn::ahead,
+    error::id_was_free,
     instant::At,
     on,
     products::contains,
@@ -203,8 +204,13 @@ pub async fn insert_begun(pipeline: &Pipeline<'_>, log: &SyncLog) -> Result<()> 
         sync_logs::created_at.eq(At(log.created_at)),
         sync_logs::started_at.eq(log.started_at.map(At)),
     );
-    ahead!(pipeline, |c| diesel::insert_into(sync_logs::table).values(row).execute(c).await)?;
-    Ok(())
+    let inserted = ahead!(pipeline, |c| diesel::insert_into(sync_logs::table)
+        .values(row)
+        .on_conflict(sync_logs::id)
+        .do_nothing()
+        .execute(c)
+        .await)?;
+    id_was_free(inserted)
 }
 
 /// Ends such a log, unless it has ended already.

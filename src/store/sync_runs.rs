@@ -12,6 +12,7 @@ use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
 
 use super::{
     Conn, Error, Result,
+    error::id_was_free,
     instant::At,
     on,
     schema::{sync_logs, sync_runs},
@@ -45,7 +46,8 @@ struct RunRow {
 /// Stores a pending run and its log.
 ///
 /// # Errors
-/// [`Error::Conflict`] when it is over everything and another such run of its type is open.
+/// [`Error::Conflict`] when it is over everything and another such run of its type is open; [`Error::IdTaken`]. Both leave
+/// the transaction as it was.
 pub async fn insert(conn: &mut Conn, run: &NewRun, now: DateTime<Utc>) -> Result<()> {
     let request = &run.request;
     let json = sync_requests::encode(request);
@@ -62,7 +64,7 @@ pub async fn insert(conn: &mut Conn, run: &NewRun, now: DateTime<Utc>) -> Result
         .execute(c)
         .await)?;
     if inserted == 0 {
-        return Err(Error::Conflict);
+        return Err(if is_open(conn, run.log_id).await? { Error::IdTaken } else { Error::Conflict });
     }
     let log = (
         sync_logs::id.eq(run.log_id),
@@ -74,8 +76,16 @@ pub async fn insert(conn: &mut Conn, run: &NewRun, now: DateTime<Utc>) -> Result
         sync_logs::request.eq(json),
         sync_logs::created_at.eq(At(now)),
     );
-    on!(conn, |c| diesel::insert_into(sync_logs::table).values(log).execute(c).await)?;
-    Ok(())
+    let inserted = on!(conn, |c| diesel::insert_into(sync_logs::table)
+        .values(log)
+        .on_conflict(sync_logs::id)
+        .do_nothing()
+        .execute(c)
+        .await)?;
+    if inserted == 0 {
+        on!(conn, |c| diesel::delete(sync_runs::table.find(run.log_id)).execute(c).await)?;
+    }
+    id_was_free(inserted)
 }
 
 /// The open run over everything of a type, if there is one.
@@ -147,6 +157,9 @@ pub async fn claim(
         // One claim at a time over all replicas, so that none counts what another is about to take. SQLite has one writer.
         conn.batch_execute("SELECT pg_advisory_xact_lock(7521938002)").await?;
     }
+    let longest = super::longest_lease(now, lease);
+    let ahead = sync_runs::table.filter(sync_runs::lease_until.assume_not_null().gt(At(longest)));
+    on!(conn, |c| diesel::update(ahead).set(sync_runs::lease_until.eq(At(now + lease))).execute(c).await)?;
     let has_room = count_beside(conn, now).await? < MOST_BESIDE;
     let oldest_free = || {
         let free = sync_runs::lease_until.is_null().or(sync_runs::lease_until.assume_not_null().lt(At(now)));
@@ -157,9 +170,6 @@ pub async fn claim(
         Conn::Pg(conn) => {
             let locked = oldest_free().select(RunRow::as_select()).for_update().skip_locked();
             locked.first(conn).await.optional()?
-    let longest = super::longest_lease(now, lease);
-    let ahead = sync_runs::table.filter(sync_runs::lease_until.assume_not_null().gt(At(longest)));
-    on!(conn, |c| diesel::update(ahead).set(sync_runs::lease_until.eq(At(now + lease))).execute(c).await)?;
         }
         Conn::Lite(conn) => oldest_free().select(RunRow::as_select()).first(conn).await.optional()?,
     };

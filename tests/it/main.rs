@@ -41,6 +41,7 @@ mod policy;
 mod power_cut;
 mod previews;
 #[cfg(target_os = "linux")]
+mod process_numbers;
 mod processes;
 mod product_changes;
 mod requests;

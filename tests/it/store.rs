@@ -209,7 +209,69 @@ async fn a_worker_that_lost_its_lease_writes_nothing(plan: Plan) {
         account: "a".to_owned(),
         parent_id: None,
     };
-    sync_runs::insert(&mut tx, &run, at(0)).await.unwrap();
+    }
+}
+
+async fn a_clock_that_is_set_back_prolongs_no_lease_by_more_than_itself(plan: Plan) {
+    const HOUR: i64 = 3_600;
+    let store = open(&plan).await;
+    let mut tx = store.begin().await.unwrap();
+    sync_runs::insert(&mut tx, &full_run(5), at(0)).await.unwrap();
+    tx.commit().await.unwrap();
+    claim(&store, "dead", at(HOUR)).await.unwrap();
+    // The clock is an hour back: a holder that lives still has a whole lease of 15 s to renew it.
+    assert_eq!(claim(&store, "next", at(0)).await, None);
+    assert_eq!(claim(&store, "next", at(14)).await, None);
+    assert_eq!(claim(&store, "next", at(16)).await.unwrap().epoch, 2);
+}
+
+async fn an_id_that_is_taken_leaves_the_transaction_as_it_was(plan: Plan) {
+    let store = open(&plan).await;
+    let mut tx = store.begin().await.unwrap();
+    sync_runs::insert(&mut tx, &full_run(5), at(0)).await.unwrap();
+    let by_code = |log_id| {
+        let codes = vec![ProductCode::parse("A").unwrap()];
+        NewRun { request: SyncRequest { codes, ..SyncRequest::default() }, ..full_run(log_id) }
+    };
+    let taken = sync_runs::insert(&mut tx, &by_code(5), at(0)).await.unwrap_err();
+    assert!(matches!(taken, Error::IdTaken), "{taken}");
+    let open = sync_runs::insert(&mut tx, &full_run(6), at(0)).await.unwrap_err();
+    assert!(matches!(open, Error::Conflict), "{open}");
+    sync_runs::insert(&mut tx, &by_code(6), at(0)).await.unwrap();
+    let event = |id| AuditEvent {
+        id,
+        at: at(0),
+        caller: Caller { name: "a".to_owned(), role: Role::Admin, address: String::new() },
+        action: "x".to_owned(),
+        subject: String::new(),
+        changes: Vec::new(),
+    audit_events::append(&mut tx, &event(1)).await.unwrap();
+    let taken = audit_events::append(&mut tx, &event(1)).await.unwrap_err();
+    assert!(matches!(taken, Error::IdTaken), "{taken}");
+    audit_events::append(&mut tx, &event(2)).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn an_instant_of_a_clock_that_was_ahead_keeps_no_answer_out(plan: Plan) {
+    const YEAR: i64 = 365 * 86_400;
+    let store = open(&plan).await;
+    // Written while a clock was a year ahead; `write` itself goes by the present.
+    write(&store, vec![named("ahead", YEAR)]).await;
+    write_price(&store, priced(10, YEAR)).await;
+    assert_eq!(write(&store, vec![named("now", 5)]).await.updated, 1);
+    write_price(&store, priced(20, 5)).await;
+    let product = stored(&store).await.remove(0);
+    assert_eq!((product.name.as_deref(), product.supply_price), (Some("now"), Some(Money { e4: 20 })));
+    assert_eq!(product.last_sync_at(), Some(at(5)));
+    // Replicas' clocks differ by a little: what is less than a minute ahead counts.
+    write(&store, vec![named("soon", 59)]).await;
+    assert_eq!(write(&store, vec![named("older", 58)]).await.unchanged, 1);
+}
+
+async fn a_worker_that_lost_its_lease_writes_nothing(plan: Plan) {
+    let store = open(&plan).await;
+    let mut tx = store.begin().await.unwrap();
+    sync_runs::insert(&mut tx, &full_run(5), at(0)).await.unwrap();
     tx.commit().await.unwrap();
     let old = claim(&store, "old", at(0)).await.unwrap();
     assert_eq!(claim(&store, "new", at(14)).await, None, "the lease holds");

@@ -139,11 +139,11 @@ impl App {
         now: DateTime<Utc>,
     ) -> Result<std::result::Result<i64, Skipped>> {
         let sync_type = schedule.name.sync_type();
-        let log_id = self.ids.next(now);
+        let log_id = self.next_id(now)?;
         let requested_by = String::new();
-        let run = NewRun { log_id, sync_type, request, trigger, requested_by, account, parent_id: None };
-        match sync_runs::insert(tx, &run, now).await {
-            Ok(()) => Ok(Ok(log_id)),
+        let mut run = NewRun { log_id, sync_type, request, trigger, requested_by, account, parent_id: None };
+        match self.run_store(tx, &mut run, now).await {
+            Ok(()) => Ok(Ok(run.log_id)),
             Err(store::Error::Conflict) => {
                 let open = sync_runs::find_exclusive(tx, sync_type.as_str()).await?;
                 Ok(Err(Skipped::by(open.unwrap_or_default())))

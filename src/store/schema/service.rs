@@ -104,5 +104,18 @@ diesel::table! {
         started_at -> Instant,
         seen_at -> Instant,
         status -> Json,
+        process_number -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use crate::store::instant::Instant;
+
+    database_identity (id) {
+        id -> BigInt,
+        identity -> Nullable<Text>,
+        generation -> Nullable<BigInt>,
+        orders_frozen_at -> Nullable<Instant>,
     }
 }

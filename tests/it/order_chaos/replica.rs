@@ -207,6 +207,8 @@ async fn live(house: &House, process: u16, ready: oneshot::Sender<Ready>, ended:
         tx.commit().await.unwrap();
     }
     let app = App::new(parts(house, store, process));
+    app.database_follow().await.unwrap();
+    app.replica_report().await.unwrap();
     app.upstreams_follow().await.unwrap();
     app.pauses_refresh().await.unwrap();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
