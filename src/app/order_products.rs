@@ -6,11 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{App, Ctx};
 use crate::{
     domain::{
+        clock::latest_believable,
         orders::Order,
         products::{Product, ProductCode},
         violations::Violations,
@@ -49,9 +50,11 @@ impl App {
         mut stored: StoredProducts,
     ) -> Result<()> {
         let codes = codes(order);
-        let oldest = self.clock.now() - FRESH;
+        let now = self.clock.now();
+        let (oldest, latest) = (now - FRESH, latest_believable(now));
         let fresh = |product: &Product| {
-            product.delisted_at.is_none() && product.catalogue_at.is_some_and(|at| at >= oldest)
+            let is_fresh = |at: DateTime<Utc>| oldest <= at && at <= latest;
+            product.delisted_at.is_none() && product.catalogue_at.is_some_and(is_fresh)
         };
         let asked: Vec<ProductCode> = codes
             .iter()

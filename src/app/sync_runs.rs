@@ -108,7 +108,7 @@ impl App {
     /// As [`App::sync_start`].
     pub async fn catalogue_repair(self: &Arc<Self>, ctx: &Ctx) -> Result<i64> {
         let origin = Origin { trigger: Trigger::Repair, by: Some(ctx.clone()), parent_id: None };
-        let request = SyncRequest { prices: true, ..SyncRequest::default() };
+        let request = SyncRequest { prices: true, repair: true, ..SyncRequest::default() };
         let app = Arc::clone(self);
         to_its_end(async move { app.run_insert(SyncType::Products, request, origin).await }).await
     }

@@ -40,6 +40,8 @@ pub struct SyncRequest {
     pub only_new_stock: bool,
     /// In a run over stored products, only those that are due. `None`: all.
     pub due: Option<Due>,
+    /// No stored instant in the future keeps an answer out.
+    pub repair: bool,
     /// How often these codes were tried before, by the runs that this one repeats.
     pub tried: i64,
 }

@@ -58,6 +58,7 @@ fn decode(request: &proto::SyncProductsRequest) -> Result<(SyncType, SyncRequest
     let mut codes = product_codes(&request.product_codes, &mut violations);
     codes.sort_unstable();
     let run = SyncRequest {
+        repair: false,
         codes,
         category: optional_text("category", &request.category, &mut violations),
         brand: optional_text("brand", &request.brand, &mut violations),

@@ -48,10 +48,12 @@ pub async fn upsert(conn: &mut Conn, mut batch: CatalogueBatch, changes: &mut Ch
         return Ok(Written::default());
     }
     content::in_order(&mut batch.records);
-    let run = changes.run();
+    let (run, latest) = (changes.run(), changes.latest());
     let (written, difference) = match conn {
-        Conn::Pg(conn) => postgres::upsert(conn, &batch, run).await?,
-        Conn::Lite(conn) => conn.spawn_blocking(move |conn| sqlite::upsert(conn, &batch, run)).await?,
+        Conn::Pg(conn) => postgres::upsert(conn, &batch, run, latest).await?,
+        Conn::Lite(conn) => {
+            conn.spawn_blocking(move |conn| sqlite::upsert(conn, &batch, run, latest)).await?
+        }
     };
     changes.take(difference);
     Ok(written)

@@ -60,20 +60,26 @@ pub(super) struct Decision<'a, R> {
     pub(super) same: Vec<Known<'a, R>>,
 }
 
-/// Sorts records by what is stored of them. `anyway`: what is newer counts as changed, whatever it says.
+/// Sorts records by what is stored of them. `anyway`: what is newer counts as changed, whatever it says. Stored instants
+/// after `latest` do not count.
 pub(super) fn decide<'a, R: Record>(
     records: impl IntoIterator<Item = &'a R>,
     stored: &StoredByCode,
     anyway: bool,
+    latest: DateTime<Utc>,
 ) -> Decision<'a, R> {
+    let mut ahead = None;
     let mut decision = Decision { new: Vec::new(), changed: Vec::new(), same: Vec::new() };
     for record in records {
         let Some(row) = stored.get(record.code().as_str()) else {
             decision.new.push(record);
             continue;
         };
-        if row.asked_at.is_some_and(|at| at.0 >= record.asked_at()) {
-            continue;
+        if let Some(At(at)) = row.asked_at.filter(|at| at.0 >= record.asked_at()) {
+            if at <= latest {
+                continue;
+            }
+            ahead.get_or_insert((row.product_code.as_str(), at));
         }
         let known = Known { id: row.id, record, hash: record.content_hash() };
         if anyway || row.hash != Some(known.hash) {
@@ -82,7 +88,20 @@ pub(super) fn decide<'a, R: Record>(
             decision.same.push(known);
         }
     }
+    if let Some((product_code, at)) = ahead {
+        warn_ahead(product_code, at);
+    }
     decision
+}
+
+/// Logs that a stored instant is not believed: once for a batch of answers.
+pub(super) fn warn_ahead(product_code: &str, at: DateTime<Utc>) {
+    let stored_at = at.to_rfc3339();
+    tracing::warn!(
+        product_code,
+        stored_at,
+        "stored instants lie in the future and are ignored: a clock was ahead when they were written"
+    );
 }
 
 /// One order for all writers, so that two of them never wait for each other's rows; of doubles the newest counts.

@@ -54,12 +54,20 @@ struct Gone {
 }
 
 /// Up to `limit` of the products with a key above `after` that the listing does not hold, and nobody has heard of since.
+/// Stored instants after `latest` do not count.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn find(conn: &mut Conn, listing: &WholeListing, after: i64, limit: i64) -> Result<GonePage> {
+pub async fn find(
+    conn: &mut Conn,
+    listing: &WholeListing,
+    after: i64,
+    limit: i64,
+    latest: DateTime<Utc>,
+) -> Result<GonePage> {
     let asked_at = At(listing.asked_at);
-    let listed_before = || product_sync::catalogue_at.assume_not_null().lt(asked_at);
+    let at = || product_sync::catalogue_at.assume_not_null();
+    let listed_before = || at().lt(asked_at).or(at().gt(At(latest)));
     // Nothing is locked: in most runs there is nothing to lock.
     let found: Vec<(i64, String)> = on!(conn, |c| products::table
         .inner_join(product_sync::table.on(product_sync::product_id.eq(products::id)))
@@ -87,7 +95,7 @@ pub async fn mark(
     limit: i64,
     changes: &mut Changes,
 ) -> Result<DelistedPage> {
-    let GonePage { gone, next } = find(conn, listing, after, limit).await?;
+    let GonePage { gone, next } = find(conn, listing, after, limit, changes.latest()).await?;
     let marked = mark_found(conn, listing.asked_at, gone, changes).await?;
     Ok(DelistedPage { delisted: marked.len(), next })
 }
@@ -111,7 +119,8 @@ pub async fn mark_codes(
         .await)?;
     let listed: Vec<_> = listed.into_iter().map(|(id, code)| (id, ProductCode::from_stored(code))).collect();
     let ids: Vec<i64> = listed.iter().map(|(id, _)| *id).collect();
-    let heard_before = product_sync::catalogue_at.lt(At(asked_at));
+    let heard_before =
+        product_sync::catalogue_at.lt(At(asked_at)).or(product_sync::catalogue_at.gt(At(changes.latest())));
     let gone: HashSet<i64> = on!(conn, |c| product_sync::table
         .filter(product_sync::product_id.eq_any(ids).and(heard_before))
         .select(product_sync::product_id)
@@ -143,10 +152,11 @@ async fn mark_found(
         Conn::Pg(conn) => {
             let rows: Vec<Gone> = diesel::sql_query(
                 "SELECT s.product_id FROM product_sync s JOIN products p ON p.id = s.product_id \
-                 WHERE s.product_id = ANY($1) AND s.catalogue_at < $2 ORDER BY p.product_code FOR UPDATE OF s",
+                 WHERE s.product_id = ANY($1) AND (s.catalogue_at < $2 OR s.catalogue_at > $3) ORDER BY p.product_code FOR UPDATE OF s",
             )
             .bind::<Array<BigInt>, _>(ids)
             .bind::<Instant, _>(asked_at)
+            .bind::<Instant, _>(At(changes.latest()))
             .load(conn)
             .await?;
             rows.into_iter().map(|row| row.product_id).collect()

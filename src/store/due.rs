@@ -51,16 +51,16 @@ macro_rules! listed {
 
 /// Those that are due.
 macro_rules! due {
-    (prices, $select:expr, $due:expr) => {
-        due!(@ listed!(prices), product_prices::price_at.nullable(), $select, $due)
+    (prices, $select:expr, $due:expr, $latest:expr) => {
+        due!(@ listed!(prices), product_prices::price_at.nullable(), $select, $due, $latest)
     };
-    (stock, $select:expr, $due:expr) => {
-        due!(@ listed!(stock), product_sync::stock_at, $select, $due)
+    (stock, $select:expr, $due:expr, $latest:expr) => {
+        due!(@ listed!(stock), product_sync::stock_at, $select, $due, $latest)
     };
-    (@ $listed:expr, $at:expr, $select:expr, $due:expr) => {{
+    (@ $listed:expr, $at:expr, $select:expr, $due:expr, $latest:expr) => {{
         let Due { before, up_to, front } = $due;
         let mut query = $listed.select($select).into_boxed();
-        let older = $at.lt(At(*before));
+        let older = $at.lt(At(*before)).or($at.gt(At($latest)));
         query = match up_to {
             None => query.filter($at.is_null().or(older)),
             Some(code) => {
@@ -83,22 +83,22 @@ macro_rules! due {
     }};
 }
 
-/// How many products are due.
+/// How many products are due. Stored instants after `latest` are not believed: such a product is due.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn count(conn: &mut Conn, kind: SyncType, due: &Due) -> Result<i64> {
+pub async fn count(conn: &mut Conn, kind: SyncType, due: &Due, latest: DateTime<Utc>) -> Result<i64> {
     Ok(match kind {
-        SyncType::Stock => on!(conn, |c| due!(stock, count_star(), due).first(c).await)?,
+        SyncType::Stock => on!(conn, |c| due!(stock, count_star(), due, latest).first(c).await)?,
         // What is in front is so for its stock.
         _ => {
             let due = &Due { front: None, ..due.clone() };
-            on!(conn, |c| due!(prices, count_star(), due).first(c).await)?
+            on!(conn, |c| due!(prices, count_star(), due, latest).first(c).await)?
         }
     })
 }
 
-/// Codes of products that are due after one, in their order.
+/// Codes of products that are due after one, in their order; `latest` as in [`count`].
 ///
 /// # Errors
 /// When the database does not answer.
@@ -108,10 +108,11 @@ pub async fn list_codes(
     due: &Due,
     after: Option<&ProductCode>,
     limit: i64,
+    latest: DateTime<Utc>,
 ) -> Result<Vec<ProductCode>> {
     let after = after.map_or("", ProductCode::as_str);
     let codes: Vec<String> = match kind {
-        SyncType::Stock => on!(conn, |c| due!(stock, products::product_code, due)
+        SyncType::Stock => on!(conn, |c| due!(stock, products::product_code, due, latest)
             .filter(products::product_code.gt(after))
             .order(products::product_code)
             .limit(limit)
@@ -119,7 +120,7 @@ pub async fn list_codes(
             .await)?,
         _ => {
             let due = &Due { front: None, ..due.clone() };
-            on!(conn, |c| due!(prices, products::product_code, due)
+            on!(conn, |c| due!(prices, products::product_code, due, latest)
                 .filter(products::product_code.gt(after))
                 .order(products::product_code)
                 .limit(limit)
@@ -179,11 +180,11 @@ pub async fn ages(conn: &mut Conn, kind: SyncType, front: Option<Front>) -> Resu
         SyncType::Stock => {
             let of =
                 || (count_star(), diesel::dsl::count(product_sync::stock_at), min(product_sync::stock_at));
-            on!(conn, |c| due!(stock, of(), all).first(c).await)?
+            on!(conn, |c| due!(stock, of(), all, WHENEVER).first(c).await)?
         }
         SyncType::Prices => {
             let at = || product_prices::price_at.nullable();
-            on!(conn, |c| due!(prices, (count_star(), diesel::dsl::count(at()), min(at())), all)
+            on!(conn, |c| due!(prices, (count_star(), diesel::dsl::count(at()), min(at())), all, WHENEVER)
                 .first(c)
                 .await)?
         }

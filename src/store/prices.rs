@@ -53,10 +53,12 @@ pub async fn upsert(
         return Ok(Written::default());
     }
     content::in_order(&mut records);
-    let run = changes.run();
+    let (run, latest) = (changes.run(), changes.latest());
     let (written, difference) = match conn {
-        Conn::Pg(conn) => postgres::upsert(conn, &records, run).await?,
-        Conn::Lite(conn) => conn.spawn_blocking(move |conn| sqlite::upsert(conn, &records, run)).await?,
+        Conn::Pg(conn) => postgres::upsert(conn, &records, run, latest).await?,
+        Conn::Lite(conn) => {
+            conn.spawn_blocking(move |conn| sqlite::upsert(conn, &records, run, latest)).await?
+        }
     };
     changes.take(difference);
     Ok(written)

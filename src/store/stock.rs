@@ -18,10 +18,12 @@ pub async fn upsert(conn: &mut Conn, mut records: Vec<StockRecord>, changes: &mu
     // One order for all writers, so that two of them never wait for each other's rows. Of doubles the newest counts.
     records.sort_by(|a, b| (&a.code, &a.county).cmp(&(&b.code, &b.county)).then(b.asked_at.cmp(&a.asked_at)));
     records.dedup_by(|older, newer| (&older.code, &older.county) == (&newer.code, &newer.county));
-    let run = changes.run();
+    let (run, latest) = (changes.run(), changes.latest());
     let difference = match conn {
-        Conn::Pg(conn) => postgres::upsert(conn, &records, run).await?,
-        Conn::Lite(conn) => conn.spawn_blocking(move |conn| sqlite::upsert(conn, &records, run)).await?,
+        Conn::Pg(conn) => postgres::upsert(conn, &records, run, latest).await?,
+        Conn::Lite(conn) => {
+            conn.spawn_blocking(move |conn| sqlite::upsert(conn, &records, run, latest)).await?
+        }
     };
     changes.take(difference);
     Ok(())

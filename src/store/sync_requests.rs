@@ -30,6 +30,8 @@ struct RequestJson {
     only_new_stock: bool,
     #[serde(default)]
     due: Option<DueJson>,
+    #[serde(default)]
+    repair: bool,
     tried: i64,
 }
 
@@ -82,6 +84,7 @@ pub(super) fn encode(request: &SyncRequest) -> Value {
         only_new: request.only_new,
         only_new_stock: request.only_new_stock,
         due: request.due.as_ref().map(DueJson::from),
+        repair: request.repair,
         tried: request.tried,
     })
 }
@@ -102,6 +105,7 @@ pub(super) fn decode(json: Value) -> Result<SyncRequest> {
         only_new: request.only_new,
         only_new_stock: request.only_new_stock,
         due: request.due.map(Due::from),
+        repair: request.repair,
         tried: request.tried,
     })
 }

@@ -32,6 +32,9 @@ on_both_databases!(
     the_database_holds_one_full_run_per_type,
     an_old_answer_never_overwrites_a_newer_one,
     a_worker_that_lost_its_lease_writes_nothing,
+    a_clock_that_is_set_back_prolongs_no_lease_by_more_than_itself,
+    an_id_that_is_taken_leaves_the_transaction_as_it_was,
+    an_instant_of_a_clock_that_was_ahead_keeps_no_answer_out,
     failures_are_stored_however_many_come_at_once,
     what_operators_changed_is_never_touched_again,
 );
@@ -206,9 +209,6 @@ async fn a_worker_that_lost_its_lease_writes_nothing(plan: Plan) {
         request: SyncRequest::default(),
         trigger: Trigger::Caller,
         requested_by: String::new(),
-        account: "a".to_owned(),
-        parent_id: None,
-    };
     }
 }
 
@@ -245,6 +245,9 @@ async fn an_id_that_is_taken_leaves_the_transaction_as_it_was(plan: Plan) {
         action: "x".to_owned(),
         subject: String::new(),
         changes: Vec::new(),
+        account: "a".to_owned(),
+        parent_id: None,
+    };
     audit_events::append(&mut tx, &event(1)).await.unwrap();
     let taken = audit_events::append(&mut tx, &event(1)).await.unwrap_err();
     assert!(matches!(taken, Error::IdTaken), "{taken}");

@@ -121,7 +121,7 @@ impl App {
         drop(conn);
         let request = self.schedule_request(schedule, all, now).await?;
         if let Some(due) = &request.due
-            && due::count(&mut self.store.read().await?, kind, due).await? == 0
+            && due::count(&mut self.store.read().await?, kind, due, latest_believable(now)).await? == 0
         {
             return Ok(Err(Skipped::because("nothing is due: all of it was asked for lately")));
         }

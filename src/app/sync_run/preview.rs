@@ -27,7 +27,7 @@ use crate::{
         sync_runs::{ClaimedRun, SyncRequest},
         waits::Wait,
     },
-    error::{Error, Result},
+    error::{Error, Interrupted, Result},
     store::{
         catalogue::{self, CatalogueBatch},
         delistings::WholeListing,
@@ -137,7 +137,7 @@ impl App {
         let reckoner = reckoner?;
         match end {
             End::Ended { reason, detail } => reckoner.last_word(reason, detail, waits.waited()).await,
-            End::Stopped => Err(Error::ShuttingDown),
+            End::Stopped => Err(Error::ShuttingDown(Interrupted::DryRun)),
             End::Failed(error) => Err(error),
             End::WriterGone => Err(Error::Internal("the reckoning ended without a reason".into())),
         }
@@ -239,7 +239,7 @@ impl Reckoner {
                 now,
             };
             let mut tx = self.app.store.begin().await?;
-            let far = set_aside(&mut tx, &mut found.prices, self.app.runs.guard).await?;
+            let far = set_aside(&mut tx, &mut found.prices, self.app.runs.guard, now).await?;
             self.moved += i64::try_from(far.len()).unwrap_or(i64::MAX);
             found.prices.extend(far.into_iter().filter_map(|finding| finding.answer));
             catalogue::upsert(&mut tx, batch, &mut changes).await?;

@@ -8,7 +8,7 @@ use super::{
     writer::{Found, Step},
 };
 use crate::{
-    domain::{products::ProductCode, reasons::Reason},
+    domain::{clock::latest_believable, products::ProductCode, reasons::Reason},
     error::Error,
     store::{due, products, sync_failures::NewFailure},
 };
@@ -54,12 +54,13 @@ impl Fetcher<'_> {
     }
 
     async fn sweep(&self) -> Result<End, End> {
+        let latest = latest_believable(self.app.clock.now());
         let (category, brand) = (self.run.request.category.as_deref(), self.run.request.brand.as_deref());
         let mut after = self.run.checkpoint.as_ref().and_then(|checkpoint| checkpoint.after.clone());
         if after.is_none() {
             let mut conn = self.app.store.read().await.map_err(Error::from)?;
             let count = match &self.run.request.due {
-                Some(due) => due::count(&mut conn, self.run.sync_type, due).await,
+                Some(due) => due::count(&mut conn, self.run.sync_type, due, latest).await,
                 None => products::count(&mut conn, category, brand).await,
             };
             let count = count.map_err(Error::from)?;
@@ -70,7 +71,8 @@ impl Fetcher<'_> {
             let mut conn = self.app.store.read().await.map_err(Error::from)?;
             let page = match &self.run.request.due {
                 Some(due) => {
-                    due::list_codes(&mut conn, self.run.sync_type, due, after.as_ref(), PAGE.into()).await
+                    let (kind, limit) = (self.run.sync_type, PAGE.into());
+                    due::list_codes(&mut conn, kind, due, after.as_ref(), limit, latest).await
                 }
                 None => products::list_codes(&mut conn, category, brand, after.as_ref(), PAGE.into()).await,
             };

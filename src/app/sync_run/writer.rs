@@ -250,7 +250,8 @@ impl Writer {
         } else {
             Newcomers::Tell
         };
-        Changes::new(Origin { sync_log_id: Some(self.run.log_id), at }, newcomers)
+        let changes = Changes::new(Origin { sync_log_id: Some(self.run.log_id), at }, newcomers);
+        if request.repair { changes.repairing() } else { changes }
     }
 
     /// Commits what has gathered. On an error nothing of it happened, and nothing more will.
@@ -292,7 +293,7 @@ impl Writer {
         // Stock before prices: it locks the rows that the catalogue does, and all writers lock in one order.
         stock::upsert(&mut tx, found.stock, &mut changes).await?;
         if let (false, Some(limits)) = (found.prices.is_empty(), self.limits()) {
-            let aside = set_aside(&mut tx, &mut found.prices, limits).await?;
+            let aside = set_aside(&mut tx, &mut found.prices, limits, self.app.clock.now()).await?;
             held_findings::insert(&mut tx, self.run.log_id, &aside).await?;
         }
         prices::upsert(&mut tx, found.prices, &mut changes).await?;

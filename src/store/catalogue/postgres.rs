@@ -1,5 +1,6 @@
 //! Catalogue records on PostgreSQL: whole batches by UNNEST, a handful of statements whatever their size.
 
+use chrono::{DateTime, Utc};
 use diesel::{
     QueryableByName,
     sql_types::{Array, BigInt, Bool, Nullable, Text},
@@ -29,10 +30,11 @@ pub(super) async fn upsert(
     conn: &mut AsyncPgConnection,
     batch: &CatalogueBatch,
     run: Option<i64>,
+    latest: DateTime<Utc>,
 ) -> Result<(Written, Difference)> {
     let CatalogueBatch { records, .. } = batch;
     let stored = lock(conn, records.iter()).await?;
-    let mut decision = content::decide(records, &stored, batch.assigns());
+    let mut decision = content::decide(records, &stored, batch.assigns(), latest);
     let mut difference = Difference::default();
     if !decision.new.is_empty() {
         difference.inserted = insert(conn, batch, &decision.new, run).await?;
@@ -41,7 +43,7 @@ pub(super) async fn upsert(
     if inserted < decision.new.len() {
         // Another writer inserted some of them meanwhile: they are stored now, so look again and compare.
         let stored = lock(conn, decision.new.iter().copied()).await?;
-        let late = content::decide(decision.new.iter().copied(), &stored, batch.assigns());
+        let late = content::decide(decision.new.iter().copied(), &stored, batch.assigns(), latest);
         decision.changed.extend(late.changed);
         decision.same.extend(late.same);
     }

@@ -1,6 +1,7 @@
 //! Catalogue records on SQLite: whole batches as one JSON array, a handful of statements whatever their size, since every
 //! statement of diesel's that writes is parsed anew.
 
+use chrono::{DateTime, Utc};
 use diesel::{
     QueryableByName, RunQueryDsl as _, SqliteConnection,
     sql_types::{BigInt, Nullable, Text},
@@ -27,8 +28,9 @@ pub(super) fn upsert(
     conn: &mut SqliteConnection,
     batch: &CatalogueBatch,
     run: Option<i64>,
+    latest: DateTime<Utc>,
 ) -> diesel::QueryResult<(Written, Difference)> {
-    let decision = content::decide(&batch.records, &find(conn, &batch.records)?, batch.assigns());
+    let decision = content::decide(&batch.records, &find(conn, &batch.records)?, batch.assigns(), latest);
     let mut difference = Difference::default();
     let (inserted, updated) = (decision.new.len(), decision.changed.len());
     if inserted > 0 {

@@ -38,14 +38,15 @@ struct Row {
 }
 
 /// What is stored of those products about which these records say something else: when Haier was asked for it, and the
-/// prices. Nothing is locked.
+/// prices. An instant after `latest` is not believed, and none is returned. Nothing is locked.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn differing(
     conn: &mut Conn,
     records: &[PriceRecord],
-) -> Result<HashMap<ProductCode, (DateTime<Utc>, StoredPrices)>> {
+    latest: DateTime<Utc>,
+) -> Result<HashMap<ProductCode, (Option<DateTime<Utc>>, StoredPrices)>> {
     const COLUMNS: &str =
         "p.product_code, s.price_at, s.supply_price_e4, s.invoice_price_e4, s.market_price_e4";
     const JOINED: &str = "JOIN products p ON p.product_code = u.code \
@@ -75,7 +76,8 @@ pub async fn differing(
             invoice: money(row.invoice_price_e4),
             market: money(row.market_price_e4),
         };
-        (ProductCode::from_stored(row.product_code), (row.price_at.into(), prices))
+        let at = Some(row.price_at.0).filter(|at| *at <= latest);
+        (ProductCode::from_stored(row.product_code), (at, prices))
     };
     Ok(rows.into_iter().map(stored).collect())
 }

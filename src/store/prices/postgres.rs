@@ -1,5 +1,6 @@
 //! Price records on PostgreSQL: whole batches by UNNEST.
 
+use chrono::{DateTime, Utc};
 use diesel::{
     QueryableByName,
     sql_types::{Array, BigInt, Bool, Nullable, Text},
@@ -27,9 +28,10 @@ pub(super) async fn upsert(
     conn: &mut AsyncPgConnection,
     records: &[PriceRecord],
     run: Option<i64>,
+    latest: DateTime<Utc>,
 ) -> Result<(Written, Difference)> {
     let stored = lock(conn, records.iter()).await?;
-    let mut decision = content::decide(records, &stored, false);
+    let mut decision = content::decide(records, &stored, false, latest);
     let mut difference = Difference::default();
     let first = if decision.new.is_empty() { Vec::new() } else { insert(conn, &decision.new).await? };
     if !first.is_empty() {
@@ -43,7 +45,7 @@ pub(super) async fn upsert(
     if inserted < decision.new.len() {
         // Codes that are no products, or another writer was first: its rows are stored now, so look again and compare.
         let stored = lock(conn, decision.new.iter().copied()).await?;
-        let late = content::decide(decision.new.iter().copied(), &stored, false);
+        let late = content::decide(decision.new.iter().copied(), &stored, false, latest);
         decision.changed.extend(late.changed);
         decision.same.extend(late.same);
     }

@@ -1,5 +1,6 @@
 //! Price records on SQLite: whole batches as one JSON array, as in the catalogue.
 
+use chrono::{DateTime, Utc};
 use diesel::{
     QueryableByName, RunQueryDsl as _, SqliteConnection,
     sql_types::{BigInt, Text},
@@ -26,8 +27,9 @@ pub(super) fn upsert(
     conn: &mut SqliteConnection,
     records: &[PriceRecord],
     run: Option<i64>,
+    latest: DateTime<Utc>,
 ) -> diesel::QueryResult<(Written, Difference)> {
-    let decision = content::decide(records, &find(conn, records)?, false);
+    let decision = content::decide(records, &find(conn, records)?, false, latest);
     let mut difference = Difference::default();
     let mut inserted = 0;
     if !decision.new.is_empty() {

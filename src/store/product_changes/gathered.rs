@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 
 use super::contents::{Content, Field};
-use crate::domain::product_changes::{ChangeKind, FieldChange, Origin};
+use crate::domain::{
+    clock::latest_believable,
+    product_changes::{ChangeKind, FieldChange, Origin},
+};
 
 /// What becomes of products that were not stored before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub enum Newcomers {
 pub struct Changes {
     pub(super) origin: Origin,
     pub(super) newcomers: Newcomers,
+    /// Stored instants of answers that are later do not count.
+    latest: DateTime<Utc>,
     /// Keys of products that were not stored before.
     pub(super) inserted: Vec<i64>,
     /// What changed of those that were, by key.
@@ -51,8 +56,16 @@ pub(in crate::store) struct Difference {
 impl Changes {
     /// Nothing yet.
     #[must_use]
-    pub const fn new(origin: Origin, newcomers: Newcomers) -> Self {
-        Self { origin, newcomers, inserted: Vec::new(), found: BTreeMap::new() }
+    pub fn new(origin: Origin, newcomers: Newcomers) -> Self {
+        let latest = latest_believable(origin.at);
+        Self { origin, newcomers, latest, inserted: Vec::new(), found: BTreeMap::new() }
+    }
+
+    /// For a repair: no stored instant in the future counts, however near it is.
+    #[must_use]
+    pub fn repairing(mut self) -> Self {
+        self.latest = self.origin.at;
+        self
     }
 
     /// Whether there are products that were not stored before.
@@ -63,6 +76,10 @@ impl Changes {
 
     pub(in crate::store) const fn at(&self) -> DateTime<Utc> {
         self.origin.at
+    }
+
+    pub(in crate::store) const fn latest(&self) -> DateTime<Utc> {
+        self.latest
     }
 
     pub(in crate::store) const fn run(&self) -> Option<i64> {

@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use diesel::{
-    QueryableByName,
+    BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, OptionalExtension as _,
+    QueryDsl as _, QueryableByName,
     sql_types::{Array, BigInt, Nullable, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
@@ -13,8 +15,10 @@ use crate::{
     domain::stock::{CountyCode, StockRecord},
     store::{
         Result,
+        content::warn_ahead,
         instant::{At, Instant},
         product_changes::{Difference, contents::postgres as contents},
+        schema::{product_sync, products},
     },
 };
 
@@ -36,6 +40,7 @@ pub(super) async fn upsert(
     conn: &mut AsyncPgConnection,
     records: &[StockRecord],
     run: Option<i64>,
+    latest: DateTime<Utc>,
 ) -> Result<Difference> {
     let mut difference = Difference::default();
     let compared: Vec<&str> =
@@ -52,8 +57,9 @@ pub(super) async fn upsert(
         let ids: Vec<i64> = keys.into_iter().map(|key| key.id).collect();
         difference.before = contents::stock(conn, &ids).await?;
     }
-    touch(conn, records).await?;
-    let written = write(conn, records).await?;
+    warn_if_ahead(conn, records, latest).await?;
+    touch(conn, records, latest).await?;
+    let written = write(conn, records, latest).await?;
     let default = CountyCode::default();
     let here = written.into_iter().filter(|written| written.county_code == default.as_str());
     let ids: Vec<i64> = here.map(|written| written.product_id).collect();
@@ -69,22 +75,47 @@ pub(super) async fn upsert(
 }
 
 /// Side rows first and in the order of the codes, as in every other write.
-async fn touch(conn: &mut AsyncPgConnection, records: &[StockRecord]) -> Result<()> {
+async fn touch(conn: &mut AsyncPgConnection, records: &[StockRecord], latest: DateTime<Utc>) -> Result<()> {
     diesel::sql_query(
         "WITH input AS (SELECT p.id, max(u.at) AS at FROM unnest($1, $2) AS u(code, at) \
              JOIN products p ON p.product_code = u.code GROUP BY p.id, p.product_code ORDER BY p.product_code) \
          UPDATE product_sync s SET stock_at = input.at FROM input \
-         WHERE s.product_id = input.id AND (s.stock_at IS NULL OR s.stock_at < input.at)",
+         WHERE s.product_id = input.id AND (s.stock_at IS NULL OR s.stock_at < input.at OR s.stock_at > $3)",
     )
     .bind::<Array<Text>, _>(records.iter().map(|record| record.code.as_str()).collect::<Vec<_>>())
     .bind::<Array<Instant>, _>(records.iter().map(|record| At(record.asked_at)).collect::<Vec<_>>())
+    .bind::<Instant, _>(At(latest))
     .execute(conn)
     .await?;
     Ok(())
 }
 
+/// Logs the first of these products whose stored instant is not believed.
+async fn warn_if_ahead(
+    conn: &mut AsyncPgConnection,
+    records: &[StockRecord],
+    latest: DateTime<Utc>,
+) -> Result<()> {
+    let codes = records.iter().map(|record| record.code.as_str());
+    let ahead: Option<(String, Option<At>)> = products::table
+        .inner_join(product_sync::table.on(product_sync::product_id.eq(products::id)))
+        .filter(products::product_code.eq_any(codes).and(product_sync::stock_at.gt(At(latest))))
+        .select((products::product_code, product_sync::stock_at))
+        .first(conn)
+        .await
+        .optional()?;
+    if let Some((code, Some(At(at)))) = ahead {
+        warn_ahead(&code, at);
+    }
+    Ok(())
+}
+
 /// Writes what is newer; returns what it wrote.
-async fn write(conn: &mut AsyncPgConnection, records: &[StockRecord]) -> Result<Vec<Written>> {
+async fn write(
+    conn: &mut AsyncPgConnection,
+    records: &[StockRecord],
+    latest: DateTime<Utc>,
+) -> Result<Vec<Written>> {
     let text = |field: fn(&StockRecord) -> Option<&str>| -> Vec<Option<&str>> {
         records.iter().map(field).collect()
     };
@@ -95,7 +126,7 @@ async fn write(conn: &mut AsyncPgConnection, records: &[StockRecord]) -> Result<
          JOIN products p ON p.product_code = u.code ORDER BY u.code, u.county \
          ON CONFLICT (product_id, county_code) DO UPDATE SET stock = excluded.stock, \
              warehouse_code = excluded.warehouse_code, warehouse_grade = excluded.warehouse_grade, \
-             as_of = excluded.as_of WHERE l.as_of < excluded.as_of \
+             as_of = excluded.as_of WHERE l.as_of < excluded.as_of OR l.as_of > $7 \
          RETURNING product_id, county_code",
     )
     .bind::<Array<Text>, _>(records.iter().map(|record| record.code.as_str()).collect::<Vec<_>>())
@@ -104,6 +135,7 @@ async fn write(conn: &mut AsyncPgConnection, records: &[StockRecord]) -> Result<
     .bind::<Array<Nullable<Text>>, _>(text(|record| record.fullest()?.code.as_deref()))
     .bind::<Array<Nullable<Text>>, _>(text(|record| record.fullest()?.grade.as_deref()))
     .bind::<Array<Instant>, _>(records.iter().map(|record| At(record.asked_at)).collect::<Vec<_>>())
+    .bind::<Instant, _>(At(latest))
     .load(conn)
     .await?;
     Ok(written)

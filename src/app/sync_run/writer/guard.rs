@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use super::Writer;
 use crate::{
     domain::{
+        clock::latest_believable,
         guard::{Extent, Limits, Share, far_move},
         held_runs::{FindingKind, HeldFinding},
         products::{PriceRecord, ProductCode},
@@ -31,8 +34,9 @@ pub(in super::super) async fn set_aside(
     conn: &mut Conn,
     records: &mut Vec<PriceRecord>,
     limits: Limits,
+    now: DateTime<Utc>,
 ) -> Result<Vec<HeldFinding>> {
-    let stored = prices::differing(conn, records).await?;
+    let stored = prices::differing(conn, records, latest_believable(now)).await?;
     if stored.is_empty() {
         return Ok(Vec::new());
     }
@@ -41,7 +45,7 @@ pub(in super::super) async fn set_aside(
         let Some((at, prices)) = stored.get(&record.code) else { return true };
         let changes = far_move(prices, record, limits.far);
         // An answer older than what is stored is none.
-        if changes.is_empty() || *at >= record.asked_at {
+        if changes.is_empty() || at.is_some_and(|at| at >= record.asked_at) {
             return true;
         }
         let (code, asked_at) = (record.code.clone(), record.asked_at);
@@ -71,7 +75,9 @@ impl Writer {
         let mut listed = None;
         while let Some(from) = after {
             let mut conn = self.app.store.read().await?;
-            let page = delistings::find(&mut conn, listing, from, AT_ONCE).await?;
+            let page =
+                delistings::find(&mut conn, listing, from, AT_ONCE, latest_believable(self.app.clock.now()))
+                    .await?;
             after = page.next;
             if page.gone.is_empty() {
                 continue;
@@ -97,7 +103,9 @@ impl Writer {
         while let Some(from) = after {
             let mut tx = self.app.store.begin().await?;
             sync_runs::checkpoint(&mut tx, &self.run, &self.checkpoint, true, self.app.lease_end()).await?;
-            let page = delistings::find(&mut tx, listing, from, AT_ONCE).await?;
+            let page =
+                delistings::find(&mut tx, listing, from, AT_ONCE, latest_believable(self.app.clock.now()))
+                    .await?;
             let asked_at = listing.asked_at;
             let findings = page.gone.into_iter().map(|(_, code)| HeldFinding {
                 code,
@@ -209,9 +217,9 @@ impl Writer {
         let records: Vec<PriceRecord> =
             findings.iter().filter_map(|finding| finding.answer.clone()).collect();
         if !records.is_empty() {
-            let stored = prices::differing(conn, &records).await?;
+            let stored = prices::differing(conn, &records, latest_believable(self.app.clock.now())).await?;
             let is_older = |record: &&PriceRecord| {
-                stored.get(&record.code).is_some_and(|(at, _)| *at >= record.asked_at)
+                stored.get(&record.code).is_some_and(|(at, _)| at.is_some_and(|at| at >= record.asked_at))
             };
             let older = records.iter().filter(is_older);
             overtaken.extend(older.map(|record| left(record.code.clone(), Stage::Prices)));
