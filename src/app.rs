@@ -6,6 +6,7 @@ mod audit;
 mod balances;
 mod callbacks;
 mod clock;
+mod database_identity;
 mod errors;
 mod feeds;
 mod flights;
@@ -29,8 +30,8 @@ pub mod page_tokens;
 mod partitions;
 mod pauses;
 mod prices;
-pub mod product_changes;
 mod process_numbers;
+pub mod product_changes;
 mod products;
 mod recent;
 mod replicas;
@@ -152,6 +153,8 @@ pub struct App {
     orders: orders::Orders,
     /// Name of this process in leases.
     worker: String,
+    /// The database as it was seen last.
+    database: database_identity::DatabaseWatch,
     /// This process as others see it.
     replica: replicas::Replica,
     /// What an operator holds back, as last read.
@@ -197,7 +200,7 @@ pub struct Parts {
     pub orders: OrderSettings,
     /// How callbacks are taken.
     pub callbacks: CallbackSettings,
-    /// A number of this process, for ids and leases.
+    /// A number of this process, for its name in leases; ids have one of their own, which is leased.
     pub process: u16,
     /// Name of the machine, for a person to know this process by.
     pub host: String,
@@ -246,6 +249,7 @@ impl App {
             product_feed: feeds::Feed::default(),
             orders,
             worker: format!("{}-{process}", std::process::id()),
+            database: database_identity::DatabaseWatch::default(),
             replica: replicas::Replica::new(name, version),
             pauses: watch::Sender::new(Vec::new()),
             pauses_reading: tokio::sync::Mutex::default(),

@@ -276,7 +276,9 @@ pub enum Error {
     NoProcessNumber,
     /// All process numbers are leased.
     #[error(
-        "the service is shutting down; a run goes on elsewhere or at the next start: join it by WatchSync"
+        "all {} process numbers are leased by other replicas (table replicas): stop some; those of replicas that were \
+         killed are free after five minutes",
+        crate::domain::ids::PROCESS_NUMBERS
     )]
     NoFreeProcessNumber,
     /// This process is going down.

@@ -36,6 +36,7 @@ use crate::{
     auth::Outside,
     config::{DatabaseUrl, Settings},
     domain::{accounts::AccountRules, clock::Clock},
+    error::Causes,
     grpc, http, redact,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
@@ -46,7 +47,7 @@ use crate::{
 /// How long connections have to let go of the database after their last answer.
 const LETTING_GO: Duration = Duration::from_millis(500);
 
-/// Runs the service until Ctrl-C or SIGTERM, and drains it.
+/// Runs the service until a signal stops it, and drains it.
 ///
 /// # Errors
 /// When it cannot start, with what to do about it.
@@ -169,15 +170,15 @@ impl Service {
             version,
         });
         if let Some(system) = &system {
-            workers::housekeeping::set_clock(&app, system).await;
+            system.measure(app.store()).await;
         }
         make_partitions(app.store(), clock.now()).await;
-        app.check_database(settings.database_wait).await;
         // Before anything is claimed or read: the database may be an older one.
         app.database_follow().await?;
         app.database_seal().await?;
         // Nothing gets an id before.
         app.replica_report().await?;
+        app.check_database(settings.database_wait).await;
         app.api_tokens_refresh().await?;
         door::check(&app, &settings)?;
         app.upstreams_follow().await?;
@@ -204,17 +205,18 @@ impl Service {
             tokio::spawn(workers::order_pusher::run(Arc::clone(&app))),
             tokio::spawn(workers::callbacks::run(Arc::clone(&app))),
             tokio::spawn(workers::health::run(Arc::clone(&app), health_periods)),
-            tokio::spawn(workers::housekeeping::run(Arc::clone(&app), system)),
+            tokio::spawn(workers::housekeeping::run(Arc::clone(&app))),
             tokio::spawn(workers::upstream_control::run(Arc::clone(&app))),
             tokio::spawn(workers::callers::run(Arc::clone(&app))),
             tokio::spawn(workers::key_file::run(Arc::clone(&app))),
             tokio::spawn(workers::feeds::run(Arc::clone(&app))),
+            tokio::spawn(workers::database_identity::run(Arc::clone(&app))),
         ];
-        if settings.schedules.enabled {
-            workers.push(tokio::spawn(workers::scheduler::run(Arc::clone(&app))));
         if let Some(system) = system {
             workers.push(tokio::spawn(workers::clock::run(Arc::clone(&app), system)));
         }
+        if settings.schedules.enabled {
+            workers.push(tokio::spawn(workers::scheduler::run(Arc::clone(&app))));
         }
         if let Some(tls) = tls {
             let stopping = app.stopping.clone();
@@ -277,6 +279,9 @@ impl Service {
             self.grpc.abort();
             self.callbacks.abort();
         }
+        if let Err(error) = self.app.database_seal().await {
+            tracing::debug!(error = %Causes(&error), "the last generation of the database is not stored");
+        }
         let _ = self.http_stop.send(());
         self.http.abort();
         // That it was cut is no news.
@@ -332,12 +337,12 @@ async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
     if store.is_exclusive() {
         // Only this process can hold a lease here: those of a killed one need not be waited for.
         let mut tx = store.begin().await?;
+        store::replicas::delete_all(&mut tx).await?;
         store::sync_runs::release_all(&mut tx).await?;
         store::order_pushes::release_all(&mut tx).await?;
         tx.commit().await?;
     }
     Ok(store)
-        store::replicas::delete_all(&mut tx).await?;
 }
 
 async fn start_sandbox(settings: &Settings, callback_addr: SocketAddr) -> anyhow::Result<Option<Sandbox>> {

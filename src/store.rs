@@ -14,6 +14,7 @@ mod postgres_link;
 mod postgres_tls;
 mod schema;
 mod sqlite;
+mod sqlite_identity;
 mod sync_requests;
 mod write_check;
 
@@ -26,6 +27,7 @@ pub mod due;
 pub mod haier_configs;
 pub mod held_findings;
 pub mod held_runs;
+pub mod identity;
 pub mod order_accounts;
 pub mod order_changes;
 pub mod order_facts;
@@ -50,10 +52,11 @@ pub mod upstream_tokens;
 
 use std::{
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::RunQueryDsl;
 use secrecy::SecretString;
 use tokio::sync::watch;
@@ -61,12 +64,9 @@ use tokio::sync::watch;
 pub(crate) use conn::on;
 pub use conn::{Conn, Pipeline, Tx};
 pub use error::{Error, Result};
+use identity::{Comparison, Identity, Seen};
 pub use postgres_link::Lent;
 
-/// Which database, and how to reach it.
-#[derive(Debug, Clone)]
-pub enum Database {
-    /// A file; made when it is not there.
 /// The latest end that a lease can have that was granted by a clock like ours. One that ends later was granted before the
 /// clock was set back: whoever claims cuts it to a lease from now on, so that the step prolongs none, and a holder that
 /// lives renews it. Replicas may have different settings for a while, hence twice the time and a minute.
@@ -80,6 +80,10 @@ pub fn new_identity() -> Identity {
     Identity { identity: format!("{:032x}", rand::random::<u128>()), generation: Some(1) }
 }
 
+/// Which database, and how to reach it.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// A file; made when it is not there.
     Sqlite {
         /// Its path.
         path: PathBuf,
@@ -245,6 +249,47 @@ impl Store {
                 Ok(Some((diesel::select(now).get_result(&mut conn).await?, asked)))
             }
         }
+    }
+
+    /// Compares the database with what was seen last; `now` is what PostgreSQL says of itself.
+    #[must_use]
+    pub fn compare_identity(&self, seen: &Seen, now: Option<&Identity>) -> Comparison {
+        match (&self.pools, now) {
+            (Pools::Pg { .. }, Some(now)) => seen.compare(now),
+            (Pools::Pg { .. }, None) => Comparison::Same,
+            (Pools::Lite(pools), _) => pools.beside.compare(seen),
+        }
+    }
+
+    /// SQLite: stores beside the file what the database says since a commit.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn wrote_identity(&self, now: &Identity) -> Result<()> {
+        let Pools::Lite(pools) = &self.pools else { return Ok(()) };
+        let (beside, now) = (Arc::clone(&pools.beside), now.clone());
+        let written = tokio::task::spawn_blocking(move || beside.write(&now)).await;
+        written
+            .map_err(std::io::Error::other)
+            .and_then(|written| written)
+            .map_err(|error| Error::Unavailable(Box::new(error)))
+    }
+
+    /// SQLite: raises the generation, in the database and then beside it.
+    ///
+    /// # Errors
+    /// When one of them cannot be written.
+    pub async fn raise_generation(&self) -> Result<()> {
+        if !self.is_exclusive() {
+            return Ok(());
+        }
+        let mut tx = self.begin().await?;
+        let seen = identity::seen(&mut tx).await?;
+        let Some(mut now) = seen.identity else { return tx.rollback().await };
+        now.generation = Some(now.generation.unwrap_or_default() + 1);
+        identity::update(&mut tx, &now).await?;
+        tx.commit().await?;
+        self.wrote_identity(&now).await
     }
 
     /// How full the pool is.

@@ -109,7 +109,7 @@ async fn post(url: &str, bodies: Vec<String>) -> anyhow::Result<(Instant, Times)
 }
 
 /// Waits until so many orders are confirmed.
-async fn applied(client: &mut Client<Channel>, mut cursor: i64, count: usize) -> anyhow::Result<()> {
+async fn applied(client: &mut Client<Channel>, mut cursor: String, count: usize) -> anyhow::Result<()> {
     let (began, mut confirmed) = (Instant::now(), HashSet::new());
     while confirmed.len() < count {
         ensure!(began.elapsed() < PATIENCE, "only {} of {count} callbacks were applied", confirmed.len());

@@ -26,6 +26,15 @@ const BATCH: i64 = 500;
 /// Entries kept in memory for those who follow; who is further behind reads from the database.
 const KEPT: usize = 10_000;
 
+/// A place in a feed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The epoch of the feed: another one after entries were lost with the database that held them.
+    pub epoch: i64,
+    /// The number of the last entry before.
+    pub number: i64,
+}
+
 /// An entry of some feed, and where it is stored.
 pub trait FeedEntry: Sized + Send + Sync + 'static {
     /// Name of the feed, which its cursors carry.
@@ -40,12 +49,21 @@ pub trait FeedEntry: Sized + Send + Sync + 'static {
     fn list(conn: &mut Conn, after: i64, limit: i64)
     -> impl Future<Output = store::Result<Vec<Self>>> + Send;
 
-    /// The number of the last entry.
-    fn head(conn: &mut Conn) -> impl Future<Output = store::Result<i64>> + Send;
+    /// The epoch, and the number of the last entry.
+    fn head(conn: &mut Conn) -> impl Future<Output = store::Result<(i64, i64)>> + Send;
 
-    /// The cursor after an entry. No secret, no authority.
-    fn cursor(number: i64) -> String {
-        encode::<Self>(number)
+    /// The cursor of a place. No secret, no authority.
+    fn cursor(place: Place) -> String {
+        URL_SAFE_NO_PAD.encode(format!("{}:{}:{}", Self::FEED, place.epoch, place.number))
+    }
+
+    /// The place of a cursor of this very feed. One without an epoch is from before there were any.
+    fn place(cursor: &str) -> Option<Place> {
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+        let place = text.strip_prefix(Self::FEED)?.strip_prefix(':')?;
+        let (epoch, number) = place.split_once(':').unwrap_or(("1", place));
+        let place = Place { epoch: epoch.parse().ok()?, number: number.parse().ok()? };
+        (place.epoch > 0 && place.number >= 0).then_some(place)
     }
 
     /// Does what must be done before what is committed can be read.
@@ -57,16 +75,16 @@ pub trait FeedEntry: Sized + Send + Sync + 'static {
 /// One feed as this replica has read it.
 pub(super) struct Feed<T> {
     recent: RwLock<Recent<T>>,
-    /// The number of the last entry in `recent`; who follows waits on it.
-    last: watch::Sender<i64>,
+    /// The place of the last entry in `recent`; who follows waits on it.
+    last: watch::Sender<Place>,
     /// Rung by a commit of this replica, and by a reader where there was none.
     wake: Notify,
 }
 
 /// The last entries, without a gap.
 struct Recent<T> {
-    /// The number before the first one.
-    before: i64,
+    /// The place before the first one.
+    before: Place,
     batches: VecDeque<Arc<Vec<T>>>,
 }
 
@@ -77,8 +95,15 @@ pub struct Batch<T> {
     skip: usize,
     /// Where a reader goes on from.
     pub cursor: String,
-    /// The number that the cursor stands for.
-    pub number: i64,
+    place: Place,
+}
+
+impl<T: FeedEntry> Batch<T> {
+    /// Where the feed goes on after one of its entries.
+    #[must_use]
+    pub fn cursor_after(&self, entry: &T) -> String {
+        T::cursor(Place { number: entry.number(), ..self.place })
+    }
 }
 
 impl<T> Batch<T> {
@@ -96,18 +121,25 @@ pub struct FeedPage<T> {
     pub entries: Vec<T>,
     /// Where a reader goes on from.
     pub cursor: String,
-    /// The number that the cursor stands for.
-    pub number: i64,
-    /// The number of the last entry there is.
-    pub head: i64,
+    /// Where the feed ends.
+    pub head: String,
     /// Whether there are more already.
     pub has_more: bool,
+    place: Place,
+}
+
+impl<T: FeedEntry> FeedPage<T> {
+    /// Where the feed goes on after one of its entries.
+    #[must_use]
+    pub fn cursor_after(&self, entry: &T) -> String {
+        T::cursor(Place { number: entry.number(), ..self.place })
+    }
 }
 
 impl<T> Default for Feed<T> {
     fn default() -> Self {
-        let recent = Recent { before: 0, batches: VecDeque::new() };
-        Self { recent: RwLock::new(recent), last: watch::Sender::new(0), wake: Notify::new() }
+        let recent = Recent { before: Place::default(), batches: VecDeque::new() };
+        Self { recent: RwLock::new(recent), last: watch::Sender::new(Place::default()), wake: Notify::new() }
     }
 }
 
@@ -144,18 +176,19 @@ impl<T: FeedEntry> Feed<T> {
 
     async fn read(&self, app: &App, goes_on: bool) -> Result<()> {
         T::settle(app).await?;
-        if !goes_on {
-            // Nobody wants what was committed while nobody followed: who does reads it from the database.
-            let head = T::head(&mut app.store.read().await?).await?;
+        let head = head::<T>(&mut app.store.read().await?).await?;
+        // Nobody wants what was committed while nobody followed: who does reads it from the database. In a new epoch whoever
+        // follows is told that its entries are gone.
+        if !goes_on || head.epoch != self.last.borrow().epoch {
             self.begin_at(head);
         }
         loop {
             let last = *self.last.borrow();
-            let entries = T::list(&mut app.store.read().await?, last, BATCH).await?;
+            let entries = T::list(&mut app.store.read().await?, last.number, BATCH).await?;
             let full = i64::try_from(entries.len()).is_ok_and(|read| read == BATCH);
             let Some((first, new_last)) = entries.first().zip(entries.last()) else { return Ok(()) };
-            let new_last = new_last.number();
-            if first.number() != last + 1 {
+            let new_last = Place { number: new_last.number(), ..last };
+            if first.number() != last.number + 1 {
                 // Some went unread, of age: what follows them must not look as if it followed what is kept here.
                 self.begin_at(new_last);
                 continue;
@@ -168,39 +201,46 @@ impl<T: FeedEntry> Feed<T> {
         }
     }
 
-    /// Forgets what is kept, and begins anew after a number.
-    fn begin_at(&self, number: i64) {
-        let empty = Recent { before: number, batches: VecDeque::new() };
+    /// Forgets what is kept, and begins anew after a place.
+    fn begin_at(&self, place: Place) {
+        let empty = Recent { before: place, batches: VecDeque::new() };
         *self.recent.write().unwrap_or_else(PoisonError::into_inner) = empty;
-        self.last.send_replace(number);
+        self.last.send_replace(place);
     }
 
-    /// What comes after a number, if it is kept. `None`: nothing is, ask the database.
-    fn after(&self, number: i64) -> Option<Batch<T>> {
+    /// What comes after a place, if it is kept. `None`: nothing is, ask the database.
+    fn after(&self, place: Place) -> Option<Batch<T>> {
         let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
-        if number < recent.before {
+        if !recent.keeps(place) {
             return None;
         }
+        let number = place.number;
         let at =
             recent.batches.partition_point(|batch| batch.last().is_some_and(|last| last.number() <= number));
         let shared = Arc::clone(recent.batches.get(at)?);
         let skip = shared.partition_point(|entry| entry.number() <= number);
-        let last = shared.last()?.number();
-        Some(Batch { shared, skip, cursor: T::cursor(last), number: last })
+        let place = Place { number: shared.last()?.number(), ..place };
+        Some(Batch { shared, skip, cursor: T::cursor(place), place })
     }
 
-    fn keeps(&self, number: i64) -> bool {
-        number >= self.recent.read().unwrap_or_else(PoisonError::into_inner).before
+    fn keeps(&self, place: Place) -> bool {
+        self.recent.read().unwrap_or_else(PoisonError::into_inner).keeps(place)
     }
 }
 
 impl<T: FeedEntry> Recent<T> {
+    const fn keeps(&self, place: Place) -> bool {
+        place.epoch == self.before.epoch && place.number >= self.before.number
+    }
+
     fn push(&mut self, entries: Vec<T>) {
         self.batches.push_back(Arc::new(entries));
         let kept = |batches: &VecDeque<Arc<Vec<T>>>| batches.iter().map(|batch| batch.len()).sum::<usize>();
         while self.batches.len() > 1 && kept(&self.batches) > KEPT {
             let gone = self.batches.pop_front();
-            self.before = gone.and_then(|batch| batch.last().map(FeedEntry::number)).unwrap_or(self.before);
+            if let Some(last) = gone.as_ref().and_then(|batch| batch.last()) {
+                self.before.number = last.number();
+            }
         }
     }
 }
@@ -209,8 +249,8 @@ impl<T: FeedEntry> Recent<T> {
 pub struct FeedWatch<T> {
     app: Arc<App>,
     feed: fn(&App) -> &Feed<T>,
-    last: watch::Receiver<i64>,
-    number: i64,
+    last: watch::Receiver<Place>,
+    place: Place,
     begun: bool,
     /// Whether there is more in the database than what is kept in memory may follow on.
     behind: bool,
@@ -226,10 +266,10 @@ impl<T: FeedEntry> FeedWatch<T> {
     /// answer, or this process goes down.
     pub async fn next(&mut self) -> Result<Batch<T>> {
         if self.handed.take().is_some_and(|handed| handed.elapsed() > self.app.changes.patience) {
-            return Err(Error::SlowReader { cursor: T::cursor(self.number) });
+            return Err(Error::SlowReader { cursor: T::cursor(self.place) });
         }
         let batch = self.wait().await?;
-        self.number = batch.number;
+        self.place = batch.place;
         self.handed = Some(Instant::now());
         Ok(batch)
     }
@@ -239,22 +279,22 @@ impl<T: FeedEntry> FeedWatch<T> {
         let silent_until = self.app.clock.now() + HEARTBEAT;
         loop {
             self.last.mark_unchanged();
-            if let Some(batch) = feed.after(self.number) {
+            if let Some(batch) = feed.after(self.place) {
                 self.begun = true;
                 return Ok(batch);
             }
-            if self.behind || !feed.keeps(self.number) {
-                let page = page::<T>(&self.app, Some(self.number), BATCH).await?;
+            if self.behind || !feed.keeps(self.place) {
+                let page = page::<T>(&self.app, Some(self.place), BATCH).await?;
                 self.behind = page.has_more;
                 if !page.entries.is_empty() {
                     self.begun = true;
-                    let FeedPage { entries, cursor, number, .. } = page;
-                    return Ok(Batch { shared: Arc::new(entries), skip: 0, cursor, number });
+                    let FeedPage { entries, cursor, place, .. } = page;
+                    return Ok(Batch { shared: Arc::new(entries), skip: 0, cursor, place });
                 }
             }
             if !std::mem::replace(&mut self.begun, true) || self.app.clock.now() >= silent_until {
-                let (cursor, number) = (T::cursor(self.number), self.number);
-                return Ok(Batch { shared: Arc::default(), skip: 0, cursor, number });
+                let (cursor, place) = (T::cursor(self.place), self.place);
+                return Ok(Batch { shared: Arc::default(), skip: 0, cursor, place });
             }
             tokio::select! {
                 () = self.app.stopping.cancelled() => return Err(Error::ShuttingDown(Interrupted::Stream)),
@@ -265,63 +305,60 @@ impl<T: FeedEntry> FeedWatch<T> {
     }
 }
 
-/// Begins to follow a feed: after a number, else from now on.
+/// Begins to follow a feed: after a place, else from now on.
 pub(super) async fn follow<T: FeedEntry>(
     app: &Arc<App>,
     feed: fn(&App) -> &Feed<T>,
-    after: Option<i64>,
+    after: Option<Place>,
 ) -> Result<FeedWatch<T>> {
     // Before the head is read, so that no entry falls between the two.
     let last = feed(app).last.subscribe();
     feed(app).wake();
-    let number = match after {
-        Some(number) => {
+    let place = match after {
+        Some(place) => {
             // Says at once if the entries to go on with are gone.
-            page::<T>(app, Some(number), 1).await?;
-            number
+            page::<T>(app, Some(place), 1).await?;
+            place
         }
-        None => T::head(&mut app.store.read().await?).await?,
+        None => head::<T>(&mut app.store.read().await?).await?,
     };
     Ok(FeedWatch {
         app: Arc::clone(app),
         feed,
         last,
-        number,
+        place,
         begun: false,
         behind: after.is_some(),
         handed: None,
     })
 }
 
-/// A page after a number, else from the oldest entry that is kept.
-pub(super) async fn page<T: FeedEntry>(app: &App, after: Option<i64>, size: i64) -> Result<FeedPage<T>> {
+pub(super) async fn head<T: FeedEntry>(conn: &mut Conn) -> Result<Place> {
+    let (epoch, number) = T::head(conn).await?;
+    Ok(Place { epoch, number })
+}
+
+/// A page after a place, else from the oldest entry that is kept.
+pub(super) async fn page<T: FeedEntry>(app: &App, after: Option<Place>, size: i64) -> Result<FeedPage<T>> {
     T::settle(app).await?;
     let mut conn = app.store.read().await?;
     // The head first: what it counts is there to be read, unless it is gone.
-    let head = T::head(&mut conn).await?;
-    let mut entries = T::list(&mut conn, after.unwrap_or(0), size + 1).await?;
-    if let Some(after) = after {
+    let head = head::<T>(&mut conn).await?;
+    let mut entries = T::list(&mut conn, after.map_or(0, |after| after.number), size + 1).await?;
+    if let Some(Place { epoch, number: after }) = after {
         let next = entries.first().map(FeedEntry::number);
-        let gone = next.map_or(after < head, |next| next != after + 1);
-        if gone || after > head.max(entries.last().map_or(0, FeedEntry::number)) {
+        let gone = next.map_or(after < head.number, |next| next != after + 1);
+        let beyond = after > head.number.max(entries.last().map_or(0, FeedEntry::number));
+        if gone || beyond || epoch != head.epoch {
             return Err(Error::CursorExpired { cursor: T::cursor(head), remedy: T::REMEDY });
         }
     }
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let has_more = entries.len() > size;
     entries.truncate(size);
-    let number = entries.last().map_or(after.unwrap_or(head), FeedEntry::number);
-    Ok(FeedPage { entries, cursor: T::cursor(number), number, head: head.max(number), has_more })
-}
-
-/// The cursor after an entry. No secret, no authority.
-pub(super) fn encode<T: FeedEntry>(number: i64) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{}:{number}", T::FEED))
-}
-
-/// The number of a cursor of this very feed.
-pub(super) fn decode<T: FeedEntry>(cursor: &str) -> Option<i64> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
-    let number: i64 = text.strip_prefix(T::FEED)?.strip_prefix(':')?.parse().ok()?;
-    (number >= 0).then_some(number)
+    let last = entries.last().map(FeedEntry::number);
+    let number = last.unwrap_or_else(|| after.map_or(head.number, |after| after.number));
+    let place = Place { number, ..head };
+    let head = T::cursor(Place { number: head.number.max(number), ..head });
+    Ok(FeedPage { entries, cursor: T::cursor(place), head, has_more, place })
 }

@@ -217,11 +217,19 @@ impl App {
 
     /// After the database was restored from an older backup: puts every order in doubt that is not over and not known to be at
     /// Haier, since an attempt may have been made that is not on record. How many there are. What was refused or given up
-    /// stays so, for nobody may want it any more.
+    /// stays so, for nobody may want it any more. Orders that a restore has frozen are sent from then on.
     ///
     /// # Errors
     /// When the database does not answer; those that were done stay done.
     pub async fn orders_reconcile(self: &Arc<Self>, ctx: &Ctx, validate_only: bool) -> Result<i64> {
+        let count = self.orders_doubt(ctx, validate_only).await?;
+        if !validate_only {
+            self.orders_unfreeze(ctx).await?;
+        }
+        Ok(count)
+    }
+
+    async fn orders_doubt(self: &Arc<Self>, ctx: &Ctx, validate_only: bool) -> Result<i64> {
         let (mut after, mut count) = (0, 0);
         loop {
             let batch = orders::list_unsettled(&mut self.store.read().await?, after, BATCH).await?;
@@ -230,19 +238,33 @@ impl App {
             for (_, so_id) in batch {
                 let (app, ctx) = (Arc::clone(self), ctx.clone());
                 let doubted =
-                    to_its_end(async move { app.order_doubt(&ctx, &so_id, validate_only).await }).await?;
+                    to_its_end(async move { app.order_doubt(&ctx, &so_id, validate_only, false).await })
+                        .await?;
                 count += i64::from(doubted);
             }
         }
     }
 
-    async fn order_doubt(&self, ctx: &Ctx, so_id: &SoId, validate_only: bool) -> Result<bool> {
+    /// Puts an order in doubt, unless an attempt at it is on record that has not ended: no earlier one is missing then.
+    pub(super) async fn order_doubt_unless_open(self: &Arc<Self>, ctx: &Ctx, so_id: &SoId) -> Result<bool> {
+        let (app, ctx, so_id) = (Arc::clone(self), ctx.clone(), so_id.clone());
+        to_its_end(async move { app.order_doubt(&ctx, &so_id, false, true).await }).await
+    }
+
+    async fn order_doubt(
+        &self,
+        ctx: &Ctx,
+        so_id: &SoId,
+        validate_only: bool,
+        unless_open: bool,
+    ) -> Result<bool> {
         let mut tx = self.store.begin().await?;
         let history = self.order_lock(&mut tx, so_id).await?;
         let fact = FactKind::Doubted { by: ctx.caller.name.clone() };
         let after = history.with(std::slice::from_ref(&fact));
         // What Haier called repeated at our first attempt may be there from one that is not on record: then it is booked.
         let doubtful = history.standing.doubt.is_none()
+            && !(unless_open && history.standing.open.is_some())
             && (after.doubt.is_some() || after.state != history.standing.state);
         if !doubtful || validate_only {
             tx.rollback().await?;

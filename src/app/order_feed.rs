@@ -7,7 +7,7 @@ use tokio::sync::broadcast;
 
 use super::{
     App, Ctx,
-    feeds::{self, FeedEntry, FeedPage, FeedWatch},
+    feeds::{self, FeedEntry, FeedPage, FeedWatch, Place},
     orders::{not_found, seen_by},
 };
 use crate::{
@@ -38,13 +38,8 @@ impl FeedEntry for OrderChange {
         order_changes::list(conn, after, limit)
     }
 
-    fn head(conn: &mut Conn) -> impl Future<Output = store::Result<i64>> + Send {
+    fn head(conn: &mut Conn) -> impl Future<Output = store::Result<(i64, i64)>> + Send {
         order_changes::head(conn)
-    }
-
-    /// Callers know the number itself.
-    fn cursor(number: i64) -> String {
-        number.to_string()
     }
 
     /// Numbers it first, so that a reader finds what he has committed before.
@@ -54,24 +49,34 @@ impl FeedEntry for OrderChange {
 }
 
 impl App {
-    /// How orders changed after a cursor.
+    /// How orders changed after a place, else from the beginning.
     ///
     /// # Errors
-    /// When there never was such a cursor, or the database does not answer.
-    pub async fn order_changes_list(&self, _: &Ctx, cursor: i64, size: i64) -> Result<FeedPage<OrderChange>> {
-        feeds::page(self, Some(cursor), size).await
+    /// When there never was such a place, or the database does not answer.
+    pub async fn order_changes_list(
+        &self,
+        _: &Ctx,
+        after: Option<Place>,
+        size: i64,
+    ) -> Result<FeedPage<OrderChange>> {
+        feeds::page(self, after, size).await
     }
 
-    /// Follows how orders change after a cursor.
+    /// Follows how orders change after a place, else from the beginning.
     ///
     /// # Errors
-    /// When there never was such a cursor, or the database does not answer.
+    /// When there never was such a place, or the database does not answer.
     pub async fn order_changes_watch(
         self: &Arc<Self>,
         _: &Ctx,
-        cursor: i64,
+        after: Option<Place>,
     ) -> Result<FeedWatch<OrderChange>> {
-        feeds::follow(self, |app| &app.orders.feed, Some(cursor)).await
+        let after = match after {
+            Some(place) => place,
+            // Changes are kept for ever: the beginning is a place.
+            None => Place { number: 0, ..feeds::head::<OrderChange>(&mut self.store.read().await?).await? },
+        };
+        feeds::follow(self, |app| &app.orders.feed, Some(after)).await
     }
 
     /// Gives numbers to what is committed, so that it can be read.

@@ -105,6 +105,10 @@ impl App {
         let now = self.clock.now();
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut tx = self.store.begin().await?;
+        if !self.orders_may_be_claimed(&mut tx).await? {
+            tx.rollback().await?;
+            return Ok(Vec::new());
+        }
         let lease = self.orders.settings.lease;
         let claimed = order_pushes::claim(&mut tx, &self.worker, only, limit, now, lease).await?;
         tx.commit().await?;

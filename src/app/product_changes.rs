@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     App, Ctx,
-    feeds::{self, FeedEntry, FeedPage, FeedWatch},
+    feeds::{self, FeedEntry, FeedPage, FeedWatch, Place},
 };
 use crate::{
     domain::{
@@ -36,45 +36,33 @@ impl FeedEntry for ProductChange {
         product_changes::list(conn, after, limit)
     }
 
-    fn head(conn: &mut Conn) -> impl Future<Output = store::Result<i64>> + Send {
+    fn head(conn: &mut Conn) -> impl Future<Output = store::Result<(i64, i64)>> + Send {
         product_changes::head(conn)
     }
 }
 
-/// The place in the feed that a cursor names. `None`: it is no cursor of this feed.
-#[must_use]
-pub fn place(cursor: &str) -> Option<i64> {
-    feeds::decode::<ProductChange>(cursor)
-}
-
-/// The cursor after an entry.
-#[must_use]
-pub fn cursor(change: &ProductChange) -> String {
-    feeds::encode::<ProductChange>(change.seq)
-}
-
 impl App {
-    /// Entries after a [place], else from the oldest that is kept.
+    /// Entries after a [`Place`], else from the oldest that is kept.
     ///
     /// # Errors
     /// When entries after it are gone, or the database does not answer.
     pub async fn product_changes_list(
         &self,
         _: &Ctx,
-        after: Option<i64>,
+        after: Option<Place>,
         size: i64,
     ) -> Result<FeedPage<ProductChange>> {
         feeds::page(self, after, size).await
     }
 
-    /// Follows the feed: after a [place], else from now on.
+    /// Follows the feed: after a [`Place`], else from now on.
     ///
     /// # Errors
     /// When entries after it are gone, or the database does not answer.
     pub async fn product_changes_watch(
         self: &Arc<Self>,
         _: &Ctx,
-        after: Option<i64>,
+        after: Option<Place>,
     ) -> Result<FeedWatch<ProductChange>> {
         feeds::follow(self, |app| &app.product_feed, after).await
     }

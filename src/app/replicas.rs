@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{App, Ctx};
 use crate::{
     domain::{clock::to_micros, orders::DisplacedOrders, pauses::Pause},
-    error::Result,
+    error::{Error, Result},
     store::replicas::{self, Report},
     upstream::SystemStatus,
 };
@@ -81,6 +81,8 @@ pub struct UpstreamStatus {
     pub held_runs: i64,
     /// Orders that nobody can send.
     pub displaced: Vec<DisplacedOrders>,
+    /// Since when no order is sent, because the database was restored. `None`: they are.
+    pub orders_frozen_at: Option<DateTime<Utc>>,
     /// The replicas: first the one that answers, then the others by name.
     pub replicas: Vec<ReplicaStatus>,
 }
@@ -109,14 +111,16 @@ impl App {
         let replicas = std::iter::once(own.clone()).chain(others.map(|report| other(report, now))).collect();
         let held_runs = self.held_runs_count().await?;
         let displaced = self.orders_displaced().await?;
-        Ok(UpstreamStatus { pauses: self.pauses_in_force(), held_runs, displaced, replicas })
+        let (pauses, orders_frozen_at) = (self.pauses_in_force(), self.orders_frozen_at());
+        Ok(UpstreamStatus { pauses, held_runs, displaced, orders_frozen_at, replicas })
     }
 
     fn systems(&self) -> Vec<SystemStatus> {
         self.upstreams.status()
     }
 
-    /// Tells the others how it stands, if that has changed or was told long ago.
+    /// Reports to the other replicas how calls to Haier stand here, if that has changed or the last report is old; this
+    /// also renews the lease of the process number.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -140,11 +144,7 @@ impl App {
             status: status.clone(),
         };
         let mut tx = self.store.begin().await?;
-        replicas::upsert(&mut tx, &report).await?;
         replicas::sweep(&mut tx, now - GONE).await?;
-        tx.commit().await?;
-        *self.replica.reported.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, status));
-        Ok(())
         let lease = match self.process_number_renew(&mut tx, &report).await {
             Err(error @ Error::NoFreeProcessNumber) => {
                 tx.rollback().await?;
@@ -152,8 +152,11 @@ impl App {
             }
             lease => lease?,
         };
-    }
+        tx.commit().await?;
         self.process_number_use(lease);
+        *self.replica.reported.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, status));
+        Ok(())
+    }
 
     /// Takes leave of the others.
     ///

@@ -169,7 +169,7 @@ impl App {
                         Trigger::Repair => "sync.repair",
                         _ => "sync.start",
                     };
-                    self.audit(&mut tx, ctx, action, &log_id.to_string(), asked(&run)).await?;
+                    self.audit(&mut tx, ctx, action, &run.log_id.to_string(), asked(&run)).await?;
                 }
                 tx.commit().await?;
             }

@@ -10,13 +10,14 @@ use tokio_stream::Stream;
 use tonic::Status;
 
 use super::{
+    product_changes::place,
     requests::{instant, optional_text, page_size, span},
     status,
 };
 use crate::{
     app::{App, Ctx, OrderWatch, OrderWish, page_tokens},
     domain::{
-        orders::{OrderFilter, SoId, StoredOrder, check::is_end_of_day, facts::ResolvedOutcome},
+        orders::{OrderChange, OrderFilter, SoId, StoredOrder, check::is_end_of_day, facts::ResolvedOutcome},
         pages::PageRequest,
         violations::Violations,
     },
@@ -227,14 +228,14 @@ pub(super) async fn changes(
     request: proto::ListOrderChangesRequest,
 ) -> Result<proto::ListOrderChangesResponse> {
     let mut violations = Violations::default();
-    let cursor = decode::cursor(request.cursor, &mut violations);
+    let after = place::<OrderChange>("cursor", &request.cursor, &mut violations);
     let size = page_size(request.page_size, DEFAULT_PAGE_SIZE, &mut violations);
-    let size = violations.into_result(size).map_err(Error::Invalid)?;
-    let page = app.order_changes_list(ctx, cursor, size).await?;
+    let (after, size) = violations.into_result((after, size)).map_err(Error::Invalid)?;
+    let page = app.order_changes_list(ctx, after, size).await?;
     Ok(proto::ListOrderChangesResponse {
-        next_cursor: page.number,
+        changes: page.entries.iter().map(|entry| encode::change(entry, page.cursor_after(entry))).collect(),
+        next_cursor: page.cursor,
         head_cursor: page.head,
-        changes: page.entries.iter().map(encode::change).collect(),
     })
 }
 
@@ -244,14 +245,15 @@ pub(super) async fn watch_changes(
     request: &proto::WatchOrderChangesRequest,
 ) -> Result<OrderChangesStream> {
     let mut violations = Violations::default();
-    let cursor = decode::cursor(request.cursor, &mut violations);
-    let cursor = violations.into_result(cursor).map_err(Error::Invalid)?;
-    let mut watch = app.order_changes_watch(ctx, cursor).await?;
+    let after = place::<OrderChange>("cursor", &request.cursor, &mut violations);
+    let after = violations.into_result(after).map_err(Error::Invalid)?;
+    let mut watch = app.order_changes_watch(ctx, after).await?;
     Ok(Box::pin(async_stream::try_stream! {
         loop {
             let batch = watch.next().await.map_err(status::of)?;
-            let changes = batch.entries().iter().map(encode::change).collect();
-            yield proto::WatchOrderChangesResponse { changes, cursor: batch.number };
+            let encode = |entry| encode::change(entry, batch.cursor_after(entry));
+            let changes = batch.entries().iter().map(encode).collect();
+            yield proto::WatchOrderChangesResponse { changes, cursor: batch.cursor };
         }
     }))
 }

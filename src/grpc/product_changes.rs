@@ -12,7 +12,7 @@ use super::{
     status,
 };
 use crate::{
-    app::{App, Ctx, FeedWatch, product_changes},
+    app::{App, Ctx, FeedEntry, FeedWatch, Place},
     domain::{
         product_changes::{ChangeKind, FieldChange, FieldHistory, ProductChange},
         violations::Violations,
@@ -32,12 +32,12 @@ pub(super) async fn list(
     request: proto::ListProductChangesRequest,
 ) -> Result<proto::ListProductChangesResponse> {
     let mut violations = Violations::default();
-    let after = place(&request.after, &mut violations);
+    let after = place::<ProductChange>("after", &request.after, &mut violations);
     let size = page_size(request.page_size, DEFAULT_PAGE_SIZE, &mut violations);
     let (after, size) = violations.into_result((after, size)).map_err(Error::Invalid)?;
     let page = app.product_changes_list(ctx, after, size).await?;
     Ok(proto::ListProductChangesResponse {
-        changes: page.entries.iter().map(encode).collect(),
+        changes: page.entries.iter().map(|entry| encode(entry, page.cursor_after(entry))).collect(),
         cursor: page.cursor,
         has_more: page.has_more,
     })
@@ -49,7 +49,7 @@ pub(super) async fn watch(
     request: &proto::WatchProductChangesRequest,
 ) -> Result<ChangesStream> {
     let mut violations = Violations::default();
-    let after = place(&request.after, &mut violations);
+    let after = place::<ProductChange>("after", &request.after, &mut violations);
     let after = violations.into_result(after).map_err(Error::Invalid)?;
     Ok(stream(app.product_changes_watch(ctx, after).await?))
 }
@@ -58,6 +58,7 @@ fn stream(mut watch: FeedWatch<ProductChange>) -> ChangesStream {
     Box::pin(async_stream::try_stream! {
         loop {
             let batch = watch.next().await.map_err(status::of)?;
+            let encode = |entry| encode(entry, batch.cursor_after(entry));
             let changes = batch.entries().iter().map(encode).collect();
             yield proto::WatchProductChangesResponse { changes, cursor: batch.cursor };
         }
@@ -83,19 +84,19 @@ pub(super) async fn explain(
     })
 }
 
-fn place(cursor: &str, violations: &mut Violations) -> Option<i64> {
+/// The place that a cursor names; an empty one names none.
+pub(super) fn place<T: FeedEntry>(field: &str, cursor: &str, violations: &mut Violations) -> Option<Place> {
     if cursor.is_empty() {
         return None;
     }
-    let place = product_changes::place(cursor);
+    let place = T::place(cursor);
     if place.is_none() {
-        violations
-            .add("after", "is no cursor of this feed; pass one unchanged as it came, or leave it empty");
+        violations.add(field, "is no cursor of this feed; pass one unchanged as it came, or leave it empty");
     }
     place
 }
 
-fn encode(change: &ProductChange) -> proto::ProductChange {
+fn encode(change: &ProductChange, cursor: String) -> proto::ProductChange {
     let kind = match change.kind {
         ChangeKind::Loaded => proto::ProductChangeKind::Loaded,
         ChangeKind::New => proto::ProductChangeKind::New,
@@ -104,7 +105,7 @@ fn encode(change: &ProductChange) -> proto::ProductChange {
         ChangeKind::Returned => proto::ProductChangeKind::Returned,
     };
     proto::ProductChange {
-        cursor: product_changes::cursor(change),
+        cursor,
         kind: kind.into(),
         product_code: change.code.as_ref().map(|code| code.as_str().to_owned()).unwrap_or_default(),
         changes: change.changes.iter().map(field).collect(),
@@ -116,7 +117,7 @@ fn encode(change: &ProductChange) -> proto::ProductChange {
 
 /// A change that is not in the feed.
 pub(super) fn would_change(change: &ProductChange) -> proto::ProductChange {
-    proto::ProductChange { cursor: String::new(), changed_at: None, ..encode(change) }
+    proto::ProductChange { changed_at: None, ..encode(change, String::new()) }
 }
 
 pub(super) fn field(change: &FieldChange) -> proto::FieldChange {

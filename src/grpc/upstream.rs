@@ -26,6 +26,7 @@ pub(super) async fn status(app: &App, ctx: &Ctx) -> Result<proto::GetUpstreamSta
         replicas: status.replicas.into_iter().map(encode_replica).collect(),
         held_run_count: status.held_runs,
         displaced_orders: status.displaced.iter().map(encode_displaced).collect(),
+        orders_frozen_at: status.orders_frozen_at.map(timestamp),
     })
 }
 

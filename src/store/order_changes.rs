@@ -150,11 +150,11 @@ pub async fn list(conn: &mut Conn, after: i64, limit: i64) -> Result<Vec<OrderCh
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
-/// The number of the last entry; 0: there is none.
+/// The feed's epoch, and the number of the last entry; 0: there is none.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn head(conn: &mut Conn) -> Result<i64> {
-    let head = order_feed_head::table.find(HEAD).select(order_feed_head::seq);
+pub async fn head(conn: &mut Conn) -> Result<(i64, i64)> {
+    let head = order_feed_head::table.find(HEAD).select((order_feed_head::epoch, order_feed_head::seq));
     Ok(on!(conn, |c| head.first(c).await)?)
 }

@@ -131,6 +131,28 @@ pub async fn claim(
     rows.into_iter().map(claimed).collect()
 }
 
+/// Orders that are due to be sent, by id, after one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_due(
+    conn: &mut Conn,
+    now: DateTime<Utc>,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<(i64, SoId)>> {
+    let rows: Vec<(i64, String)> = on!(conn, |c| order_pushes::table
+        .inner_join(orders::table.on(orders::id.eq(order_pushes::order_id)))
+        .filter(order_pushes::step.eq(Work::Push.as_str()).and(order_pushes::next_attempt_at.le(At(now))))
+        .filter(order_pushes::order_id.gt(after))
+        .order(order_pushes::order_id)
+        .limit(limit)
+        .select((order_pushes::order_id, orders::so_id))
+        .load(c)
+        .await)?;
+    Ok(rows.into_iter().map(|(id, so_id)| (id, SoId::from_stored(so_id))).collect())
+}
+
 /// Prolongs a worker's leases, where they have not run out; which these are. One that has run out stays so: somebody else
 /// may take the order at any moment.
 ///

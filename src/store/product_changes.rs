@@ -41,7 +41,7 @@ pub type Recorded = BTreeMap<ChangeKind, u64>;
 /// # Errors
 /// When the database does not answer.
 pub async fn record(conn: &mut Conn, changes: Changes, decided: &[ProductCode]) -> Result<Recorded> {
-    let Changes { origin, newcomers, inserted, mut found } = changes;
+    let Changes { origin, newcomers, inserted, mut found, .. } = changes;
     let mut new = Vec::new();
     match (newcomers, origin.sync_log_id) {
         (Newcomers::Tell, _) => new = inserted,
@@ -146,12 +146,12 @@ pub async fn list(conn: &mut Conn, after: i64, limit: i64) -> Result<Vec<Product
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
-/// The number of the last entry; 0: there was none yet.
+/// The feed's epoch, and the number of the last entry; 0: there was none yet.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn head(conn: &mut Conn) -> Result<i64> {
-    let head = product_feed_head::table.find(HEAD).select(product_feed_head::seq);
+pub async fn head(conn: &mut Conn) -> Result<(i64, i64)> {
+    let head = product_feed_head::table.find(HEAD).select((product_feed_head::epoch, product_feed_head::seq));
     Ok(on!(conn, |c| head.first(c).await)?)
 }
 

@@ -14,8 +14,8 @@ pub(super) use ordering::{
     unnumbered_order_changes,
 };
 pub(super) use service::{
-    api_tokens, audit_events, haier_config_secrets, haier_configs, replicas, upstream_pauses, upstream_slots,
-    upstream_tokens,
+    api_tokens, audit_events, database_identity, haier_config_secrets, haier_configs, replicas,
+    upstream_pauses, upstream_slots, upstream_tokens,
 };
 pub(super) use syncs::{
     held_findings, held_runs, poison_codes, schedules, sync_failures, sync_logs, sync_runs,

@@ -17,7 +17,7 @@ use diesel_async::{
 };
 use futures_util::FutureExt as _;
 
-use super::{Error, Result, conn::LiteConnection};
+use super::{Error, Result, conn::LiteConnection, sqlite_identity::Beside};
 
 type LitePool = deadpool::Pool<LiteConnection>;
 
@@ -42,6 +42,8 @@ pub(super) struct Pools {
     pub(super) readers: LitePool,
     /// For statements that hold up nothing else.
     pub(super) searches: LitePool,
+    /// Which database this file was when it was seen last.
+    pub(super) beside: Arc<Beside>,
     /// Held as long as the store lives.
     _lock: Arc<File>,
 }
@@ -64,7 +66,8 @@ pub(super) async fn open(path: &Path, wait: Duration) -> Result<Pools> {
     let readers = pool(path, reading.clone(), READERS, Some(wait))?;
     // Whoever searches waits for as long as the caller does.
     let searches = pool(path, reading, SEARCHERS, None)?;
-    Ok(Pools { writer, readers, searches, _lock: Arc::new(lock) })
+    let beside = Arc::new(Beside::open(path));
+    Ok(Pools { writer, readers, searches, beside, _lock: Arc::new(lock) })
 }
 
 fn pool(path: &Path, pragmas: String, size: usize, wait: Option<Duration>) -> Result<LitePool> {

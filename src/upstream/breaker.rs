@@ -102,7 +102,9 @@ impl Breaker {
                 Phase::Open { .. } => false,
                 Phase::HalfOpen { out, succeeded } => {
                     let fresh = TimeDelta::from_std(self.probes_out()).unwrap_or(TimeDelta::MAX);
-                    let first_others = now - *since < fresh && evidence.suspects(subject);
+                    // A time since then that is negative is that of a clock that was set back.
+                    let is_fresh = (TimeDelta::zero()..fresh).contains(&(now - *since));
+                    let first_others = is_fresh && evidence.suspects(subject);
                     let free = !first_others && *out + *succeeded < self.settings.probes;
                     *out += u32::from(free);
                     free

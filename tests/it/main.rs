@@ -18,6 +18,7 @@ mod chaos;
 mod chaos_processes;
 mod clocks;
 mod configs;
+mod database_lives;
 mod delisting;
 mod deploy;
 mod faults;
@@ -40,8 +41,8 @@ mod policy;
 #[cfg(target_os = "linux")]
 mod power_cut;
 mod previews;
-#[cfg(target_os = "linux")]
 mod process_numbers;
+#[cfg(target_os = "linux")]
 mod processes;
 mod product_changes;
 mod requests;

@@ -200,15 +200,15 @@ async fn claim(store: &Store, worker: &str, now: DateTime<Utc>) -> Option<Claime
     claimed
 }
 
-async fn a_worker_that_lost_its_lease_writes_nothing(plan: Plan) {
-    let store = open(&plan).await;
-    let mut tx = store.begin().await.unwrap();
-    let run = NewRun {
-        log_id: 5,
+fn full_run(log_id: i64) -> NewRun {
+    NewRun {
+        log_id,
         sync_type: SyncType::Products,
         request: SyncRequest::default(),
         trigger: Trigger::Caller,
         requested_by: String::new(),
+        account: "a".to_owned(),
+        parent_id: None,
     }
 }
 
@@ -245,8 +245,6 @@ async fn an_id_that_is_taken_leaves_the_transaction_as_it_was(plan: Plan) {
         action: "x".to_owned(),
         subject: String::new(),
         changes: Vec::new(),
-        account: "a".to_owned(),
-        parent_id: None,
     };
     audit_events::append(&mut tx, &event(1)).await.unwrap();
     let taken = audit_events::append(&mut tx, &event(1)).await.unwrap_err();

@@ -30,8 +30,9 @@ const LOOK_PERIOD: TimeDelta = TimeDelta::minutes(1);
 /// How far a worker has come.
 #[derive(Debug, Default)]
 pub struct CallbackRounds {
-    /// The last entry of the feed of orders that was followed. `None`: what is open is matched with what is stored.
-    followed: Option<i64>,
+    /// Epoch and number of the last entry of the feed of orders that was followed. `None`: what is open is matched with what
+    /// is stored.
+    followed: Option<(i64, i64)>,
     /// Those that could not be applied for a reason that lies here.
     again: BTreeSet<i64>,
     /// When the parked ones are counted next.
@@ -61,9 +62,9 @@ impl App {
             self.callback_try(rounds, id, &mut outcome).await?;
         }
         self.callbacks_apply_new(rounds, &mut outcome).await?;
-        if rounds.followed.is_none() {
-            // Read before what is open: an order that comes in between is followed.
-            let head = order_changes::head(&mut self.store.read().await?).await?;
+        // Read before what is open: an order that comes in between is followed. In another epoch there are other entries.
+        let head = order_changes::head(&mut self.store.read().await?).await?;
+        if rounds.followed.is_none_or(|(epoch, _)| epoch != head.0) {
             self.callbacks_apply_open(rounds, &mut outcome).await?;
             rounds.followed = Some(head);
         }
@@ -110,7 +111,7 @@ impl App {
         rounds: &mut CallbackRounds,
         outcome: &mut Result<()>,
     ) -> Result<()> {
-        while let Some(followed) = rounds.followed {
+        while let Some((epoch, followed)) = rounds.followed {
             let mut conn = self.store.read().await?;
             let changes = order_changes::list(&mut conn, followed, PAGE).await?;
             let Some(last) = changes.last().map(|change| change.seq) else { return Ok(()) };
@@ -120,7 +121,7 @@ impl App {
             for id in ids {
                 self.callback_try(rounds, id, outcome).await?;
             }
-            rounds.followed = Some(last);
+            rounds.followed = Some((epoch, last));
         }
         Ok(())
     }

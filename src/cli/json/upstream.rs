@@ -7,7 +7,8 @@ use crate::proto::{
     GetUpstreamStatusResponse, Replica, UpstreamBreaker, UpstreamPause, UpstreamSystem, UpstreamToken,
 };
 
-/// An object a pause, one with the number of held runs if there are any, and an object a replica.
+/// An object a pause, one that says since when orders are frozen, one with the number of held runs if there are any, and an
+/// object a replica.
 pub(in crate::cli) fn upstream_status(status: &GetUpstreamStatusResponse) -> Vec<Value> {
     let pauses = status.pauses.iter().map(|pause| json!({ "pause": upstream_pause(pause) }));
     let held = (status.held_run_count > 0).then(|| json!({ "held_run_count": status.held_run_count }));
@@ -17,7 +18,8 @@ pub(in crate::cli) fn upstream_status(status: &GetUpstreamStatusResponse) -> Vec
             "account": orders.account, "count": orders.count, "so_ids": so_ids, "detail": detail,
         } })
     });
-    let pauses = pauses.chain(held).chain(displaced);
+    let frozen = time(status.orders_frozen_at.as_ref()).map(|since| json!({ "orders_frozen_at": since }));
+    let pauses = pauses.chain(frozen).chain(held).chain(displaced);
     pauses.chain(status.replicas.iter().map(|each| json!({ "replica": replica(each) }))).collect()
 }
 

@@ -18,6 +18,13 @@ use crate::{
 /// Pauses first, then a block a replica.
 pub(super) fn status(status: &GetUpstreamStatusResponse) -> String {
     let mut blocks = vec![pauses(&status.pauses)];
+    if status.orders_frozen_at.is_some() {
+        blocks.push(format!(
+            "orders are frozen since {}: the database was restored from a backup, and none is sent until you run\n\
+             `haier-integration orders reconcile`",
+            moment::local(status.orders_frozen_at.as_ref())
+        ));
+    }
     if status.held_run_count > 0 {
         let runs = if status.held_run_count == 1 { "run waits" } else { "runs wait" };
         blocks.push(format!(
@@ -167,6 +174,7 @@ mod tests {
             ..UpstreamPause::default()
         };
         let text = status(&GetUpstreamStatusResponse {
+            orders_frozen_at: None,
             pauses: vec![pause],
             replicas: vec![replica],
             held_run_count: 1,

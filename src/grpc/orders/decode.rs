@@ -107,14 +107,6 @@ pub(super) fn so_ids(texts: &[String], most: usize, violations: &mut Violations)
     }
     parsed
 }
-
-pub(super) fn cursor(cursor: i64, violations: &mut Violations) -> i64 {
-    if cursor < 0 {
-        violations.add("cursor", format!("is {cursor}; must be 0 or the number of a change"));
-    }
-    cursor
-}
-
 /// The state of a filter; an unknown number is a fault.
 pub(super) fn state(number: i32, violations: &mut Violations) -> Option<OrderState> {
     use proto::OrderState as Wire;

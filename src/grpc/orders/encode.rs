@@ -87,9 +87,9 @@ fn reasoned(reason: Reason, words: &str) -> String {
     if words.is_empty() { reason.to_string() } else { format!("{reason}: {words}") }
 }
 
-pub(super) fn change(change: &OrderChange) -> proto::OrderChange {
+pub(super) fn change(change: &OrderChange, cursor: String) -> proto::OrderChange {
     proto::OrderChange {
-        cursor: change.seq,
+        cursor,
         so_id: change.so_id.to_string(),
         online_no: change.online_no.clone(),
         state_before: change.before.map_or(proto::OrderState::Unspecified, state).into(),

@@ -95,6 +95,7 @@ diesel::table! {
     product_feed_head (id) {
         id -> BigInt,
         seq -> BigInt,
+        epoch -> BigInt,
     }
 }
 

@@ -91,6 +91,7 @@ diesel::table! {
     order_feed_head (id) {
         id -> BigInt,
         seq -> BigInt,
+        epoch -> BigInt,
     }
 }
 

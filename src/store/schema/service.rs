@@ -95,7 +95,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::{Json, Text};
+    use diesel::sql_types::{BigInt, Json, Nullable, Text};
     use crate::store::instant::Instant;
 
     replicas (name) {

@@ -168,7 +168,7 @@ async fn call_about_orders(
         all.push(said(client.list_courier_numbers(request).await));
         all.push(said(client.list_order_facts(ListOrderFactsRequest { so_id }).await));
     }
-    let request = ListOrderChangesRequest { cursor: 0, page_size: 1_000 };
+    let request = ListOrderChangesRequest { cursor: String::new(), page_size: 1_000 };
     all.push(said(client.list_order_changes(request).await));
     all
 }

@@ -14,7 +14,8 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::{
-    PERSONAL, accept, administration, booked, changes_of, facts, get, kinds, order, push, shop, until, whole,
+    PERSONAL, accept, administration, booked, changes_of, facts, get, kinds, order, place, push, shop, until,
+    whole,
 };
 use crate::support::{Plan, World, on_both_databases, refusal, violated, within};
 
@@ -243,7 +244,7 @@ async fn photos_come_by_haiers_number(plan: Plan) {
 
 async fn the_feed_is_followed_from_a_cursor(plan: Plan) {
     let (world, code) = shop(plan).await;
-    let request = WatchOrderChangesRequest { cursor: 0 };
+    let request = WatchOrderChangesRequest::default();
     let mut stream = world.client().watch_order_changes(request).await.unwrap().into_inner();
     for number in 0..20 {
         accept(&world, order(&format!("SO-{number}"), &code)).await.unwrap();
@@ -255,7 +256,7 @@ async fn the_feed_is_followed_from_a_cursor(plan: Plan) {
         }
     })
     .await;
-    let numbers: Vec<i64> = seen.iter().map(|change| change.cursor).collect();
+    let numbers: Vec<i64> = seen.iter().map(|change| place(&change.cursor).1).collect();
     assert_eq!(numbers, (1..=40).collect::<Vec<_>>());
     drop(stream);
     world.finish().await;
@@ -265,26 +266,31 @@ async fn a_slow_reader_is_cut_and_goes_on_from_its_cursor(plan: Plan) {
     // No time at all to take what it is sent.
     let (world, code) =
         shop(plan.settings(|settings| settings.changes.reader_patience = Duration::ZERO)).await;
-    let (mut cursor, mut seen) = (0, Vec::new());
-    let watch = async |cursor| world.client().watch_order_changes(WatchOrderChangesRequest { cursor }).await;
+    let (mut cursor, mut seen) = (String::new(), Vec::new());
+    let watch = async |cursor: &str| {
+        let request = WatchOrderChangesRequest { cursor: cursor.to_owned() };
+        world.client().watch_order_changes(request).await
+    };
     push(&mut world.client(), order("SO-1", &code)).await.unwrap();
     while seen.len() < 2 {
-        let mut stream = watch(cursor).await.unwrap().into_inner();
+        let mut stream = watch(&cursor).await.unwrap().into_inner();
         let message = within(stream.message()).await.unwrap().unwrap();
-        seen.extend(message.changes.iter().map(|change| change.cursor));
+        seen.extend(message.changes.iter().map(|change| place(&change.cursor).1));
         cursor = message.cursor;
         let cut = within(stream.message()).await.unwrap_err();
         assert_eq!(refusal(&cut), (Code::ResourceExhausted, "SLOW_READER".to_owned()));
-        assert_eq!(cut.get_details_error_info().unwrap().metadata["cursor"], cursor.to_string());
+        assert_eq!(cut.get_details_error_info().unwrap().metadata["cursor"], cursor);
     }
-    assert_eq!((seen, cursor), (vec![1, 2], 2));
+    assert_eq!((seen, place(&cursor)), (vec![1, 2], (1, 2)));
     // Nothing new: a sign of life, so that the reader knows that it is heard.
-    let alive = within(watch(2).await.unwrap().into_inner().message()).await.unwrap().unwrap();
-    assert_eq!((alive.changes, alive.cursor), (Vec::new(), 2));
+    let alive = within(watch(&cursor).await.unwrap().into_inner().message()).await.unwrap().unwrap();
+    assert_eq!((alive.changes, &alive.cursor), (Vec::new(), &cursor));
     // As if the database had been put back.
-    let beyond = watch(3).await.unwrap_err();
+    world.database.execute("DELETE FROM order_changes WHERE seq = 2").await.unwrap();
+    world.database.execute("UPDATE order_feed_head SET seq = 1").await.unwrap();
+    let beyond = watch(&cursor).await.unwrap_err();
     assert_eq!(refusal(&beyond), (Code::OutOfRange, "CURSOR_EXPIRED".to_owned()));
-    assert_eq!(beyond.get_details_error_info().unwrap().metadata["cursor"], "2");
+    assert_eq!(place(&beyond.get_details_error_info().unwrap().metadata["cursor"]), (1, 1));
     world.finish().await;
 }
 
@@ -300,9 +306,9 @@ async fn a_burst_is_stored_and_each_order_once(plan: Plan) {
     for accepted in within(join_all(pushes)).await {
         assert_eq!(accepted.unwrap().state(), OrderState::Accepted);
     }
-    let request = ListOrderChangesRequest { cursor: 0, page_size: 1_000 };
+    let request = ListOrderChangesRequest { cursor: String::new(), page_size: 1_000 };
     let answer = world.client().list_order_changes(request).await.unwrap().into_inner();
-    let numbers: Vec<i64> = answer.changes.iter().map(|change| change.cursor).collect();
+    let numbers: Vec<i64> = answer.changes.iter().map(|change| place(&change.cursor).1).collect();
     let orders: BTreeSet<String> = answer.changes.into_iter().map(|change| change.so_id).collect();
     assert_eq!((numbers, orders.len()), ((1..=ORDERS as i64).collect(), ORDERS));
     for table in ["orders", "order_items", "order_pushes"] {

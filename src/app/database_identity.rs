@@ -1,0 +1,212 @@
+//! What is done when the database is not the one that was seen last.
+//!
+//! | what | how it is known | what follows |
+//! |---|---|---|
+//! | restore | another identity | the feeds get a new epoch; orders are frozen until `orders reconcile` has asked |
+//! | failover | another timeline of PostgreSQL | orders that may have been sent in the moments that are lost are in doubt; the feeds get a new epoch if entries are missing |
+//!
+//! Both are noticed before the next order is claimed: the claim asks in its own transaction. Until what follows is done,
+//! nothing is claimed; a replica that dies half-way leaves it to the next one.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use chrono::{DateTime, Utc};
+
+use super::{App, Ctx};
+use crate::{
+    domain::callers::{Caller, Role},
+    error::Result,
+    store::{
+        self, Conn,
+        identity::{self, Comparison, Identity},
+        order_changes, order_pushes, product_changes, replicas,
+    },
+};
+
+/// Orders read at a time.
+const PAGE: i64 = 200;
+/// Who puts orders in doubt after a failover.
+const BY: &str = "failover of the database";
+
+/// What this replica knows of the database's identity.
+#[derive(Default)]
+pub(super) struct DatabaseWatch {
+    /// The database does not let its role ask.
+    blind: AtomicBool,
+    /// Since when no order is sent.
+    frozen: Mutex<Option<DateTime<Utc>>>,
+    /// The ends of the feeds of products and of orders, as last seen here. `None`: not looked yet.
+    heads: Mutex<Option<Heads>>,
+}
+
+/// Epoch and number of the last entry of each feed.
+type Heads = [(i64, i64); 2];
+
+impl App {
+    /// Since when no order is sent, since the database was restored. `None`: they are sent.
+    #[must_use]
+    pub fn orders_frozen_at(&self) -> Option<DateTime<Utc>> {
+        *self.database.frozen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks whether the database is the one that was seen last, and does what follows if it is not.
+    ///
+    /// # Errors
+    /// When the database does not answer; then it is done at the next look.
+    pub async fn database_follow(self: &Arc<Self>) -> Result<()> {
+        let mut conn = self.store.read().await?;
+        let seen = identity::seen(&mut conn).await?;
+        let now = self.database_current(&mut conn).await?;
+        let mut ends = heads(&mut conn).await?;
+        drop(conn);
+        self.frozen_set(seen.orders_frozen_at);
+        let comparison = self.store.compare_identity(&seen, now.as_ref());
+        match comparison {
+            Comparison::Same => {}
+            Comparison::First => self.database_restored(false).await?,
+            Comparison::Restored => self.database_restored(true).await?,
+            Comparison::FailedOver => self.database_failed_over(ends).await?,
+        }
+        if comparison != Comparison::Same {
+            ends = heads(&mut self.store.read().await?).await?;
+        }
+        *self.database.heads.lock().unwrap_or_else(PoisonError::into_inner) = Some(ends);
+        Ok(())
+    }
+
+    /// SQLite: raises the generation, so that an older copy of the file is known as one.
+    ///
+    /// # Errors
+    /// When the database or the file beside it cannot be written.
+    pub async fn database_seal(&self) -> Result<()> {
+        Ok(self.store.raise_generation().await?)
+    }
+
+    /// Whether orders may be claimed in this transaction: the database is the one that was seen last, and they are not
+    /// frozen.
+    pub(super) async fn orders_may_be_claimed(&self, conn: &mut Conn) -> Result<bool> {
+        let seen = identity::seen(conn).await?;
+        if seen.orders_frozen_at.is_some() {
+            return Ok(false);
+        }
+        let now = self.database_current(conn).await?;
+        Ok(now.is_none_or(|now| seen.compare(&now) == Comparison::Same))
+    }
+
+    async fn database_current(&self, conn: &mut Conn) -> Result<Option<Identity>> {
+        if self.database.blind.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        match identity::current(conn).await {
+            Err(error) if identity::is_forbidden(&error) => {
+                self.database.blind.store(true, Ordering::Relaxed);
+                tracing::warn!(
+                    %error,
+                    "the database does not tell its identity: after a restore or a failover run `orders reconcile` by hand, \
+                     or grant EXECUTE on pg_control_system() to the service's role"
+                );
+                Ok(None)
+            }
+            answer => Ok(answer?),
+        }
+    }
+
+    /// Remembers the database; one that was restored begins a new life.
+    async fn database_restored(&self, restored: bool) -> Result<()> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let seen = identity::lock(&mut tx).await?;
+        let current = self.database_current(&mut tx).await?;
+        let expected = if restored { Comparison::Restored } else { Comparison::First };
+        if self.store.compare_identity(&seen, current.as_ref()) != expected {
+            // Another replica was first.
+            return Ok(tx.rollback().await?);
+        }
+        let new = current.unwrap_or_else(store::new_identity);
+        identity::update(&mut tx, &new).await?;
+        if restored {
+            identity::raise_epochs(&mut tx).await?;
+            identity::freeze_orders(&mut tx, Some(now)).await?;
+        }
+        tx.commit().await?;
+        self.store.wrote_identity(&new).await?;
+        if restored {
+            self.frozen_set(Some(now));
+            tracing::error!(
+                alert = true,
+                identity = new.identity,
+                "the database was restored from a backup: the feeds begin a new epoch, and no order is sent until \
+                 `orders reconcile` has asked what Haier has"
+            );
+        }
+        Ok(())
+    }
+
+    /// Puts in doubt what may have been sent in the moments that are lost, and lets orders go on.
+    async fn database_failed_over(self: &Arc<Self>, now_heads: Heads) -> Result<()> {
+        let ctx = Ctx {
+            caller: Caller { name: BY.to_owned(), role: Role::Operator, address: String::new() },
+            deadline: None,
+        };
+        let (mut after, mut doubted) = (0, 0_i64);
+        loop {
+            let now = self.clock.now();
+            let due = order_pushes::list_due(&mut self.store.read().await?, now, after, PAGE).await?;
+            let Some((last, _)) = due.last() else { break };
+            after = *last;
+            for (_, so_id) in due {
+                doubted += i64::from(self.order_doubt_unless_open(&ctx, &so_id).await?);
+            }
+        }
+        let known = *self.database.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tx = self.store.begin().await?;
+        let seen = identity::lock(&mut tx).await?;
+        let Some(current) = self.database_current(&mut tx).await? else { return Ok(tx.rollback().await?) };
+        let is_first = seen.compare(&current) == Comparison::FailedOver;
+        let missing = match known {
+            Some(known) => known.iter().zip(&now_heads).any(|(known, now)| now < known),
+            // All replicas that took their leave did so last of all: then nothing is lost. Else nobody knows.
+            None => is_first && !replicas::list_numbers(&mut tx).await?.is_empty(),
+        };
+        if missing && heads(&mut tx).await?.map(|(epoch, _)| epoch) == now_heads.map(|(epoch, _)| epoch) {
+            identity::raise_epochs(&mut tx).await?;
+        }
+        identity::update(&mut tx, &current).await?;
+        tx.commit().await?;
+        tracing::warn!(
+            timeline = current.generation,
+            doubted,
+            entries_missing = missing,
+            "the database has failed over: orders that may have been sent in the moments that are lost are in doubt, and are \
+             sent again"
+        );
+        Ok(())
+    }
+
+    fn frozen_set(&self, since: Option<DateTime<Utc>>) {
+        *self.database.frozen.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    /// Sends orders again, after they were reconciled.
+    pub(super) async fn orders_unfreeze(&self, ctx: &Ctx) -> Result<()> {
+        let mut tx = self.store.begin().await?;
+        let seen = identity::lock(&mut tx).await?;
+        if seen.orders_frozen_at.is_none() {
+            return Ok(tx.rollback().await?);
+        }
+        identity::freeze_orders(&mut tx, None).await?;
+        self.audit(&mut tx, ctx, "order.unfreeze", "", Vec::new()).await?;
+        tx.commit().await?;
+        self.frozen_set(None);
+        self.orders.wake.notify_one();
+        tracing::info!(caller = %ctx.caller, "orders are reconciled and sent again");
+        Ok(())
+    }
+}
+
+async fn heads(conn: &mut Conn) -> store::Result<Heads> {
+    Ok([product_changes::head(conn).await?, order_changes::head(conn).await?])
+}

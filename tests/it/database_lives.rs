@@ -1,0 +1,185 @@
+//! A database that was restored from a backup, or that failed over: cursors of before are over, and nothing is pushed twice
+//! or refused for it.
+//!
+//! On SQLite an older file is really copied back. PostgreSQL's answer is not changed here, but what was seen last: to the
+//! service that is the same.
+
+use std::fs;
+
+use haier_integration::proto::{
+    GetUpstreamStatusRequest, ListOrderChangesRequest, ListProductChangesRequest, OrderState,
+    PauseUpstreamRequest, ReconcileOrdersRequest, ResumeUpstreamRequest, UpstreamTarget,
+};
+use tonic::Code;
+
+use crate::{
+    orders::{booked, get, hurried, on_sale, order, place, push, until},
+    support::{Plan, World, on_both_databases, on_postgres, refusal, within},
+};
+
+on_both_databases!(a_restore_begins_a_new_epoch_and_freezes_orders, a_restart_and_a_crash_are_no_restore,);
+on_postgres!(
+    a_failover_that_loses_the_beginning_of_an_attempt_refuses_nothing,
+    a_failover_raises_the_epoch_only_if_entries_are_missing,
+);
+
+async fn product_cursor(world: &World) -> String {
+    let request = ListProductChangesRequest { page_size: 1_000, ..Default::default() };
+    world.client().list_product_changes(request).await.unwrap().into_inner().cursor
+}
+
+async fn order_cursor(world: &World) -> String {
+    let request = ListOrderChangesRequest { page_size: 1_000, ..Default::default() };
+    world.client().list_order_changes(request).await.unwrap().into_inner().next_cursor
+}
+
+/// Reads both feeds from these cursors on; how that fails.
+async fn read_on(world: &World, products: &str, orders: &str) -> [Option<(Code, String)>; 2] {
+    let request = ListProductChangesRequest { after: products.to_owned(), ..Default::default() };
+    let of_products = world.client().list_product_changes(request).await;
+    let request = ListOrderChangesRequest { cursor: orders.to_owned(), ..Default::default() };
+    let of_orders = world.client().list_order_changes(request).await;
+    [of_products.err().map(|status| refusal(&status)), of_orders.err().map(|status| refusal(&status))]
+}
+
+fn expired() -> [Option<(Code, String)>; 2] {
+    let expired = (Code::OutOfRange, "CURSOR_EXPIRED".to_owned());
+    [Some(expired.clone()), Some(expired)]
+}
+
+async fn is_frozen(world: &World) -> bool {
+    let status = world.administration().await.get_upstream_status(GetUpstreamStatusRequest {}).await;
+    status.unwrap().into_inner().orders_frozen_at.is_some()
+}
+
+async fn reconcile(world: &World, validate_only: bool) -> i64 {
+    let request = ReconcileOrdersRequest { validate_only };
+    world.administration().await.reconcile_orders(request).await.unwrap().into_inner().order_count
+}
+
+/// What is in the backup: the file, or on PostgreSQL nothing, since its orders are taken out by hand.
+async fn back_up(world: &mut World) {
+    world.stop().await;
+    if !world.database.is_postgres() {
+        fs::copy(world.database.file(), world.database.folder().join("backup.db")).unwrap();
+    }
+    world.serve().await;
+}
+
+/// On SQLite with the service down; on PostgreSQL underneath it.
+async fn restore(world: &mut World) {
+    if world.database.is_postgres() {
+        world.database.forget_orders().await;
+        let earlier = "DELETE FROM order_changes; UPDATE order_feed_head SET seq = 0; \
+                       UPDATE database_identity SET identity = 'another server'";
+        world.database.execute(earlier).await.unwrap();
+        within(async { while !is_frozen(world).await {} }).await;
+    } else {
+        world.stop().await;
+        fs::copy(world.database.folder().join("backup.db"), world.database.file()).unwrap();
+        world.serve().await;
+    }
+}
+
+async fn a_restore_begins_a_new_epoch_and_freezes_orders(plan: Plan) {
+    let mut world = plan.settings(hurried).start().await;
+    let code = on_sale(&world).await;
+    back_up(&mut world).await;
+    let before = (product_cursor(&world).await, order_cursor(&world).await);
+    push(&mut world.client(), order("SO-1", &code)).await.unwrap();
+    assert_eq!(get(&mut world.client(), "SO-1").await.state(), OrderState::Pushed);
+    let after = (product_cursor(&world).await, order_cursor(&world).await);
+    assert_eq!(read_on(&world, &before.0, &before.1).await, [None, None]);
+    assert!(!is_frozen(&world).await);
+
+    restore(&mut world).await;
+    assert!(is_frozen(&world).await);
+    // Those that the backup knows are over too: entries after them were read that are gone.
+    assert_eq!(read_on(&world, &before.0, &before.1).await, expired());
+    assert_eq!(read_on(&world, &after.0, &after.1).await, expired());
+    assert_eq!((place(&before.1).0, place(&order_cursor(&world).await).0), (1, 2));
+    // The shop pushes again what it does not find, and Haier has it.
+    let request =
+        haier_integration::proto::PushOrderRequest { order: Some(order("SO-1", &code)), wait: None };
+    world.client().push_order(request).await.unwrap();
+    let calls = world.haier.calls("Y1").await;
+    // A restart changes nothing.
+    world.stop().await;
+    world.serve().await;
+    assert!(is_frozen(&world).await);
+    assert_eq!(reconcile(&world, true).await, 1);
+    assert_eq!(
+        (get(&mut world.client(), "SO-1").await.state(), world.haier.calls("Y1").await),
+        (OrderState::Accepted, calls)
+    );
+
+    assert_eq!(reconcile(&world, false).await, 1);
+    assert!(!is_frozen(&world).await);
+    until(&mut world.client(), "SO-1", OrderState::Pushed).await;
+    assert_eq!(booked(&world.haier, "SO-1").await.len(), 1);
+    world.finish().await;
+}
+
+async fn a_restart_and_a_crash_are_no_restore(plan: Plan) {
+    let mut world = plan.settings(hurried).start().await;
+    let cursors = (product_cursor(&world).await, order_cursor(&world).await);
+    for _ in 0..2 {
+        world.stop().await;
+        world.serve().await;
+    }
+    if !world.database.is_postgres() {
+        world.stop().await;
+        // The process ended between the two writes of a raise.
+        world.database.execute("UPDATE database_identity SET generation = generation + 1").await.unwrap();
+        world.serve().await;
+    }
+    assert_eq!(read_on(&world, &cursors.0, &cursors.1).await, [None, None]);
+    assert!(!is_frozen(&world).await);
+    world.finish().await;
+}
+
+/// The timeline that was seen last is another one than the present.
+const FAIL_OVER: &str = "UPDATE database_identity SET generation = generation - 1";
+const FAILED_OVER: &str = "SELECT count(*) FROM database_identity WHERE generation = \
+                           ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint";
+
+async fn a_failover_that_loses_the_beginning_of_an_attempt_refuses_nothing(plan: Plan) {
+    let world = plan.settings(hurried).start().await;
+    let code = on_sale(&world).await;
+    push(&mut world.client(), order("SO-1", &code)).await.unwrap();
+    let mut operator = world.administration().await;
+    let target = UpstreamTarget::OrderPush.into();
+    operator.pause_upstream(PauseUpstreamRequest { target, ..Default::default() }).await.unwrap();
+    // What is left of it is that it was accepted.
+    world.database.forget_orders().await;
+    let request =
+        haier_integration::proto::PushOrderRequest { order: Some(order("SO-1", &code)), wait: None };
+    world.client().push_order(request).await.unwrap();
+    world.database.execute(FAIL_OVER).await.unwrap();
+    operator.resume_upstream(ResumeUpstreamRequest { target }).await.unwrap();
+    let pushed = until(&mut world.client(), "SO-1", OrderState::Pushed).await;
+    assert_eq!(pushed.so_id, "SO-1");
+    assert_eq!(booked(&world.haier, "SO-1").await.len(), 1);
+    assert!(!is_frozen(&world).await, "the service has reconciled by itself");
+    // Others go on as ever.
+    let other = push(&mut world.client(), order("SO-2", &code)).await.unwrap();
+    assert_eq!(other.state(), OrderState::Pushed);
+    world.finish().await;
+}
+
+async fn a_failover_raises_the_epoch_only_if_entries_are_missing(plan: Plan) {
+    let world = plan.settings(hurried).start().await;
+    let code = on_sale(&world).await;
+    push(&mut world.client(), order("SO-1", &code)).await.unwrap();
+    let cursors = (product_cursor(&world).await, order_cursor(&world).await);
+    let followed = async || within(async { while world.database.number(FAILED_OVER).await == 0 {} }).await;
+    world.database.execute(FAIL_OVER).await.unwrap();
+    followed().await;
+    assert_eq!(read_on(&world, &cursors.0, &cursors.1).await, [None, None]);
+    let lost = "DELETE FROM order_changes WHERE seq = (SELECT max(seq) FROM order_changes); \
+                UPDATE order_feed_head SET seq = seq - 1";
+    world.database.execute(&format!("{lost}; {FAIL_OVER}")).await.unwrap();
+    followed().await;
+    assert_eq!(read_on(&world, &cursors.0, &cursors.1).await, expired());
+    world.finish().await;
+}
