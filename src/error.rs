@@ -37,6 +37,8 @@ pub enum Interrupted {
     DryRun,
     /// A stream that follows a feed or an order.
     Stream,
+    /// The applying of callbacks.
+    Callbacks,
     /// The resealing of secrets.
     Rotation,
 }
@@ -47,6 +49,7 @@ impl Interrupted {
             Self::Run => "a run goes on elsewhere or at the next start: join it by WatchSync",
             Self::DryRun => "call again; nothing was written",
             Self::Stream => "follow again, from the last cursor where there is one",
+            Self::Callbacks => "what is left is applied by another replica, or at the next start",
             Self::Rotation => "what was sealed anew stays so: call RotateKeys again for the rest",
         }
     }

@@ -14,7 +14,7 @@ use crate::{
             facts::{Callback, FactKind},
         },
     },
-    error::{Error, Result},
+    error::{Error, Interrupted, Result},
     store::{
         Conn,
         callbacks::{self, MeantOrder},
@@ -48,7 +48,7 @@ impl App {
     pub async fn callbacks_apply(&self, rounds: &mut CallbackRounds) -> Result<()> {
         match self.callbacks_round(rounds).await {
             // What is left is applied by another replica, or at the next start.
-            Err(Error::ShuttingDown) => Ok(()),
+            Err(Error::ShuttingDown(_)) => Ok(()),
             outcome => outcome,
         }
     }
@@ -135,7 +135,7 @@ impl App {
         outcome: &mut Result<()>,
     ) -> Result<()> {
         if self.stopping.is_cancelled() {
-            return Err(Error::ShuttingDown);
+            return Err(Error::ShuttingDown(Interrupted::Callbacks));
         }
         match self.callback_apply(id).await {
             Ok(()) => {
