@@ -163,6 +163,7 @@ impl Fault {
             ("lost_answer", None),
             ("hang", None),
             ("latency", None),
+            ("bom", None),
             ("poison", Some("H2")),
             // One code answered with 500 for ever.
             ("server_error", Some("H2")),
@@ -211,8 +212,13 @@ impl Fault {
             ("unknown_field", any),
             ("null_fields", &["H1", "H2"]),
             ("empty", &["H1", "H2"]),
+            ("bom", any),
+            ("deep", any),
+            ("huge_string", &["H1"]),
+            ("negative", &["H2"]),
+            ("tiny_records", &["H2"]),
         ]);
-        let named = matches!(kind, "poison" | "wrong_type" | "missing_products");
+        let named = matches!(kind, "poison" | "wrong_type" | "missing_products" | "negative");
         let chance = match dice.between(0, 3) {
             _ if kind == "poison" => Chance::Product(dice.between(0, products)),
             0 if named => Chance::Product(dice.between(0, products)),

@@ -197,6 +197,7 @@ fn fault(dice: &mut Dice) -> Value {
     let any: &[&str] = &["Y1", "Y1", "Y0", "Y2", "Y3"];
     let (kind, endpoints) = dice.pick(&[
         ("server_error", any),
+        ("bom", any),
         ("bad_gateway", any),
         ("unavailable", any),
         ("gateway_timeout", any),

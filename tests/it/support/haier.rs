@@ -245,7 +245,8 @@ impl Haier {
 
     async fn ask(&self, path: &str, token: &str, body: &Value) -> String {
         let request = self.http.post(format!("{}{path}", self.base_url)).header("authorization", token);
-        request.json(body).send().await.unwrap().text().await.unwrap()
+        let text = request.json(body).send().await.unwrap().text().await.unwrap();
+        text.trim_start_matches('\u{feff}').to_owned()
     }
 
     /// How often an endpoint was called.
