@@ -185,9 +185,9 @@ impl App {
         // The steps' sender is gone with the fetcher, so that the writer ends too.
         let end = tokio::select! {
             end = fetching => end,
-            never = self.record_waits(run, &waits) => match never {},
+            never = Box::pin(self.record_waits(run, &waits)) => match never {},
         };
-        self.run_note_wait(run, waits.waited(), None).await;
+        Box::pin(self.run_note_wait(run, waits.waited(), None)).await;
         self.conclude(run, end, writer).await
     }
 
