@@ -323,7 +323,7 @@ async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
         // Only this process can hold a lease here: those of a killed one need not be waited for.
         let mut tx = store.begin().await?;
         store::sync_runs::release_all(&mut tx).await?;
-        store::order_pushes::release_all(&mut tx).await?;
+        store::order_pushes::expire_all(&mut tx).await?;
         tx.commit().await?;
     }
     Ok(store)

@@ -42,6 +42,9 @@ pub async fn run(app: Arc<App>, clock: Option<Arc<SystemClock>>) {
         if let Err(error) = app.held_runs_expire().await {
             tracing::warn!(error = %Causes(&error), "held runs stay; trying again");
         }
+        if let Err(error) = app.orders_complain().await {
+            tracing::warn!(%error, "overdue orders could not be looked up; trying again");
+        }
         app.record_pool();
         tokio::select! {
             () = app.stopping.cancelled() => return,
