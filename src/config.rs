@@ -31,7 +31,11 @@ pub use table::{SETTINGS, Setting, settings_table};
 
 use secrecy::SecretString;
 
-use crate::{domain::accounts::Account, sandbox, tls::ServerFiles};
+use crate::{
+    domain::{accounts::Account, order_evidence::EvidenceRules},
+    sandbox,
+    tls::ServerFiles,
+};
 
 /// What the variables of the service's own settings begin with.
 pub const ENV_PREFIX: &str = "HAIER_INTEGRATION_";
@@ -130,8 +134,6 @@ pub struct UpstreamSettings {
     pub breaker_open: Duration,
     /// Calls that must succeed before it closes again.
     pub breaker_probes: u32,
-    /// Words in which Haier refuses an order that it has already; at least one.
-    pub repeated_words: Vec<String>,
     /// Words in which Haier refuses to cancel an order that is cancelled.
     pub cancelled_words: Vec<String>,
 }
@@ -235,12 +237,16 @@ pub struct OrderSettings {
     pub schedule: Vec<Duration>,
     /// How long an attempt whose outcome is unknown may still arrive; the limit of a request counts where it is longer.
     pub doubt_wait: Duration,
+    /// What Haier's refusal of a new order proves.
+    pub evidence: EvidenceRules,
     /// How long an order that was provably not booked is sent again.
     pub deadline: Duration,
     /// Time after which another replica may take over an order whose worker gave no sign of life.
     pub lease: Duration,
     /// Time between two signs of life; less than half the lease.
     pub heartbeat: Duration,
+    /// How long Haier may call nothing back about an order that it has, before the log warns.
+    pub unconfirmed_after: Duration,
 }
 
 /// How log lines look.
@@ -315,7 +321,6 @@ impl Default for UpstreamSettings {
             breaker_failures: 5,
             breaker_open: Duration::from_secs(30),
             breaker_probes: 3,
-            repeated_words: ["重复", "已存在", "duplicate"].map(str::to_owned).into(),
             cancelled_words: ["已取消", "已经取消", "cancelled", "canceled"].map(str::to_owned).into(),
         }
     }
@@ -381,9 +386,11 @@ impl Default for OrderSettings {
             calls_in_flight: 32,
             schedule: [5, 60, 5 * 60, 30 * 60, 2 * 3600].map(Duration::from_secs).to_vec(),
             doubt_wait: Duration::from_secs(30),
+            evidence: EvidenceRules::default(),
             deadline: Duration::from_secs(24 * 3600),
             lease: Duration::from_secs(15),
             heartbeat: Duration::from_secs(5),
+            unconfirmed_after: Duration::from_secs(24 * 3600),
         }
     }
 }

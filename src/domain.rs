@@ -18,6 +18,7 @@ pub mod logistics;
 pub mod messages;
 pub mod mobiles;
 pub mod order_calls;
+pub mod order_evidence;
 pub mod orders;
 pub mod pages;
 pub mod pauses;

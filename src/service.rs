@@ -339,7 +339,7 @@ async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
         let mut tx = store.begin().await?;
         store::replicas::delete_all(&mut tx).await?;
         store::sync_runs::release_all(&mut tx).await?;
-        store::order_pushes::release_all(&mut tx).await?;
+        store::order_pushes::expire_all(&mut tx).await?;
         tx.commit().await?;
     }
     Ok(store)

@@ -3,6 +3,7 @@
 //! Built from an account, and replaced when that changes. Knows nothing of what is stored.
 
 mod account_key;
+mod admission;
 mod breaker;
 mod budget;
 mod endpoint;
@@ -39,6 +40,7 @@ use std::{sync::Arc, time::Duration};
 use rustls::pki_types::CertificateDer;
 
 pub use account_key::{account_identity, account_key, ylh_account_key};
+pub use admission::Reservation;
 pub use breaker::BreakerSettings;
 pub use budget::{Budget, MemoryLedger, Priority, SlotLedger, Unreachable};
 pub use error::{Error, Result};
@@ -54,9 +56,9 @@ pub use retry::RetrySettings;
 pub use status::{BreakerState, BreakerStatus, BudgetStatus, SystemStatus, TokenStatus};
 pub use token_share::{Lease, TokenShelf};
 pub use waits::Waits;
-pub use ylh::Ylh;
+pub use ylh::{OrderCall, Ylh};
 
-use crate::domain::pauses::Pause;
+use crate::domain::{order_evidence::EvidenceRules, pauses::Pause};
 
 /// Time limits and sizes of a client.
 #[derive(Debug, Clone)]
@@ -77,8 +79,8 @@ pub struct Settings {
     pub breaker: BreakerSettings,
     /// Calls a second that the budget allows, to show; 0: no limit.
     pub rate: u32,
-    /// Words in which Haier refuses an order that it has already.
-    pub repeated_words: Vec<String>,
+    /// What Haier's refusal of a new order proves.
+    pub evidence: EvidenceRules,
     /// One of these in the message of a refused cancellation says that the order is cancelled.
     pub cancelled_words: Vec<String>,
 }

@@ -19,6 +19,7 @@ mod memory;
 mod options;
 mod order_accept;
 mod order_backlog;
+mod order_outage;
 mod pace;
 mod prices_at_rate;
 mod process;
@@ -125,6 +126,9 @@ async fn one(figure: Figure, options: &Options, server: Option<&Cluster>) -> any
         }
         (Figure::OrderBacklog, _) => {
             on_both(server, async |server| order_backlog::measure(options, server).await).await
+        }
+        (Figure::OrderOutage, _) => {
+            on_both(server, async |server| order_outage::measure(options, server).await).await
         }
         (Figure::CallbackBurst, _) => {
             on_both(server, async |server| callback_burst::measure(options, server).await).await

@@ -79,6 +79,7 @@ pub(crate) enum Figure {
     Budget,
     OrderAccept,
     OrderBacklog,
+    OrderOutage,
     CallbackBurst,
     FeedReaders,
 }
@@ -129,6 +130,9 @@ Figures (the stand-in's throttle and the service's budget are off unless said ot
                   them ends, from the first to the last, with the service's budget and the
                   stand-in's throttle both at --rate: at 1 process, and at 3 on one PostgreSQL.
                   Every order must be in the book, and have arrived once.
+  order_outage    Processor time of the service over 8 hours in which the order system is silent and
+                  1,000 orders wait, taken from 3 minutes of it; and the facts that are written,
+                  at most two for each send that arrives and three for each order.
   callback_burst  --callbacks posted at the same instant, each on a connection of its own, about
                   as many orders that the stand-in has booked: how long until each is answered
                   200, and until all are applied. None may be lost.

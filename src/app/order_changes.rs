@@ -155,6 +155,22 @@ impl OrderWish {
     }
 }
 
+/// Most changes and retries that may be asked for of one order: the facts of an order have an end.
+const MAX_WISHES: usize = 200;
+
+/// Whether so much was asked for of an order that nothing more is taken.
+fn is_wished_out(history: &History) -> bool {
+    let asked = |fact: &&Fact| {
+        matches!(
+            fact.kind,
+            FactKind::CancelRequested { .. }
+                | FactKind::RescheduleRequested { .. }
+                | FactKind::RetryRequested { .. }
+        )
+    };
+    history.facts.iter().filter(asked).count() >= MAX_WISHES
+}
+
 /// Whether Haier said that it had the order before we sent it.
 fn was_there(history: &History) -> bool {
     history.standing.last_error.as_ref().is_some_and(|error| error.reason == Reason::OrderRepeated)
@@ -200,6 +216,13 @@ impl App {
             locked => locked?,
         };
         let fact = match wish.fact(&history, ctx.caller.name.clone()) {
+            Ok(Some(fact)) if !matches!(fact, FactKind::Resolved(_)) && is_wished_out(&history) => {
+                let why =
+                    "200 changes and retries were asked for already, which is the most that one order takes";
+                let error = state_error(&history, why);
+                tx.rollback().await?;
+                return Err(error);
+            }
             Ok(Some(fact)) => fact,
             // Nothing is to be written. A transaction that is only dropped takes its connection with it.
             nothing => {

@@ -41,6 +41,16 @@ impl History {
         let more = kinds.iter().map(|kind| Fact { at: self.now, kind: kind.clone() });
         derive(&self.facts.iter().cloned().chain(more).collect::<Vec<_>>())
     }
+
+    /// Since when it has been due: a pause, an open breaker, an outage of ours. Such time is not Haier's, and does not count.
+    pub(super) fn exclude_deferred_time(&mut self) {
+        let late = self.order.next_attempt_at.map(|due| self.now - due);
+        if self.standing.step == Step::Push
+            && let Some(late) = late.filter(|late| *late > TimeDelta::zero())
+        {
+            self.order.deadline_at += late;
+        }
+    }
 }
 
 /// What facts made of an order; to be announced once it is committed.
@@ -226,6 +236,20 @@ impl App {
             }
             _ => {}
         }
+        let weak = |standing: &Standing| {
+            standing.last_error.as_ref().is_some_and(|error| error.reason == Reason::OrderRepeated)
+                && standing.doubt.is_some()
+        };
+        if weak(after) && (has_ended || !weak(before)) {
+            alert("weak_evidence");
+            tracing::error!(
+                so_id,
+                words,
+                alert = true,
+                rule = "order_weak_evidence",
+                "Haier may have this order already, but a phrase alone does not prove it: look it up at Haier and run `orders resolve`"
+            );
+        }
         let number_unknown = |standing: &Standing| {
             standing.last_error.as_ref().is_some_and(|error| error.reason == Reason::NumberUnknown)
         };
@@ -277,7 +301,8 @@ fn end(order: &StoredOrder, after: &Standing) -> EndMessage {
     let (reason, success, failed) = match after.state {
         OrderState::GivenUp => failed(Reason::GivenUp),
         OrderState::Cancelled if after.never_there => failed(Reason::Cancelled),
-        OrderState::Refused => {
+        // One that arrived was sent with success, whatever Haier calls back about it, and whenever.
+        OrderState::Refused if !after.arrived => {
             failed(after.last_error.as_ref().map_or(Reason::OrderRefused, |error| error.reason))
         }
         _ => (Reason::Completed, 1, 0),

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use tokio::sync::broadcast;
 
 use super::{
     App, Ctx,
     feeds::{self, FeedEntry, FeedPage, FeedWatch, Place},
+    order_watchers::Follower,
     orders::{not_found, seen_by},
 };
 use crate::{
@@ -123,9 +123,9 @@ impl App {
     /// # Errors
     /// When there is no such order, or the database does not answer.
     pub async fn order_watch(self: &Arc<Self>, ctx: &Ctx, so_id: SoId) -> Result<OrderWatch> {
-        let bell = self.orders.changed.subscribe();
+        let follower = self.orders.watchers.follow(&so_id);
         self.order_find(&so_id).await?.ok_or_else(|| not_found(&so_id))?;
-        Ok(OrderWatch { app: Arc::clone(self), ctx: ctx.clone(), so_id, bell, last: None })
+        Ok(OrderWatch { app: Arc::clone(self), ctx: ctx.clone(), so_id, follower, last: None })
     }
 }
 
@@ -134,7 +134,7 @@ pub struct OrderWatch {
     app: Arc<App>,
     ctx: Ctx,
     so_id: SoId,
-    bell: broadcast::Receiver<SoId>,
+    follower: Follower,
     last: Option<StoredOrder>,
 }
 
@@ -153,7 +153,10 @@ impl OrderWatch {
             if self.app.stopping.is_cancelled() {
                 return Err(Error::ShuttingDown(Interrupted::Stream));
             }
-            self.app.order_rings(&self.so_id, &mut self.bell).await;
+            tokio::select! {
+                () = self.app.stopping.cancelled() => {}
+                () = self.follower.changed() => {}
+            }
         }
     }
 }

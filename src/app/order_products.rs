@@ -17,6 +17,7 @@ use crate::{
         violations::Violations,
     },
     error::{Error, Result},
+    store::products,
 };
 
 /// What the shop's copy says counts for so long.
@@ -66,8 +67,15 @@ impl App {
             codes.iter().filter(|code| !asked.contains(code)).cloned().collect();
         let mut unknown = BTreeSet::new();
         let ctx = Ctx { deadline: Some(soon(ctx)), ..ctx.clone() };
-        for batch in asked.chunks(self.runs.batch_size) {
-            match self.live_products(&ctx, batch.to_vec()).await {
+        let companion = self.order_products_companion(&asked).await?;
+        let size = self.runs.batch_size.saturating_sub(companion.iter().count()).max(1);
+        for batch in asked.chunks(size) {
+            let together = batch.iter().chain(&companion).cloned().collect();
+            match self.live_products(&ctx, together).await {
+                // An answer without any record says nothing about a single product.
+                Ok(answer) if answer.is_empty() => {
+                    tracing::debug!("Haier answered nothing about the products of an order");
+                }
                 Ok(answer) => {
                     // A record that cannot be read is one all the same: Haier knows the product.
                     let known: BTreeSet<&ProductCode> = answer
@@ -95,6 +103,19 @@ impl App {
             }
         }
         violations.into_result(()).map_err(Error::Invalid)
+    }
+}
+
+impl App {
+    /// A product that Haier had when it last listed its products, to be asked for beside others: an answer that holds neither
+    /// says nothing, one that holds only this says that Haier does not know the others.
+    async fn order_products_companion(&self, asked: &[ProductCode]) -> Result<Option<ProductCode>> {
+        if asked.is_empty() {
+            return Ok(None);
+        }
+        let limit = i64::try_from(asked.len()).unwrap_or(i64::MAX - 1) + 1;
+        let listed = products::list_codes(&mut self.store.read().await?, None, None, None, limit).await?;
+        Ok(listed.into_iter().find(|code| !asked.contains(code)))
     }
 }
 

@@ -12,32 +12,29 @@ use secrecy::SecretString;
 
 use super::{
     App,
+    order_deferrals::{Admission, Deferral},
     order_facts::{History, Recorded},
     process_numbers::{DRAWS, is_to_be_drawn_again},
 };
 use crate::{
     domain::{
         accounts::AccountIdentity,
-        clock::to_micros,
         orders::{
             OpenAttempt, Order, OrderState, Sender, Standing, Step, StoredOrder,
             facts::{ChangeAnswer, FactKind, PushAnswer},
             sealing::{BODY, place},
         },
-        pauses::PauseTarget,
         reasons::Reason,
         sealed::Sealed,
     },
     error::{Causes, Error, Result},
     store::{
-        order_pushes::{self, ClaimedOrder, Work},
+        order_pushes::{self, ClaimLimits, ClaimedOrder},
         orders,
     },
-    upstream::{MaySend, Ylh, account_identity, order_body},
+    upstream::{self, MaySend, Reservation, Ylh, account_identity, order_body},
 };
 
-/// How long an order waits that cannot be sent for want of an account.
-const NO_ACCOUNT_WAIT: TimeDelta = TimeDelta::seconds(60);
 /// How long to wait before an answer is stored that could not be.
 const STORE_WAIT: TimeDelta = TimeDelta::seconds(1);
 /// How often the database may refuse an answer, without being away, before it counts as one that cannot be stored.
@@ -47,18 +44,22 @@ const STORE_REFUSALS: u32 = 10;
 type Bound = (Sender, Sealed);
 
 /// What is done with an order.
-#[derive(Default)]
-struct Next {
-    facts: Vec<FactKind>,
-    /// The call that begins with these facts.
-    call: Option<Call>,
-    bound: Option<Bound>,
+enum Next {
+    /// These facts are stored, which may be none, and what follows from them.
+    Facts(Vec<FactKind>),
+    /// It waits for a cause of ours; no fact is stored.
+    Deferred(Deferral),
+    /// A call begins.
+    Begin(Box<Begin>),
 }
 
-impl Next {
-    fn only(facts: Vec<FactKind>) -> Self {
-        Self { facts, ..Self::default() }
-    }
+/// A call that begins, with the fact that says so.
+struct Begin {
+    fact: FactKind,
+    call: Call,
+    /// The place that was kept for its first send.
+    place: Reservation,
+    bound: Option<Bound>,
 }
 
 /// A call that may be made now: its fact is stored.
@@ -66,6 +67,7 @@ struct Begun {
     order: Order,
     ylh: Arc<Ylh>,
     call: Call,
+    place: Reservation,
 }
 
 impl App {
@@ -92,25 +94,25 @@ impl App {
         self.orders.wake.notified().await;
     }
 
-    /// Takes orders with which something is to be done, at most so many. None while an operator holds them back.
+    /// Takes orders with which something is to be done, at most so many. None of those that wait for a cause of ours.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn orders_claim(&self, limit: usize) -> Result<Vec<ClaimedOrder>> {
-        let paused: Vec<PauseTarget> = self.pauses_in_force().iter().map(|pause| pause.target).collect();
-        if paused.contains(&PauseTarget::OrderSystem) {
+        let Admission { claimable, most_pushes } = self.order_admission();
+        if claimable.is_empty() {
             return Ok(Vec::new());
         }
-        let only = paused.contains(&PauseTarget::OrderPush).then_some(Work::Change);
         let now = self.clock.now();
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let all = i64::try_from(limit).unwrap_or(i64::MAX);
+        let limits = ClaimLimits { pushes: most_pushes.map_or(all, i64::from), all };
         let mut tx = self.store.begin().await?;
         if !self.orders_may_be_claimed(&mut tx).await? {
             tx.rollback().await?;
             return Ok(Vec::new());
         }
         let lease = self.orders.settings.lease;
-        let claimed = order_pushes::claim(&mut tx, &self.worker, only, limit, now, lease).await?;
+        let claimed = order_pushes::claim(&mut tx, &self.worker, &claimable, limits, now, lease).await?;
         tx.commit().await?;
         Ok(claimed)
     }
@@ -152,7 +154,8 @@ impl App {
         };
         let (clock, lease) = (Arc::clone(&self.clock), Arc::clone(&in_hand.lease));
         let may_send: MaySend = Arc::new(move || lease.holds(&*clock));
-        let outcome = begun.call.send(&begun.ylh, &begun.order, &self.clock, &may_send).await;
+        let sending = upstream::Call::while_allowed(&may_send).about(&begun.order).reserved(&begun.place);
+        let outcome = begun.call.send(&begun.ylh, &begun.order, &self.clock, &sending).await;
         let mut refused = 0;
         // What Haier answered is not thrown away because our database is away, or refuses it for a reason that may pass.
         while let Err(error) = self.order_end(&claim, &begun, outcome.clone()).await {
@@ -170,9 +173,11 @@ impl App {
     /// Stores that a call begins, and returns it. `None`: there is none to make now.
     async fn order_begin(self: &Arc<Self>, claim: &ClaimedOrder) -> Result<Option<Begun>> {
         let account = self.order_account(claim).await?;
+        // Before the row is locked: it may take as long as a call.
+        let login = self.order_login(account.as_ref().map(|account| &account.ylh)).await;
         let _turn = self.orders.storing.acquire().await;
         let mut tx = self.store.begin().await?;
-        let history = self.order_lock(&mut tx, &claim.so_id).await?;
+        let mut history = self.order_lock(&mut tx, &claim.so_id).await?;
         let pipeline = tx.pipeline();
         let held = order_pushes::holds(&pipeline, claim);
         let (is_held, body) = future::try_join(held, orders::find_body(&pipeline, history.order.id)).await?;
@@ -180,16 +185,32 @@ impl App {
             tx.rollback().await?;
             return Ok(None);
         }
-        let Next { facts, call, bound } = self.order_next(&history, account.as_ref(), body)?;
-        if let Some((sender, body)) = bound {
-            orders::bind(&tx.pipeline(), history.order.id, &sender, &body).await?;
+        let begin = match self.order_next(&history, account.as_ref(), body, login)? {
+            Next::Deferred(deferral) => {
+                let until = deferral.again_at(history.now);
+                order_pushes::defer(&tx.pipeline(), claim, &deferral.cause, until).await?;
+                tx.commit().await?;
+                self.order_deferred(&claim.so_id, &deferral);
+                return Ok(None);
+            }
+            Next::Facts(facts) => {
+                let recorded = self.order_record(&mut tx, history, facts, Some(claim)).await?;
+                tx.commit().await?;
+                self.order_announce_changed(&recorded);
+                return Ok(None);
+            }
+            Next::Begin(begin) => *begin,
+        };
+        if let Some((sender, body)) = &begin.bound {
+            orders::bind(&tx.pipeline(), history.order.id, sender, body).await?;
         }
+        history.exclude_deferred_time();
         let order = history.order.order.clone();
-        let let_go = call.is_none().then_some(claim);
-        let recorded = self.order_record(&mut tx, history, facts, let_go).await?;
+        let recorded = self.order_record(&mut tx, history, vec![begin.fact], None).await?;
         tx.commit().await?;
         self.order_announce_changed(&recorded);
-        Ok(call.zip(account).map(|(call, account)| Begun { order, ylh: account.ylh, call }))
+        let (call, place) = (begin.call, begin.place);
+        Ok(account.map(|account| Begun { order, ylh: account.ylh, call, place }))
     }
 
     /// Whoever sends an order: that of its first attempt, for ever; else the active one.
@@ -212,46 +233,54 @@ impl App {
         history: &History,
         account: Option<&SendingAccount>,
         body: Option<Sealed>,
+        login: std::result::Result<(), Deferral>,
     ) -> Result<Next> {
         let (standing, order) = (&history.standing, &history.order);
         if let Some(lost) = lost(standing) {
-            return Ok(Next::only(vec![lost]));
+            return Ok(Next::Facts(vec![lost]));
         }
-        if order.next_attempt_at.is_none_or(|due| due > history.now) {
-            return Ok(Next::default());
+        if standing.step == Step::Nothing || order.next_attempt_at.is_none_or(|due| due > history.now) {
+            return Ok(Next::Facts(Vec::new()));
         }
         let Some(account) = account else {
-            return Ok(Next::only(with_end(history, no_account(history))));
+            return Ok(Next::Deferred(no_account(history)));
         };
         if let Some(sender) = &order.sender {
             // The claim is older than the lock: never under another account, whatever happened in between.
             if sender.account != account.name {
-                return Ok(Next::default());
+                return Ok(Next::Facts(Vec::new()));
             }
             // The name is the same and may mean another place or customer by now: that one must not get the order.
             if sender.identity.as_ref().is_some_and(|identity| *identity != account.identity) {
-                return Ok(Next::only(with_end(history, other_place(history, &sender.account))));
+                return Ok(Next::Deferred(other_place(&sender.account)));
             }
         }
-        match standing.step {
-            Step::Nothing => Ok(Next::default()),
+        if let Err(deferral) = login {
+            return Ok(Next::Deferred(deferral));
+        }
+        let (fact, call, bound) = match standing.step {
+            Step::Nothing => return Ok(Next::Facts(Vec::new())),
             Step::Push => {
                 let (body, bound) = self.order_bytes(order, account, body)?;
                 let attempt = standing.attempts + 1;
                 let began =
                     FactKind::PushBegan { attempt, round: standing.round, account: account.name.clone() };
-                Ok(Next { facts: vec![began], call: Some(Call::Push { attempt, body }), bound })
+                (began, Call::Push { attempt, body }, bound)
             }
             Step::Change(number) => {
                 let attempt = standing.change_attempts + 1;
                 let ours = &account.ylh.account().source_system;
                 let Some(call) = Call::change(history, number, attempt, ours) else {
-                    return Ok(Next::default());
+                    return Ok(Next::Facts(Vec::new()));
                 };
-                let began = FactKind::ChangeBegan { number, attempt };
-                Ok(Next { facts: vec![began], call: Some(call), bound: None })
+                (FactKind::ChangeBegan { number, attempt }, call, None)
             }
-        }
+        };
+        // Last of all: whoever has a place uses it.
+        Ok(match account.ylh.reserve(call.kind(), call.number(order)) {
+            Ok(place) => Next::Begin(Box::new(Begin { fact, call, place, bound })),
+            Err(error) => Next::Deferred(Deferral::from_error(&error, history.now)),
+        })
     }
 
     /// The bytes that are sent: built at the first attempt, and to be kept with the sender then.
@@ -323,47 +352,32 @@ fn lost(standing: &Standing) -> Option<FactKind> {
     })
 }
 
-/// Nobody can send it now: kept as an attempt that left nothing, so that it is tried again later and the order says why.
-fn no_account(history: &History) -> Vec<FactKind> {
+/// Why nobody can send it now.
+fn no_account(history: &History) -> Deferral {
     let words = match &history.order.sender {
         Some(sender) => format!("the account {} under which it was first sent is not there", sender.account),
         None => "no account at the order system is active".to_owned(),
     };
-    unsendable(history, Reason::NotConfigured, words)
+    Deferral::new(Reason::NotConfigured, words)
 }
 
 /// The account of the order's name is another place or customer than the one it was first sent to: nothing is sent, and what
 /// is in doubt stays so.
-fn other_place(history: &History, account: &str) -> Vec<FactKind> {
+fn other_place(account: &str) -> Deferral {
     let words = format!(
         "the account {account} leads to another place or customer than the one that this order was first sent to: give the \
          account its former addresses and codes again, or say that both are the same (`config update {account} --same-place`)"
     );
-    unsendable(history, Reason::OtherPlace, words)
+    Deferral::new(Reason::OtherPlace, words)
 }
 
-fn unsendable(history: &History, reason: Reason, words: String) -> Vec<FactKind> {
-    let standing = &history.standing;
-    let again_at = Some(to_micros(history.now + NO_ACCOUNT_WAIT));
-    match standing.step {
-        Step::Nothing => Vec::new(),
-        Step::Push => {
-            let answer = PushAnswer::NotSent { reason, words, again_at };
-            vec![FactKind::PushEnded { attempt: standing.attempts + 1, answer }]
-        }
-        Step::Change(number) => {
-            let answer = ChangeAnswer::Failed { reason, words, again_at };
-            vec![FactKind::ChangeEnded { number, attempt: standing.change_attempts + 1, answer }]
-        }
-    }
-}
-
-/// These facts, and that the order is given up if with them it is past its deadline and provably not at Haier, and was tried
-/// once more in vain.
+/// These facts, and that the order is given up if with them it is past its deadline and provably not at Haier, and Haier has
+/// received it once more in vain.
 fn with_end(history: &History, mut facts: Vec<FactKind>) -> Vec<FactKind> {
-    let not_sent = matches!(&*facts, [FactKind::PushEnded { answer: PushAnswer::NotSent { .. }, .. }]);
+    let in_vain =
+        matches!(&*facts, [FactKind::PushEnded { answer: PushAnswer::NotSent { reached: true, .. }, .. }]);
     let after = history.with(&facts);
-    let gives_up = not_sent
+    let gives_up = in_vain
         && history.now >= history.order.deadline_at
         && after.state == OrderState::Accepted
         && after.never_there;

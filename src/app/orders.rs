@@ -9,12 +9,14 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future;
-use tokio::sync::{Notify, Semaphore, broadcast};
+use tokio::sync::{Notify, Semaphore};
 
 use super::{
     App, Ctx,
     feeds::Feed,
+    order_deferrals::Gate,
     order_leases::Leases,
+    order_watchers::{Follower, Watchers},
     process_numbers::{DRAWS, is_to_be_drawn_again},
     to_its_end,
 };
@@ -36,12 +38,10 @@ use crate::{
     upstream::account_identity,
 };
 
-/// How often a watcher looks by itself: another replica's commits ring no bell here.
-const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
+/// Orders that one look warns of.
+const COMPLAINTS: i64 = 100;
 /// So long before the caller's deadline a wait for the outcome ends, so that the answer is there in time.
 const HEAD_START: Duration = Duration::from_millis(100);
-/// Changes of orders that a watcher on this replica may be behind before it looks for itself.
-const BELLS: usize = 1_024;
 
 /// How orders are pushed. All of it is settings.
 #[derive(Debug, Clone)]
@@ -54,6 +54,8 @@ pub struct OrderSettings {
     pub lease: TimeDelta,
     /// How often a worker shows one.
     pub heartbeat: TimeDelta,
+    /// How long Haier may call nothing back about an order that it has, before the log warns.
+    pub unconfirmed_after: TimeDelta,
 }
 
 /// What orders need beside the store.
@@ -63,8 +65,10 @@ pub(super) struct Orders {
     pub(super) wake: Notify,
     /// How orders change, for those who follow all of them.
     pub(super) feed: Feed<OrderChange>,
-    /// Names every order that has changed here.
-    pub(super) changed: broadcast::Sender<SoId>,
+    /// Who follows single orders here.
+    pub(super) watchers: Arc<Watchers>,
+    /// Why new orders are not claimed, while they are not.
+    pub(super) gate: Gate,
     /// Of the orders that are worked on here.
     pub(super) leases: Leases,
     /// For storing what is done with them: a backlog leaves connections to those who push new ones.
@@ -73,11 +77,19 @@ pub(super) struct Orders {
 
 impl Orders {
     pub(super) fn new(settings: OrderSettings, store: &Store) -> Self {
-        let changed = broadcast::Sender::new(BELLS);
+        let (watchers, gate) = (Arc::default(), Gate::default());
         let (wake, feed) = (Notify::new(), Feed::default());
         // On SQLite there is one that writes.
         let storing = if store.is_exclusive() { 1 } else { (store.pool_use().max / 2).max(1) };
-        Self { settings, wake, feed, changed, leases: Leases::default(), storing: Semaphore::new(storing) }
+        Self {
+            settings,
+            wake,
+            feed,
+            watchers,
+            gate,
+            leases: Leases::default(),
+            storing: Semaphore::new(storing),
+        }
     }
 
     /// Tells whoever follows an order, and whoever works on it if something is due, after a commit.
@@ -86,8 +98,7 @@ impl Orders {
             self.wake.notify_one();
         }
         self.feed.wake();
-        // Nobody may be listening.
-        let _ = self.changed.send(order.order.so_id.clone());
+        self.watchers.notify(&order.order.so_id);
     }
 }
 
@@ -112,8 +123,8 @@ impl App {
         order: Order,
         wait: TimeDelta,
     ) -> Result<StoredOrder> {
-        let bell = self.orders.changed.subscribe();
         let so_id = order.so_id.clone();
+        let follower = self.orders.watchers.follow(&so_id);
         // Both are wanted of every new order: neither waits for the other.
         let (stored, products) =
             future::try_join(self.order_find(&so_id), self.order_products_stored(&order)).await?;
@@ -138,7 +149,7 @@ impl App {
             }
         };
         let stored = if wait > TimeDelta::zero() && !stored.summary.state.is_outcome() {
-            self.order_outcome(ctx, &so_id, wait, bell).await?
+            self.order_outcome(ctx, &so_id, wait, follower).await?
         } else {
             stored
         };
@@ -171,6 +182,8 @@ impl App {
             created_at: now,
             updated_at: now,
             next_attempt_at: Some(now),
+            deferral: None,
+            in_hand: false,
         };
         if !self.order_store(&stored, &personal).await? {
             // Another caller stored it at the same instant. If none did, it was the id that was taken.
@@ -232,7 +245,7 @@ impl App {
         ctx: &Ctx,
         so_id: &SoId,
         wait: TimeDelta,
-        mut bell: broadcast::Receiver<SoId>,
+        mut follower: Follower,
     ) -> Result<StoredOrder> {
         let patience = ctx.deadline.map_or(wait, |deadline| {
             let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(HEAD_START);
@@ -246,22 +259,10 @@ impl App {
             }
             // When the time is up it is read once more.
             tokio::select! {
-                () = self.order_rings(so_id, &mut bell) => {}
+                () = follower.changed() => {}
+                () = self.stopping.cancelled() => return Ok(order),
                 () = self.clock.sleep_until(until) => {}
             }
-        }
-    }
-
-    /// Returns when an order may have changed.
-    pub(super) async fn order_rings(&self, so_id: &SoId, bell: &mut broadcast::Receiver<SoId>) {
-        let rung = async {
-            // Whoever was overtaken by the bells looks for himself.
-            while bell.recv().await.is_ok_and(|changed| changed != *so_id) {}
-        };
-        tokio::select! {
-            () = self.stopping.cancelled() => {}
-            () = rung => {}
-            () = self.clock.sleep_until(self.clock.now() + LOOK_AGAIN) => {}
         }
     }
 
@@ -311,14 +312,57 @@ impl App {
         Ok(Page { items: items.collect::<Result<_>>()?, next: page.next })
     }
 
-    /// Everything that is known about an order, in the order in which it was learnt.
+    /// One page of what is known about an order, in the order in which it was learnt.
     ///
     /// # Errors
     /// When there is no such order, or the database does not answer.
-    pub async fn order_facts_list(&self, _: &Ctx, so_id: &SoId) -> Result<Vec<Fact>> {
+    pub async fn order_facts_list(
+        &self,
+        _: &Ctx,
+        so_id: &SoId,
+        page: &PageRequest<i64>,
+    ) -> Result<Page<(i64, Fact), i64>> {
         let mut conn = self.store.read().await?;
         let order = orders::find(&mut conn, so_id).await?.ok_or_else(|| not_found(so_id))?;
-        Ok(order_facts::list(&conn.pipeline(), order.id()).await?)
+        let facts = order_facts::list_page(&conn.pipeline(), order.id(), page).await?;
+        Ok(Page::cut(facts, page.size, |(seq, _)| *seq))
+    }
+
+    /// Warns, once of each, of orders that Haier has or is cancelling and of which it has called nothing back for long, and of
+    /// those that are in doubt beyond their deadline: nothing may come of these while they wait for a cause of ours.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn orders_complain(&self) -> Result<()> {
+        let now = self.clock.now();
+        let before = now - self.orders.settings.unconfirmed_after;
+        let mut tx = self.store.begin().await?;
+        let overdue = orders::complain_unconfirmed(&mut tx, before, COMPLAINTS, now).await?;
+        let doubtful = orders::complain_doubtful(&mut tx, COMPLAINTS, now).await?;
+        tx.commit().await?;
+        for (so_id, state, deadline) in doubtful {
+            metrics::counter!("haier_order_alerts_total", "kind" => "in_doubt").increment(1);
+            tracing::error!(
+                so_id = so_id.as_str(),
+                state = state.as_str(),
+                %deadline,
+                alert = true,
+                rule = "orders_in_doubt",
+                "an order is in doubt beyond its deadline: look it up at Haier and run `orders resolve`"
+            );
+        }
+        for (so_id, state, since) in overdue {
+            metrics::counter!("haier_order_alerts_total", "kind" => "unconfirmed").increment(1);
+            tracing::warn!(
+                so_id = so_id.as_str(),
+                state = state.as_str(),
+                %since,
+                alert = true,
+                rule = "orders_unconfirmed",
+                "Haier has called nothing back about an order: look it up at Haier; a cancellation can be asked for again by `orders retry`"
+            );
+        }
+        Ok(())
     }
 
     pub(super) async fn order_find(&self, so_id: &SoId) -> Result<Option<StoredOrder>> {
@@ -329,9 +373,10 @@ impl App {
     pub(super) fn order_open(&self, sealed: SealedOrder) -> Result<StoredOrder> {
         use secrecy::ExposeSecret as _;
         let ring = self.key_ring()?;
-        Ok(sealed.open(|place, sealed| {
+        let order = sealed.open(|place, sealed| {
             ring.open(place, sealed).map(|opened| Personal::new(opened.expose_secret()))
-        })?)
+        })?;
+        Ok(self.order_with_deferral(order))
     }
 }
 

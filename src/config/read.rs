@@ -10,6 +10,7 @@ use super::{
     parse,
     table::{SETTINGS, nearest},
 };
+use crate::domain::order_evidence::EvidenceRules;
 
 /// Reads all settings.
 ///
@@ -197,11 +198,6 @@ impl Reader {
                 standard.breaker_probes,
                 parse::number(1..=100),
             ),
-            repeated_words: self.read(
-                "upstream.repeated_words",
-                standard.repeated_words.clone(),
-                parse::words,
-            ),
             cancelled_words: self.read(
                 "upstream.cancelled_words",
                 standard.cancelled_words.clone(),
@@ -286,9 +282,15 @@ impl Reader {
                 parse::durations(20, MILLIS_10..=DAY),
             ),
             doubt_wait: self.time("orders.doubt_wait", standard.doubt_wait, MILLIS_10..=HOUR),
+            evidence: self.evidence(&standard.evidence),
             deadline: self.time("orders.deadline", standard.deadline, Duration::from_secs(1)..=DAY * 30),
             lease: self.time("orders.lease", standard.lease, MILLIS_100..=MINUTES_10),
             heartbeat: self.time("orders.heartbeat", standard.heartbeat, MILLIS_10..=MINUTES_10),
+            unconfirmed_after: self.time(
+                "orders.unconfirmed_after",
+                standard.unconfirmed_after,
+                SECOND..=DAY * 365,
+            ),
         };
         if orders.heartbeat * 2 >= orders.lease {
             let [heartbeat, lease] = [orders.heartbeat, orders.lease].map(humantime::format_duration);
@@ -298,6 +300,17 @@ impl Reader {
             );
         }
         orders
+    }
+
+    fn evidence(&mut self, standard: &EvidenceRules) -> EvidenceRules {
+        let mut words = |key, standard: &[String]| self.read(key, standard.to_vec(), parse::words);
+        EvidenceRules {
+            duplicate_codes: words("orders.duplicate_codes", &standard.duplicate_codes),
+            duplicate_phrases: words("orders.duplicate_phrases", &standard.duplicate_phrases),
+            doubt_codes: words("orders.doubt_codes", &standard.doubt_codes),
+            doubt_phrases: words("orders.doubt_phrases", &standard.doubt_phrases),
+            weak_suffices: self.read("orders.weak_evidence_suffices", standard.weak_suffices, parse::flag),
+        }
     }
 
     /// Reads one value; a bad one becomes a problem that shows it and says what is allowed. Not for secrets.

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 /// Haier's refusal, in its own words without secrets. They may name the customer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderRefusal {
-    /// Haier's code, else the HTTP status. May be empty.
+    /// The code in Haier's answer. May be empty.
     pub code: String,
     /// Haier's words. May be empty.
     pub message: String,
@@ -17,7 +17,11 @@ pub struct OrderRefusal {
 
 impl fmt::Display for OrderRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Haier refused with code {:?}: {}", self.code, self.message)
+        let message = if self.message.trim().is_empty() { "no words at all" } else { &self.message };
+        if self.code.is_empty() {
+            return write!(f, "Haier refused: {message}");
+        }
+        write!(f, "Haier refused with code {:?}: {message}", self.code)
     }
 }
 
@@ -26,8 +30,8 @@ impl fmt::Display for OrderRefusal {
 pub enum PushAnswer {
     /// Haier has booked it.
     Booked {
-        /// Haier's number of it. `None`: booked, and the answer did not say.
-        retail_order_no: Option<String>,
+        /// Haier's number of it.
+        retail_order_no: String,
         /// The sub-order number that the answer names.
         so_id: Option<String>,
     },

@@ -190,6 +190,10 @@ pub struct StoredOrder {
     pub updated_at: DateTime<Utc>,
     /// When something is tried next. `None`: nothing is left to do.
     pub next_attempt_at: Option<DateTime<Utc>>,
+    /// The cause of ours for which it waits, if it does.
+    pub deferral: Option<Failure>,
+    /// Whether a worker has it in hand.
+    pub in_hand: bool,
 }
 
 /// What of a [`Standing`] is stored and shown.

@@ -143,8 +143,18 @@ pub(super) async fn facts(
     ctx: &Ctx,
     request: proto::ListOrderFactsRequest,
 ) -> Result<proto::ListOrderFactsResponse> {
-    let facts = app.order_facts_list(ctx, &required_so_id(&request.so_id)?).await?;
-    Ok(proto::ListOrderFactsResponse { facts: facts.into_iter().map(encode::fact).collect() })
+    let mut violations = Violations::default();
+    let so_id = decode::so_id("so_id", &request.so_id, &mut violations);
+    let bound = ("order_facts", &request.so_id);
+    let page = PageRequest {
+        size: page_size(request.page_size, DEFAULT_PAGE_SIZE, &mut violations),
+        after: page_tokens::decode::<i64>(&bound, &request.page_token, &mut violations),
+    };
+    let answer = app.order_facts_list(ctx, &decoded(violations, so_id)?, &page).await?;
+    Ok(proto::ListOrderFactsResponse {
+        next_page_token: page_tokens::encode(&bound, answer.next.as_ref()),
+        facts: answer.items.into_iter().map(|(_, fact)| encode::fact(fact)).collect(),
+    })
 }
 
 pub(super) async fn cancel(

@@ -125,6 +125,9 @@ pub(super) fn send(plan: &Plan, mut body: Vec<u8>) -> Response<Body> {
             response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
             response
         }
+        Some(Kind::ByteOrderMark) => {
+            with_type(StatusCode::OK, JSON, Body::from(["\u{feff}".as_bytes(), &body].concat()))
+        }
         _ => with_type(StatusCode::OK, JSON, Body::from(body)),
     }
 }
@@ -168,6 +171,12 @@ pub(super) fn instead(kind: Kind, about: &str) -> Response<Body> {
                 json!({ "access_token": "t".repeat(5_000_000), "expires_in": 3_600, "token_type": "bearer" });
             json_answer(StatusCode::OK, &token)
         }
+        Kind::HastyRefusal => refuse_order("9999", "系统繁忙，请勿重复提交，请稍后再试"),
+        Kind::SystemRefusal => refuse_order("-1", "系统异常"),
+        Kind::WordlessRefusal => refuse_order("B1", ""),
+        Kind::WeakRepetition => refuse_order("B17", "收货人已存在未完成的退货单，订单未创建"),
+        Kind::BareConflict => with_type(StatusCode::CONFLICT, HTML, Body::empty()),
+        Kind::EmptySuccess => empty_success(),
         Kind::Poison => refuse(StatusCode::BAD_REQUEST, "商品编码不合法，整批拒绝"),
         _ => refuse(StatusCode::INTERNAL_SERVER_ERROR, "系统异常"),
     }
@@ -176,6 +185,22 @@ pub(super) fn instead(kind: Kind, about: &str) -> Response<Body> {
 fn spoilt_list(record: &str, times: usize) -> Response<Body> {
     let records = record.repeat(times);
     with_type(StatusCode::OK, JSON, Body::from(format!("[{}]", records.trim_end_matches(','))))
+}
+
+fn refuse_order(code: &str, message: &str) -> Response<Body> {
+    json_answer(StatusCode::OK, &json!({ "success": false, "code": code, "message": message }))
+}
+
+/// A success that says nothing about the order.
+pub(super) fn empty_success() -> Response<Body> {
+    json_answer(StatusCode::OK, &json!({ "success": true, "code": 200, "message": "成功" }))
+}
+
+/// A success turned into a refusal that carries the order's number all the same.
+pub(super) fn contradicted(mut success: Value) -> Response<Body> {
+    success["success"] = json!(false);
+    success["message"] = json!("下单失败");
+    json_answer(StatusCode::OK, &success)
 }
 
 /// 429 as the throttle answers it.

@@ -10,7 +10,8 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use serde_json::json;
 
 use super::answer::{
-    Answer, instead, json_answer, refusal, render_records, render_whole, send, send_stream, throttled,
+    Answer, contradicted, empty_success, instead, json_answer, refusal, render_records, render_whole, send,
+    send_stream, throttled,
 };
 use super::connection::Scissors;
 use super::endpoint::{Endpoint, System};
@@ -107,6 +108,8 @@ async fn serve(world: &World, incoming: Incoming) -> Response<Body> {
         _ => {}
     }
     match answer {
+        Ok(Answer::Whole(_)) if plan.sending == Some(Kind::BookedWithoutData) => empty_success(),
+        Ok(Answer::Whole(value)) if plan.sending == Some(Kind::BookedAndRefused) => contradicted(value),
         Ok(answer) => deliver(world, endpoint, plan, answer),
         Err(refusal) => refused(endpoint, &refusal),
     }

@@ -43,6 +43,15 @@ pub(super) enum Kind {
     BookedThenError,
     BookedThenHang,
     BookedLate,
+    HastyRefusal,
+    SystemRefusal,
+    WordlessRefusal,
+    BareConflict,
+    WeakRepetition,
+    EmptySuccess,
+    BookedWithoutData,
+    BookedAndRefused,
+    ByteOrderMark,
     Refuse,
     OutOfStock,
     RefuseCancel,
@@ -126,6 +135,18 @@ const CREATE: &[Endpoint] = &[Endpoint::CreateOrder];
 const CANCEL: &[Endpoint] = &[Endpoint::CancelOrder];
 const DECIDED: &[Endpoint] = &[Endpoint::CreateOrder, Endpoint::CancelOrder];
 const WRITES: &[Endpoint] = &[Endpoint::CreateOrder, Endpoint::CancelOrder, Endpoint::RescheduleOrder];
+/// Those whose answers are never streamed.
+const WHOLE: &[Endpoint] = &[
+    Endpoint::Prices,
+    Endpoint::Stock,
+    Endpoint::Logistics,
+    Endpoint::Balance,
+    Endpoint::CreateOrder,
+    Endpoint::CancelOrder,
+    Endpoint::RescheduleOrder,
+    Endpoint::Photos,
+    Endpoint::CourierNumbers,
+];
 const LISTS: &[Endpoint] = &[Endpoint::Products, Endpoint::Prices, Endpoint::Stock, Endpoint::Balance];
 const CODED: &[Endpoint] = &[Endpoint::Products, Endpoint::Prices, Endpoint::Stock];
 const BATCHED: &[Endpoint] = &[Endpoint::Products, Endpoint::Prices];
@@ -305,6 +326,63 @@ pub(super) const KINDS: &[Row] = &[
         CREATE,
         "connection reset at once, and the order is booked delay_ms later (5000 unless given) or by POST orders/settle, \
          unless its soId is there by then",
+    ),
+    row(
+        Kind::HastyRefusal,
+        "hasty_refusal",
+        Stage::Instead,
+        WRITES,
+        "200 with success: false, code 9999 and words of haste that hold a duplicate phrase; nothing is done",
+    ),
+    row(
+        Kind::SystemRefusal,
+        "system_refusal",
+        Stage::Instead,
+        WRITES,
+        "200 with success: false, code -1 and 系统异常; nothing is done",
+    ),
+    row(
+        Kind::WordlessRefusal,
+        "wordless_refusal",
+        Stage::Instead,
+        WRITES,
+        "200 with success: false and no words at all; nothing is done",
+    ),
+    row(Kind::BareConflict, "bare_conflict", Stage::Instead, WRITES, "409 without a body; nothing is done"),
+    row(
+        Kind::WeakRepetition,
+        "weak_repetition",
+        Stage::Instead,
+        CREATE,
+        "200 with success: false and words that hold a duplicate phrase but speak of something else; nothing is booked",
+    ),
+    row(
+        Kind::EmptySuccess,
+        "empty_success",
+        Stage::Instead,
+        CREATE,
+        "200 with success: true and no data; nothing is booked",
+    ),
+    row(
+        Kind::BookedWithoutData,
+        "booked_without_data",
+        Stage::Sending,
+        CREATE,
+        "the order is booked, and the answer has success: true and no data",
+    ),
+    row(
+        Kind::BookedAndRefused,
+        "booked_and_refused",
+        Stage::Sending,
+        CREATE,
+        "the order is booked, and the answer has success: false beside its number",
+    ),
+    row(
+        Kind::ByteOrderMark,
+        "byte_order_mark",
+        Stage::Sending,
+        WHOLE,
+        "the right answer, behind a byte order mark",
     ),
     row(
         Kind::Refuse,

@@ -57,6 +57,7 @@ pub(super) fn order_settings(settings: &Settings) -> OrderSettings {
         calls_in_flight: orders.calls_in_flight,
         lease: span(orders.lease),
         heartbeat: span(orders.heartbeat),
+        unconfirmed_after: span(orders.unconfirmed_after),
     }
 }
 

@@ -71,7 +71,7 @@ impl Opener {
                 probes: settings.upstream.breaker_probes,
             },
             rate: settings.upstream_rate,
-            repeated_words: settings.upstream.repeated_words.clone(),
+            evidence: settings.orders.evidence.clone(),
             cancelled_words: settings.upstream.cancelled_words.clone(),
         };
         let order_settings = upstream::Settings { rate: order_rate, ..settings.clone() };

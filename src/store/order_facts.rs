@@ -11,7 +11,7 @@ use super::{
     instant::At,
     schema::order_facts,
 };
-use crate::domain::orders::facts::Fact;
+use crate::domain::{orders::facts::Fact, pages::PageRequest};
 
 /// All facts of an order, in the order in which they were learnt.
 ///
@@ -26,6 +26,28 @@ pub async fn list(pipeline: &Pipeline<'_>, order_id: i64) -> Result<Vec<Fact>> {
         .await)?;
     rows.into_iter()
         .map(|(at, kind, json)| Ok(Fact { at: at.into(), kind: data::decode(&kind, json)? }))
+        .collect()
+}
+
+/// One page of an order's facts with their numbers, in the order in which they were learnt, and one more if there is one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_page(
+    pipeline: &Pipeline<'_>,
+    order_id: i64,
+    page: &PageRequest<i64>,
+) -> Result<Vec<(i64, Fact)>> {
+    let rows: Vec<(i64, At, String, serde_json::Value)> = ahead!(pipeline, |c| order_facts::table
+        .filter(order_facts::order_id.eq(order_id))
+        .filter(order_facts::seq.gt(page.after.unwrap_or(0)))
+        .order(order_facts::seq)
+        .limit(page.size + 1)
+        .select((order_facts::seq, order_facts::at, order_facts::kind, order_facts::data))
+        .load(c)
+        .await)?;
+    rows.into_iter()
+        .map(|(seq, at, kind, json)| Ok((seq, Fact { at: at.into(), kind: data::decode(&kind, json)? })))
         .collect()
 }
 

@@ -15,7 +15,7 @@ use super::{
     orders::sender,
     schema::{order_pushes, orders},
 };
-use crate::domain::orders::{Sender, SoId, StoredOrder};
+use crate::domain::orders::{Failure, Sender, SoId, StoredOrder};
 
 /// An order in this worker's hands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,43 +63,136 @@ impl Work {
     }
 }
 
-/// Takes orders with which something is due, or only such work, and that are in nobody's hands; those that have waited longest
-/// first.
+/// Which new orders may be claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PushScope {
+    /// All that are due.
+    All,
+    /// Those that another account than this one has sent before. `None`: those that any account has.
+    SentByOthersThan(Option<String>),
+    /// None.
+    None,
+}
+
+/// What may be claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimable {
+    /// Which new orders.
+    pub pushes: PushScope,
+    /// Whether changes.
+    pub changes: bool,
+    /// Whether those whose worker is lost, whatever is to be done with them.
+    pub lost: bool,
+}
+
+impl Claimable {
+    /// Whether nothing may be claimed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pushes == PushScope::None && !self.changes && !self.lost
+    }
+}
+
+/// How many may be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimLimits {
+    /// Of new orders.
+    pub pushes: i64,
+    /// Of all.
+    pub all: i64,
+}
+
+/// Ids of orders that are due, free and like this, those that have waited longest first.
+macro_rules! due {
+    ($conn:expr, $now:expr, $limit:expr, |$due:ident| $narrowed:expr) => {{
+        let $due = order_pushes::table
+            .filter(order_pushes::next_attempt_at.le(At($now)))
+            .filter(
+                order_pushes::lease_until
+                    .is_null()
+                    .or(order_pushes::lease_until.assume_not_null().lt(At($now))),
+            )
+            .order(order_pushes::next_attempt_at)
+            .limit($limit)
+            .select(order_pushes::order_id);
+        let ids: Vec<i64> = match &mut *$conn {
+            Conn::Pg(conn) => $narrowed.for_update().skip_locked().load(conn).await?,
+            Conn::Lite(conn) => $narrowed.load(conn).await?,
+        };
+        ids
+    }};
+}
+
+/// Ids of the orders that may be claimed now.
+async fn claimable(
+    conn: &mut Conn,
+    scope: &Claimable,
+    limits: ClaimLimits,
+    now: DateTime<Utc>,
+) -> Result<Vec<i64>> {
+    let is = |work: Work| order_pushes::step.eq(work.as_str());
+    if scope.pushes == PushScope::All && scope.changes && limits.pushes >= limits.all {
+        return Ok(due!(conn, now, limits.all, |due| due));
+    }
+    let mut ids = Vec::new();
+    if scope.lost {
+        // Somebody must say that they are lost, whatever is held back.
+        let lost = || {
+            order_pushes::table
+                .filter(order_pushes::lease_until.assume_not_null().lt(At(now)))
+                .order(order_pushes::lease_until)
+                .limit(limits.all)
+                .select(order_pushes::order_id)
+        };
+        ids = match &mut *conn {
+            Conn::Pg(conn) => lost().for_update().skip_locked().load(conn).await?,
+            Conn::Lite(conn) => lost().load(conn).await?,
+        };
+    }
+    if scope.changes {
+        ids.extend(due!(conn, now, limits.all, |due| due.filter(is(Work::Change))));
+    }
+    match &scope.pushes {
+        PushScope::All => {
+            ids.extend(due!(conn, now, limits.pushes.min(limits.all), |due| due.filter(is(Work::Push))));
+        }
+        PushScope::SentByOthersThan(account) => {
+            // No account is called nothing.
+            let account = account.as_deref().unwrap_or_default();
+            let of_others = orders::table
+                .filter(orders::id.eq(order_pushes::order_id))
+                .filter(orders::account.assume_not_null().ne(account));
+            ids.extend(due!(conn, now, limits.all, |due| {
+                due.filter(is(Work::Push)).filter(exists(of_others))
+            }));
+        }
+        PushScope::None => {}
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    ids.truncate(usize::try_from(limits.all).unwrap_or(usize::MAX));
+    Ok(ids)
+}
+
+/// Takes orders with which something is due, as far as it may be done now, and that are in nobody's hands.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn claim(
     conn: &mut Conn,
     worker: &str,
-    only: Option<Work>,
-    limit: i64,
+    scope: &Claimable,
+    limits: ClaimLimits,
     now: DateTime<Utc>,
     lease: TimeDelta,
 ) -> Result<Vec<ClaimedOrder>> {
     let longest = super::longest_lease(now, lease);
     let ahead = order_pushes::table.filter(order_pushes::lease_until.assume_not_null().gt(At(longest)));
     on!(conn, |c| diesel::update(ahead).set(order_pushes::lease_until.eq(At(now + lease))).execute(c).await)?;
-    let free =
-        || order_pushes::lease_until.is_null().or(order_pushes::lease_until.assume_not_null().lt(At(now)));
-    let due = || {
-        order_pushes::table
-            .filter(order_pushes::next_attempt_at.le(At(now)))
-            .filter(free())
-            .order(order_pushes::next_attempt_at)
-            .limit(limit)
-            .select((order_pushes::order_id, order_pushes::epoch))
-    };
-    let is = |work: Work| order_pushes::step.eq(work.as_str());
-    let rows: Vec<(i64, i64)> = match (&mut *conn, only) {
-        (Conn::Pg(conn), None) => due().for_update().skip_locked().load(conn).await?,
-        (Conn::Pg(conn), Some(work)) => due().filter(is(work)).for_update().skip_locked().load(conn).await?,
-        (Conn::Lite(conn), None) => due().load(conn).await?,
-        (Conn::Lite(conn), Some(work)) => due().filter(is(work)).load(conn).await?,
-    };
-    if rows.is_empty() {
+    let ids = claimable(conn, scope, limits, now).await?;
+    if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<i64> = rows.iter().map(|(id, _)| *id).collect();
     on!(conn, |c| diesel::update(order_pushes::table.filter(order_pushes::order_id.eq_any(&ids)))
         .set((
             order_pushes::epoch.eq(order_pushes::epoch + 1),
@@ -213,7 +306,12 @@ pub async fn upsert(
     work: Work,
     next_attempt_at: DateTime<Utc>,
 ) -> Result<()> {
-    let due = (order_pushes::step.eq(work.as_str()), order_pushes::next_attempt_at.eq(At(next_attempt_at)));
+    let due = (
+        order_pushes::step.eq(work.as_str()),
+        order_pushes::next_attempt_at.eq(At(next_attempt_at)),
+        order_pushes::deferred_reason.eq(None::<&str>),
+        order_pushes::deferred_words.eq(None::<&str>),
+    );
     ahead!(pipeline, |c| diesel::insert_into(order_pushes::table)
         .values((order_pushes::order_id.eq(order_id), due))
         .on_conflict(order_pushes::order_id)
@@ -238,13 +336,40 @@ pub async fn release(pipeline: &Pipeline<'_>, claim: &ClaimedOrder) -> Result<()
     Ok(())
 }
 
-/// Gives up every lease: right only where no other process can hold one.
+/// Lets an order go out of this claim's hands, if it is in them still: it waits until then, for a cause of ours. Nothing
+/// else about it changes.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn release_all(conn: &mut Conn) -> Result<()> {
-    let nobody = (order_pushes::worker.eq(None::<String>), order_pushes::lease_until.eq(None::<At>));
-    on!(conn, |c| diesel::update(order_pushes::table).set(nobody).execute(c).await)?;
+pub async fn defer(
+    pipeline: &Pipeline<'_>,
+    claim: &ClaimedOrder,
+    cause: &Failure,
+    next_attempt_at: DateTime<Utc>,
+) -> Result<()> {
+    let held = order_pushes::table
+        .find(claim.order_id)
+        .filter(order_pushes::epoch.eq(claim.epoch))
+        .filter(order_pushes::worker.eq(&claim.worker));
+    let waits = (
+        order_pushes::worker.eq(None::<String>),
+        order_pushes::lease_until.eq(None::<At>),
+        order_pushes::next_attempt_at.eq(At(next_attempt_at)),
+        order_pushes::deferred_reason.eq(cause.reason.as_str()),
+        order_pushes::deferred_words.eq(&cause.words),
+    );
+    ahead!(pipeline, |c| diesel::update(held).set(waits).execute(c).await)?;
+    Ok(())
+}
+
+/// Ends every lease, so that what its worker has begun is found: right only where no other process can hold one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn expire_all(conn: &mut Conn) -> Result<()> {
+    let leased = order_pushes::table.filter(order_pushes::lease_until.is_not_null());
+    let ended = order_pushes::lease_until.eq(At(DateTime::UNIX_EPOCH));
+    on!(conn, |c| diesel::update(leased).set(ended).execute(c).await)?;
     Ok(())
 }
 

@@ -10,8 +10,8 @@ pub(super) use catalogue::{
     product_sync, products, stock_levels,
 };
 pub(super) use ordering::{
-    callbacks, order_changes, order_facts, order_feed_head, order_items, order_pushes, order_secrets, orders,
-    unnumbered_order_changes,
+    callbacks, order_changes, order_facts, order_feed_head, order_items, order_pushes, order_secrets,
+    order_warnings, orders, unnumbered_order_changes,
 };
 pub(super) use service::{
     api_tokens, audit_events, database_identity, haier_config_secrets, haier_configs, replicas,

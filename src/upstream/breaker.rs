@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tokio::sync::watch;
 
 use evidence::{Evidence, Proof};
@@ -119,6 +119,40 @@ impl Breaker {
             Ok(generation) => Ok(Permit { breaker: self, generation, subject }),
             Err(()) => Err(self.refusal()),
         }
+    }
+
+    /// Why a call would not be admitted now. Takes no place; the words stay the same for as long as the reason lasts.
+    pub(super) fn hold(&self) -> Option<Error> {
+        let now = self.clock.now();
+        let (phase, failures) = self.look(|state| (state.phase, state.evidence.failures()));
+        let (wait, end) = match phase {
+            Phase::Open { until } if until > now => {
+                let wait = (until - now).to_std().unwrap_or_default();
+                (wait, format!("left alone until {}", until.to_rfc3339_opts(SecondsFormat::Secs, true)))
+            }
+            Phase::HalfOpen { .. } if self.free() == Some(0) => {
+                (self.probes_out(), "being probed; nothing else is sent".to_owned())
+            }
+            _ => return None,
+        };
+        let operation = self.endpoint.name();
+        let detail = format!("Haier's {operation} failed {failures} times in a row and is {end}");
+        Some(Error { retry_after: Some(wait), ..Error::new(Reason::BreakerOpen, detail) })
+    }
+
+    /// How many calls would be admitted now. `None`: any number.
+    pub(super) fn free(&self) -> Option<u32> {
+        match self.look(|state| state.phase) {
+            Phase::Closed => None,
+            Phase::Open { until } if until <= self.clock.now() => Some(self.settings.probes),
+            Phase::Open { .. } => Some(0),
+            Phase::HalfOpen { out, succeeded } => Some(self.settings.probes.saturating_sub(out + succeeded)),
+        }
+    }
+
+    /// The permit that was detached with this generation.
+    pub(super) const fn resume<'a>(&'a self, generation: u64, subject: &'a Subject) -> Permit<'a> {
+        Permit { breaker: self, generation, subject }
     }
 
     /// Returns once the breaker is open, with what to tell those who wait for a slot.
@@ -244,6 +278,13 @@ impl Permit<'_> {
         self.breaker.hear(self.generation, self.subject, health);
         // The place is given back already.
         std::mem::forget(self);
+    }
+
+    /// Keeps the place without the permit. [`Breaker::resume`] must follow, or the place is lost.
+    pub(super) fn detach(self) -> u64 {
+        let generation = self.generation;
+        std::mem::forget(self);
+        generation
     }
 
     pub(super) const fn breaker(&self) -> &Breaker {

@@ -6,11 +6,12 @@ mod queue;
 mod reckoning;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use super::{
+    admission::SHORT_WAIT,
     error::{Error, Result},
     patience::Call,
 };
@@ -47,19 +48,31 @@ pub trait SlotLedger: Send + Sync {
 #[derive(Clone)]
 pub struct Budget {
     queue: Option<Arc<Queue>>,
+    /// Until when Haier wants no calls, as far as this process was told.
+    throttled_until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Budget {
     /// A budget kept in a ledger by these rules.
     #[must_use]
     pub fn new(ledger: Arc<dyn SlotLedger>, rules: &Rules) -> Self {
-        Self { queue: Some(Arc::new(Queue::new(ledger, rules))) }
+        Self { queue: Some(Arc::new(Queue::new(ledger, rules))), throttled_until: Arc::default() }
     }
 
     /// No limit.
     #[must_use]
-    pub const fn unlimited() -> Self {
-        Self { queue: None }
+    pub fn unlimited() -> Self {
+        Self { queue: None, throttled_until: Arc::default() }
+    }
+
+    /// Why no slot is to be had for a while, if Haier throttles this account.
+    pub(super) fn hold(&self) -> Option<Error> {
+        let until = *self.throttled_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = until?.saturating_duration_since(Instant::now());
+        (wait > SHORT_WAIT).then(|| {
+            let detail = "Haier throttles this account and is left alone for a moment";
+            Error { retry_after: Some(wait), ..Error::new(Reason::RateLimited, detail) }
+        })
     }
 
     /// Waits for a slot. A wait past the deadline is refused at once. Dropping it costs one slot at most.
@@ -80,6 +93,8 @@ impl Budget {
 
     /// Haier has answered 429: nobody calls until it is willing again.
     pub(super) fn throttled(&self, asked: Option<Duration>) {
+        let until = Instant::now() + asked.unwrap_or(UNTOLD_HOLD);
+        *self.throttled_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
         let Some(queue) = self.queue.clone() else { return };
         // Not awaited: the caller may go away, and the others must hear of it all the same.
         tokio::spawn(async move {

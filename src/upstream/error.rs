@@ -15,6 +15,8 @@ pub struct Error {
     pub detail: String,
     /// How long to wait before another call: what Haier asked for, or what the budget, a breaker or a pause says.
     pub retry_after: Option<Duration>,
+    /// Whether bytes of the request went out, so that Haier may have received it.
+    pub reached: bool,
     /// The HTTP status, if that is what refused.
     pub(super) status: Option<u16>,
     /// Whether another send may help.
@@ -41,6 +43,7 @@ impl Error {
             reason,
             detail: detail.into(),
             retry_after: None,
+            reached: false,
             status: None,
             again: Again::Never,
             health: Health::Unclear,

@@ -10,8 +10,7 @@
 //! | 401, also as the code of a refusal in a 200 | once more with a fresh token, then `AUTH_FAILED` |
 //! | 429, also in a 200 | repeated, when Haier is willing again |
 //! | 403, also in a 200; 404 | `FORBIDDEN` and an alert: the account is at fault, not the order |
-//! | 400 and all other 4xx; a refusal in a 200 with any other code | refused: Haier's answer to this order |
-//! | a 4xx but 401, 403, 408 and 429, or any refusal in a 200, with words that say "repeated" | repeated: Haier has it already (Y1) |
+//! | 400 and all other 4xx; a refusal in a 200 with any other code | refused, repeated or in doubt, by what it says: `domain/order_evidence.rs` |
 //! | 408, 5xx, also as the code in a 200; another status | in doubt |
 //! | no answer in time, a connection that broke, an answer that cannot be read | in doubt |
 //!

@@ -9,6 +9,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
+    admission::Reservation,
     budget::Priority,
     error::{Error, Result},
     matrix::GIVEN_UP,
@@ -32,12 +33,20 @@ pub struct Call<'a> {
     pub order: Option<&'a Order>,
     /// The run it belongs to, which tells what keeps it waiting.
     pub waits: Option<&'a Waits>,
+    /// The place that was kept for its first send. `None`: it is admitted like any other.
+    pub reservation: Option<&'a Reservation>,
 }
 
 impl<'a> Call<'a> {
     /// A run's: it waits for as long as it takes.
-    pub const BULK: Call<'static> =
-        Call { priority: Priority::Bulk, deadline: None, may_send: None, order: None, waits: None };
+    pub const BULK: Call<'static> = Call {
+        priority: Priority::Bulk,
+        deadline: None,
+        may_send: None,
+        order: None,
+        waits: None,
+        reservation: None,
+    };
     /// Goes before runs, and waits for as long as it takes.
     pub const LIVE: Call<'static> = Call { priority: Priority::Live, ..Self::BULK };
 
@@ -63,6 +72,12 @@ impl<'a> Call<'a> {
     #[must_use]
     pub const fn about(self, order: &'a Order) -> Self {
         Self { order: Some(order), ..self }
+    }
+
+    /// The same, in the place that was kept for it.
+    #[must_use]
+    pub const fn reserved(self, reservation: &'a Reservation) -> Self {
+        Self { reservation: Some(reservation), ..self }
     }
 }
 

@@ -73,9 +73,9 @@ pub struct Client {
     /// The token address that did not answer 404.
     pub(super) token_url: OnceLock<String>,
     redactor: Redactor,
-    budget: Budget,
+    pub(super) budget: Budget,
     backoff: Backoff,
-    breakers: [Breaker; PER_SYSTEM],
+    pub(super) breakers: [Breaker; PER_SYSTEM],
     traffic: Traffic,
     /// When Haier last answered a call, in microseconds.
     answered_at: AtomicI64,
@@ -147,7 +147,7 @@ impl Client {
     ) -> Result<R::Out> {
         loop {
             // Before the token, so that none is fetched for a call that may not be made.
-            let permit = self.admit(endpoint, subject, call)?;
+            let permit = self.admit_reserved(endpoint, subject, call)?;
             let token = self.token(call).await?;
             let authorization = self.site.login.authorization(&token).map_err(|_| {
                 Error::new(Reason::MalformedAnswer, "the token holds characters that no header may hold")
@@ -158,7 +158,7 @@ impl Client {
             let answer = self.send(permit, endpoint, request, Some(&token.value), call, reading).await;
             let answer = answer.map_err(|error| match endpoint.effect() {
                 Effect::Read => error,
-                Effect::Change => error.of_change(begun.has()),
+                Effect::Change => Error { reached: begun.has(), ..error.of_change(begun.has()) },
             });
             if !matches!(&answer, Err(error) if error.again == Again::FreshToken) {
                 return answer;

@@ -77,6 +77,16 @@ struct Refusal {
     until: DateTime<Utc>,
 }
 
+/// Whether a token is to be had.
+pub(super) enum Login {
+    /// One is at hand.
+    Done,
+    /// One may be fetched.
+    Possible,
+    /// Haier refused our credentials a moment ago.
+    Refused(Error),
+}
+
 /// Where a token is to be had.
 pub(super) enum Source {
     Cache(Arc<Token>),
@@ -98,6 +108,20 @@ impl Tokens {
             return Err(refusal.error.clone());
         }
         Ok(Source::Flight(state.flight.get_or_insert_with(|| start().shared()).clone()))
+    }
+
+    /// Whether a token is to be had, without asking anybody for one.
+    pub(super) fn login(&self, now: DateTime<Utc>) -> Login {
+        let state = self.lock();
+        if state.token.as_ref().is_some_and(|token| now < token.refresh_at) {
+            return Login::Done;
+        }
+        match state.refusal.as_ref().filter(|refusal| now < refusal.until) {
+            Some(Refusal { error, until, .. }) => {
+                Login::Refused(Error { retry_after: (*until - now).to_std().ok(), ..error.clone() })
+            }
+            None => Login::Possible,
+        }
     }
 
     /// How a flight ended. It makes room for the next one.

@@ -161,13 +161,10 @@ impl Sending<'_> {
             .and_then(|value| value.to_str().ok())
             .and_then(|text| parse_retry_after(text, self.asked_at));
         let body = self.within(read(response, self.endpoint)).await;
-        let mut refusal = body.map(|body| envelope::words(body.bytes())).unwrap_or_default();
+        let refusal = body.map(|body| envelope::words(body.bytes())).unwrap_or_default();
         let mut detail = format!("Haier answered {status} to {}", self.endpoint.name());
         if !refusal.message.is_empty() {
             detail = format!("{detail}: {}", refusal.message);
-        }
-        if refusal.code.is_empty() {
-            refusal.code = status.to_string();
         }
         let (status_line, refusal) = (matrix::of_status(status), Some(Box::new(refusal)));
         Error { retry_after, status: Some(status), refusal, ..Error::of(status_line, detail) }

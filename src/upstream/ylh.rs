@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{
-    Call, Error, Result,
+    Call, Error, Reservation, Result,
     endpoint::Endpoint,
     envelope::{self, Bare},
     matrix::Executed,
@@ -25,8 +25,30 @@ use crate::domain::{
     order_calls::{
         Cancellation, ChangeAnswer, CourierNumbers, DeliveryPhoto, OrderRefusal, PushAnswer, Rescheduling,
     },
+    order_evidence::{Evidence, EvidenceRules, OrderNames, says},
     reasons::Reason,
 };
+
+/// A call that changes the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderCall {
+    /// A new order.
+    Create,
+    /// A cancellation.
+    Cancel,
+    /// Other times.
+    Reschedule,
+}
+
+impl OrderCall {
+    const fn endpoint(self) -> Endpoint {
+        match self {
+            Self::Create => Endpoint::CreateOrder,
+            Self::Cancel => Endpoint::CancelOrder,
+            Self::Reschedule => Endpoint::RescheduleOrder,
+        }
+    }
+}
 
 /// The order system, under one account.
 pub struct Ylh {
@@ -56,18 +78,35 @@ impl Ylh {
         &self.client
     }
 
-    /// Y1 of this order, with exactly these bytes.
+    /// Why such a call would not be admitted now. Asks nobody.
+    #[must_use]
+    pub fn hold(&self, call: OrderCall) -> Option<Error> {
+        self.client.hold(call.endpoint())
+    }
+
+    /// How many such calls would be admitted now. `None`: any number.
+    #[must_use]
+    pub fn free(&self, call: OrderCall) -> Option<u32> {
+        self.client.free(call.endpoint())
+    }
+
+    /// Keeps a place for such a call about the order of this number.
+    ///
+    /// # Errors
+    /// When it would not be admitted now; nothing was sent.
+    pub fn reserve(&self, call: OrderCall, number: &str) -> Result<Reservation> {
+        self.client.reserve(call.endpoint(), &Subject::of([number]))
+    }
+
+    /// Y1 with exactly these bytes, for the order that is named like this.
     ///
     /// # Errors
     /// When Haier gave no answer about this order. Unless the error is in doubt, Haier has not booked it.
-    pub async fn create_order(&self, so_id: &str, body: Bytes, call: &Call<'_>) -> Result<PushAnswer> {
+    pub async fn create_order(&self, order: &OrderNames, body: Bytes, call: &Call<'_>) -> Result<PushAnswer> {
         let reading = Whole(|answer: &[u8], _: DateTime<Utc>| answers::booked(answer));
-        let answer =
-            self.client.call(Endpoint::CreateOrder, &Subject::of([so_id]), &body, call, &reading).await;
-        answer.or_else(|error| match repeated(&error, &self.client.settings.repeated_words) {
-            Some(refusal) => Ok(PushAnswer::Repeated(refusal)),
-            None => refusal(error).map(PushAnswer::Refused),
-        })
+        let subject = Subject::of([order.so_id.as_str()]);
+        let answer = self.client.call(Endpoint::CreateOrder, &subject, &body, call, &reading).await;
+        answer.or_else(|error| judged(error, &self.client.settings.evidence, order))
     }
 
     /// Y2.
@@ -82,7 +121,9 @@ impl Ylh {
             "sourceSystem": cancellation.source_system,
         });
         Ok(match self.change(Endpoint::CancelOrder, &cancellation.so_id, &body, call).await? {
-            ChangeAnswer::Refused(refusal) if says(&refusal, &self.client.settings.cancelled_words) => {
+            ChangeAnswer::Refused(refusal)
+                if says(&refusal.message.to_lowercase(), &self.client.settings.cancelled_words) =>
+            {
                 ChangeAnswer::CancelledAlready(refusal)
             }
             other => other,
@@ -153,25 +194,44 @@ impl Ylh {
     ) -> Result<ChangeAnswer> {
         let reading = Whole(|answer: &[u8], _: DateTime<Utc>| answers::accepted(answer));
         let answer = self.client.call(endpoint, &Subject::of([number]), &bytes(body), call, &reading).await;
-        answer.or_else(|error| refusal(error).map(ChangeAnswer::Refused))
+        answer.or_else(|error| {
+            let refusal = refusal(error)?;
+            // The system's own failure says nothing about the change: it is asked for again.
+            if self.client.settings.evidence.leaves_doubt(&refusal) {
+                return Err(doubt(Reason::ServerError, refusal));
+            }
+            Ok(ChangeAnswer::Refused(refusal))
+        })
     }
 }
 
-/// Whether Haier's message holds one of these words.
-fn says(refusal: &OrderRefusal, words: &[String]) -> bool {
-    let message = refusal.message.to_lowercase();
-    words.iter().any(|word| message.contains(&word.to_lowercase()))
-}
-
-/// The refusal that proves that Haier has the order: one with these words, whatever code stands beside them. Of the words of
-/// a status that does not speak of the order (no right, too many calls, out of order) nobody knows what they are about.
-fn repeated(error: &Error, words: &[String]) -> Option<OrderRefusal> {
+/// What the failure of a push proves about the order. The words of a status that does not speak of the order (no right, too
+/// many calls, out of order) prove nothing.
+fn judged(error: Error, rules: &EvidenceRules, order: &OrderNames) -> Result<PushAnswer> {
     let of_an_order = match error.status {
         None => true,
         Some(status) => (400..500).contains(&status) && !matches!(status, 401 | 403 | 408 | 429),
     };
-    let refusal = error.refusal.as_deref().filter(|refusal| of_an_order && says(refusal, words));
-    refusal.cloned()
+    let Some(said) = error.refusal.as_deref().filter(|_| of_an_order) else {
+        return refusal(error).map(PushAnswer::Refused);
+    };
+    let said = said.clone();
+    match rules.judge(&said, order) {
+        Evidence::Repeated => Ok(PushAnswer::Repeated(said)),
+        // Haier says of the account or of the moment that nothing was done, in whatever words.
+        _ if matches!(error.reason, Reason::AuthFailed | Reason::Forbidden | Reason::RateLimited) => {
+            Err(error)
+        }
+        Evidence::WeaklyRepeated => Err(doubt(Reason::OrderRepeated, said)),
+        Evidence::Doubt => Err(doubt(Reason::ServerError, said)),
+        Evidence::Refused => refusal(error).map(PushAnswer::Refused),
+    }
+}
+
+/// A refusal after which nobody knows whether Haier did what it was asked for.
+fn doubt(reason: Reason, refusal: OrderRefusal) -> Error {
+    let detail = refusal.to_string();
+    Error { in_doubt: true, refusal: Some(Box::new(refusal)), ..Error::new(reason, detail) }
 }
 
 /// Haier's answer to this very order, if it is one; else the error, which is the account's or the moment's.
@@ -194,41 +254,55 @@ mod tests {
     use super::*;
     use crate::upstream::matrix;
 
-    /// Whether it is taken for a proof.
-    fn proves(error: &Error) -> bool {
-        repeated(error, &["重复".to_owned()]).is_some()
+    fn judged(error: Error) -> Result<PushAnswer> {
+        let order = OrderNames { so_id: "SO-1".to_owned(), online_no: "TB-1".to_owned() };
+        super::judged(error, &EvidenceRules::default(), &order)
+    }
+
+    fn refused(status: u16, message: &str) -> Error {
+        let refusal = OrderRefusal { message: message.to_owned(), ..OrderRefusal::default() };
+        let of_status = Error::of(matrix::of_status(status), "refused");
+        Error { status: Some(status), refusal: Some(Box::new(refusal)), ..of_status }
     }
 
     #[test]
-    fn repeated_words_prove_nothing_under_a_status_that_is_not_about_the_order() {
-        let refused = |status| {
-            let refusal =
-                OrderRefusal { message: "请勿重复推送".to_owned(), ..OrderRefusal::default() };
-            let of_status = Error::of(matrix::of_status(status), "refused");
-            Error { status: Some(status), refusal: Some(Box::new(refusal)), ..of_status }
-        };
+    fn words_prove_nothing_under_a_status_that_is_not_about_the_order() {
         for status in [401, 403, 408, 429, 500, 502, 503, 504, 302] {
-            assert!(!proves(&refused(status)), "{status}");
+            let error = judged(refused(status, "订单SO-1重复")).unwrap_err();
+            assert_ne!(error.reason, Reason::OrderRepeated, "{status}");
         }
         for status in [400, 404, 409, 422] {
-            assert!(proves(&refused(status)), "{status}");
+            let answer = judged(refused(status, "订单SO-1重复"));
+            assert!(matches!(answer, Ok(PushAnswer::Repeated(_))), "{status}: {answer:?}");
         }
     }
 
     #[test]
-    fn repeated_words_in_a_200_prove_whatever_the_code_and_name_the_number() {
+    fn a_refusal_without_words_leaves_a_doubt_and_is_no_refusal() {
+        for status in [400, 409, 422] {
+            let error = judged(refused(status, "")).unwrap_err();
+            assert!(error.is_in_doubt(), "{status}");
+        }
+        // These say nothing about the order; nothing was done.
+        for status in [403, 404, 429] {
+            assert!(!judged(refused(status, "")).unwrap_err().is_in_doubt(), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_proof_in_a_200_counts_whatever_the_code_and_names_the_number() {
         for code in ["400", "500", r#""429""#, r#""B1""#, "null"] {
             let body = format!(
                 r#"{{"success":false,"code":{code},"message":"订单重复","data":{{"retailOrderNo":"LS1"}}}}"#
             );
-            let error = answers::booked(body.as_bytes()).unwrap_err();
-            assert!(proves(&error), "{body}");
-            assert_eq!(error.refusal.unwrap().retail_order_no.as_deref(), Some("LS1"), "{body}");
+            let answer = judged(answers::booked(body.as_bytes()).unwrap_err());
+            let Ok(PushAnswer::Repeated(refusal)) = answer else { panic!("{body}: {answer:?}") };
+            assert_eq!(refusal.retail_order_no.as_deref(), Some("LS1"), "{body}");
         }
         for rest in ["", r#","data":null"#, r#","data":"LS1""#, r#","data":{"retailOrderNo":[1]}"#] {
             let body = format!(r#"{{"success":false,"message":"订单重复"{rest}}}"#);
-            let error = answers::booked(body.as_bytes()).unwrap_err();
-            assert!(proves(&error) && error.refusal.unwrap().retail_order_no.is_none(), "{body}");
+            let error = judged(answers::booked(body.as_bytes()).unwrap_err()).unwrap_err();
+            assert!(error.is_in_doubt() && error.reason == Reason::OrderRepeated, "{body}: a phrase alone");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Numbers the feed of orders, and reads the feeds of products and of orders for those who follow them here.
+//! Numbers the feed of orders, and reads the feeds of products and of orders, and single orders, for those who follow them
+//! here.
 
 use std::sync::Arc;
 
@@ -6,5 +7,10 @@ use crate::app::App;
 
 /// Works until the process goes down.
 pub async fn run(app: Arc<App>) {
-    tokio::join!(app.product_feed_run(), app.order_changes_number_run(), app.order_feed_run());
+    tokio::join!(
+        app.product_feed_run(),
+        app.order_changes_number_run(),
+        app.order_feed_run(),
+        app.order_watchers_run()
+    );
 }

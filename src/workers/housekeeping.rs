@@ -39,6 +39,9 @@ pub async fn run(app: Arc<App>) {
         if let Err(error) = app.held_runs_expire().await {
             tracing::warn!(error = %Causes(&error), "held runs stay; trying again");
         }
+        if let Err(error) = app.orders_complain().await {
+            tracing::warn!(%error, "overdue orders could not be looked up; trying again");
+        }
         app.record_pool();
         tokio::select! {
             () = app.stopping.cancelled() => return,

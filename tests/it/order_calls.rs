@@ -16,6 +16,7 @@ use haier_integration::{
         accounts::YlhAccount,
         clock::Clock as _,
         order_calls::{Cancellation, ChangeAnswer, PushAnswer, Rescheduling},
+        order_evidence::{EvidenceRules, OrderNames},
         pauses::{Pause, PauseTarget},
         reasons::Reason,
         slots::Rules,
@@ -61,7 +62,7 @@ impl Orders {
             },
             breaker: BreakerSettings { failures: 1_000, open: Duration::from_secs(30), probes: 1 },
             rate: 0,
-            repeated_words: vec!["重复".to_owned()],
+            evidence: EvidenceRules::default(),
             cancelled_words: vec!["已取消".to_owned()],
             roots: None,
             reach: Reach::Anywhere,
@@ -91,14 +92,12 @@ impl Orders {
     }
 
     async fn push(&self, so_id: &str) -> Result<PushAnswer, Error> {
-        within(self.ylh.create_order(so_id, self.body(so_id), &Call::LIVE)).await
+        within(self.ylh.create_order(&names(so_id), self.body(so_id), &Call::LIVE)).await
     }
 
     async fn number(&self, so_id: &str) -> String {
         match self.push(so_id).await.unwrap() {
-            PushAnswer::Booked { retail_order_no: Some(number), so_id: Some(booked) } if booked == so_id => {
-                number
-            }
+            PushAnswer::Booked { retail_order_no, so_id: Some(booked) } if booked == so_id => retail_order_no,
             other => panic!("{other:?}"),
         }
     }
@@ -136,6 +135,10 @@ impl Orders {
         let book = self.haier.orders().await;
         book["orders"].as_array().unwrap().iter().filter(|order| order["soId"] == so_id).cloned().collect()
     }
+}
+
+fn names(so_id: &str) -> OrderNames {
+    OrderNames { so_id: so_id.to_owned(), online_no: "ON-1".to_owned() }
 }
 
 /// Kind of fault, sends, reason, whether nobody knows.
@@ -238,14 +241,19 @@ async fn a_send_that_hangs_or_whose_caller_leaves_is_in_doubt() {
         let (patience, _seat) = Patience::new(Some(Instant::now() + Duration::from_millis(100)));
         let hasty = Call::live(&patience);
         let body = orders.body(&format!("hasty-{kind}"));
-        assert!(orders.ylh.create_order(kind, body, &hasty).await.unwrap_err().is_in_doubt(), "{kind}");
+        assert!(
+            orders.ylh.create_order(&names(kind), body, &hasty).await.unwrap_err().is_in_doubt(),
+            "{kind}"
+        );
         assert_eq!(orders.haier.calls("Y1").await - before, 2, "{kind}");
     }
     // Nothing was sent for one whose time had passed before.
     let (patience, _seat) = Patience::new(Some(Instant::now()));
     let late = Call::live(&patience);
     let before = orders.haier.calls("Y1").await;
-    assert!(!orders.ylh.create_order("late", orders.body("late"), &late).await.unwrap_err().is_in_doubt());
+    assert!(
+        !orders.ylh.create_order(&names("late"), orders.body("late"), &late).await.unwrap_err().is_in_doubt()
+    );
     assert_eq!(orders.haier.calls("Y1").await, before);
 }
 
@@ -258,7 +266,8 @@ async fn what_may_not_be_sent_any_more_is_not() {
         let asked = AtomicUsize::new(0);
         let may_send: MaySend = Arc::new(move || asked.fetch_add(1, Ordering::Relaxed) < allowed);
         let call = Call::while_allowed(&may_send);
-        let error = within(orders.ylh.create_order("S-2", orders.body("S-2"), &call)).await.unwrap_err();
+        let error =
+            within(orders.ylh.create_order(&names("S-2"), orders.body("S-2"), &call)).await.unwrap_err();
         assert!(error.reason == Reason::WorkerLost && !error.is_in_doubt(), "{allowed}: {error}");
     }
     assert_eq!(orders.haier.calls("Y1").await, 1);
@@ -286,7 +295,7 @@ async fn refusals_are_answers_about_the_order() {
     assert!(matches!(orders.push("S-1").await.unwrap(), PushAnswer::Repeated(_)));
 
     let bad = String::from_utf8(orders.body("S-2").to_vec()).unwrap().replace("13800138000", "1");
-    match orders.ylh.create_order("bad", bad.into(), &Call::LIVE).await.unwrap() {
+    match orders.ylh.create_order(&names("S-2"), bad.into(), &Call::LIVE).await.unwrap() {
         PushAnswer::Refused(refusal) => assert!(refusal.code == "400" && !refusal.message.is_empty()),
         other => panic!("{other:?}"),
     }

@@ -3,7 +3,9 @@
 
 mod accounts;
 mod changes;
+mod deferrals;
 mod doubt;
+mod evidence;
 mod identity;
 mod intake;
 #[cfg(target_os = "linux")]
@@ -118,7 +120,7 @@ pub(crate) async fn until(client: &mut Client, so_id: &str, state: OrderState) -
 }
 
 async fn facts(world: &World, so_id: &str) -> Vec<OrderFact> {
-    let request = ListOrderFactsRequest { so_id: so_id.to_owned() };
+    let request = ListOrderFactsRequest { so_id: so_id.to_owned(), page_size: 1_000, ..Default::default() };
     world.client().list_order_facts(request).await.unwrap().into_inner().facts
 }
 

@@ -11,7 +11,7 @@ use crate::{
         callbacks::ReceivedCallback,
         orders::{
             OrderChange,
-            facts::{Callback, FactKind},
+            facts::{Callback, Fact, FactKind},
         },
     },
     error::{Error, Interrupted, Result},
@@ -22,6 +22,8 @@ use crate::{
     },
 };
 
+/// Most callbacks of one order that become facts: the facts of an order have an end.
+const MAX_CALLBACKS: usize = 200;
 /// Rows read at a time.
 const PAGE: i64 = 500;
 /// How often the parked ones are counted and complained of.
@@ -172,7 +174,16 @@ impl App {
         callbacks::mark_applied(&mut tx, &callback, order.id, now).await?;
         let fact = FactKind::Callback(Callback::from(callback));
         let is_known = history.facts.iter().any(|known| known.kind == fact);
-        let kinds = if is_known { Vec::new() } else { vec![fact] };
+        let is_callback = |known: &&Fact| matches!(known.kind, FactKind::Callback(_));
+        let is_one_too_many = history.facts.iter().filter(is_callback).count() >= MAX_CALLBACKS;
+        if is_one_too_many && !is_known {
+            tracing::warn!(
+                so_id = order.so_id.as_str(),
+                method,
+                "an order has had 200 callbacks; another one counts for nothing"
+            );
+        }
+        let kinds = if is_known || is_one_too_many { Vec::new() } else { vec![fact] };
         let recorded = self.order_record(&mut tx, history, kinds, None).await?;
         tx.commit().await?;
         metrics::counter!("haier_callbacks_applied_total", "method" => method).increment(1);

@@ -10,13 +10,14 @@ use crate::{
     domain::{
         clock::{Clock, to_micros},
         order_calls::{self, Cancellation, OrderRefusal, Rescheduling},
+        order_evidence::OrderNames,
         orders::{
-            Order,
+            Order, StoredOrder,
             facts::{ChangeAnswer, FactKind, PushAnswer},
         },
         reasons::Reason,
     },
-    upstream::{self, MaySend, Ylh},
+    upstream::{self, OrderCall, Ylh},
 };
 
 /// What is to be sent.
@@ -69,27 +70,45 @@ impl Call {
         })
     }
 
-    /// Sends it while it may be sent, which is for as long as it takes if the lease is prolonged meanwhile; always ends in
-    /// something to store.
+    /// Sends it, which takes as long as it takes; always ends in something to store.
     pub(super) async fn send(
         &self,
         ylh: &Ylh,
         order: &Order,
         clock: &Arc<dyn Clock>,
-        may_send: &MaySend,
+        call: &upstream::Call<'_>,
     ) -> Outcome {
-        let call = upstream::Call::while_allowed(may_send).about(order);
         match self {
             Self::Push { body, .. } => {
                 let body = bytes::Bytes::copy_from_slice(body.expose_secret().as_bytes());
-                Outcome::Push(pushed(ylh.create_order(order.so_id.as_str(), body, &call).await, order, clock))
+                let names =
+                    OrderNames { so_id: order.so_id.as_str().to_owned(), online_no: order.online_no.clone() };
+                Outcome::Push(pushed(ylh.create_order(&names, body, call).await, order, clock))
             }
             Self::Cancel { cancellation, .. } => {
-                Outcome::Change(changed(ylh.cancel_order(cancellation, &call).await, order, clock))
+                Outcome::Change(changed(ylh.cancel_order(cancellation, call).await, order, clock))
             }
             Self::Reschedule { times, .. } => {
-                Outcome::Change(changed(ylh.reschedule_order(times, &call).await, order, clock))
+                Outcome::Change(changed(ylh.reschedule_order(times, call).await, order, clock))
             }
+        }
+    }
+
+    /// Which call it is to the order system.
+    pub(super) const fn kind(&self) -> OrderCall {
+        match self {
+            Self::Push { .. } => OrderCall::Create,
+            Self::Cancel { .. } => OrderCall::Cancel,
+            Self::Reschedule { .. } => OrderCall::Reschedule,
+        }
+    }
+
+    /// The number by which Haier is told of the order.
+    pub(super) fn number<'a>(&'a self, order: &'a StoredOrder) -> &'a str {
+        match self {
+            Self::Push { .. } => order.order.so_id.as_str(),
+            Self::Cancel { cancellation, .. } => &cancellation.so_id,
+            Self::Reschedule { times, .. } => &times.retail_order_no,
         }
     }
 
@@ -134,7 +153,9 @@ fn pushed(
             let words = format!("Haier's answer is about another order, {so_id}");
             PushAnswer::InDoubt { reason: Reason::MalformedAnswer, words }
         }
-        Ok(order_calls::PushAnswer::Booked { retail_order_no, .. }) => PushAnswer::Booked { retail_order_no },
+        Ok(order_calls::PushAnswer::Booked { retail_order_no, .. }) => {
+            PushAnswer::Booked { retail_order_no: Some(retail_order_no) }
+        }
         Ok(order_calls::PushAnswer::Repeated(refusal)) => {
             let words = words(order, &refusal);
             PushAnswer::Repeated { words, retail_order_no: refusal.retail_order_no }
@@ -153,6 +174,7 @@ fn pushed(
             reason: error.reason,
             words: order.redact(&error.detail),
             again_at: again_at(&error, clock),
+            reached: error.reached,
         },
     }
 }

@@ -30,11 +30,24 @@ pub(super) struct ShowArgs {
     so_id: String,
 }
 
+/// The most that a page may have.
+const FACTS_A_PAGE: i32 = 1_000;
+
 pub(super) async fn run(args: &ShowArgs, client: &ClientArgs, console: &mut Console) -> Result<u8, Failure> {
     let (form, mut client) = (client.output, client.connect().await?);
     let so_id = args.so_id.clone();
     let order = client.get_order(unary(GetOrderRequest { so_id: so_id.clone() })).await?.into_inner().order;
-    let facts = client.list_order_facts(unary(ListOrderFactsRequest { so_id })).await?.into_inner().facts;
+    let mut facts = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = ListOrderFactsRequest { so_id: so_id.clone(), page_size: FACTS_A_PAGE, page_token };
+        let page = client.list_order_facts(unary(request)).await?.into_inner();
+        facts.extend(page.facts);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
     let order = order.unwrap_or_default();
     match form {
         OutputForm::Json => {

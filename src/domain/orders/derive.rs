@@ -110,7 +110,7 @@ impl All<'_> {
             state,
             retail_order_no: pushes.retail_order_no.map(str::to_owned),
             haier_order_no: callbacks.haier_order_no.map(str::to_owned),
-            last_error: self.last_error(state, before),
+            last_error: self.last_error(state, before, cancelling),
             doubt,
             contradiction: self.contradiction(state),
             step,
@@ -119,6 +119,11 @@ impl All<'_> {
             wanted_at: pushes.wanted_at,
             attempts: pushes.last,
             change_attempts: change.map_or(0, |change| change.attempts),
+            change_doubt_at: match step {
+                Step::Change(number) => self.changes.doubt_before(number),
+                Step::Nothing | Step::Push => None,
+            },
+            arrived: known,
             round: pushes.round,
             changes: self.changes.last(),
             cancelling,
@@ -166,7 +171,7 @@ impl All<'_> {
         }
     }
 
-    fn last_error(&self, state: OrderState, before: OrderState) -> Option<Failure> {
+    fn last_error(&self, state: OrderState, before: OrderState, cancelling: Option<i64>) -> Option<Failure> {
         let of_haier = |words: &str| Failure { reason: Reason::OrderRefused, words: words.to_owned() };
         match state {
             OrderState::Cancelled => None,
@@ -178,7 +183,9 @@ impl All<'_> {
             OrderState::Cancelling if before == OrderState::InDoubt => self.pushes.failure.clone(),
             OrderState::Pushed | OrderState::Confirmed | OrderState::Cancelling => {
                 let refused = self.callbacks.cancel_refused(self.changes.cancel_asked_at());
-                let failure = self.changes.failure().or_else(|| refused.map(of_haier));
+                // What Haier refused comes before what only failed on the way.
+                let refused = self.changes.refusal().or_else(|| refused.map(of_haier));
+                let failure = refused.or_else(|| self.changes.failure(cancelling));
                 failure.or_else(|| self.number_missing())
             }
         }

@@ -111,6 +111,8 @@ pub enum PushAnswer {
         words: String,
         /// When another one may help, if that was said.
         again_at: Option<DateTime<Utc>>,
+        /// Whether Haier received it. Only then may the order be given up.
+        reached: bool,
     },
     /// Haier refused it.
     Refused {

@@ -4,6 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::standing::{Standing, Step};
 
+/// After so many failed tries an order is tried once a day.
+const MANY_TRIES: usize = 100;
+
 /// How orders are sent. All of it is settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushRules {
@@ -20,7 +23,9 @@ impl PushRules {
     #[must_use]
     pub fn wait_after(&self, tries: usize) -> TimeDelta {
         let index = tries.saturating_sub(1).min(self.schedule.len().saturating_sub(1));
-        self.schedule.get(index).copied().unwrap_or(self.doubt_wait)
+        let wait = self.schedule.get(index).copied().unwrap_or(self.doubt_wait);
+        // The story of one order stays short however long its doubt lasts.
+        if tries > MANY_TRIES { wait.max(TimeDelta::days(1)) } else { wait }
     }
 
     /// When the next step is due. `None`: there is nothing to do. The last try before the deadline is at the deadline.
@@ -53,6 +58,10 @@ impl PushRules {
     fn not_in_doubt(&self, standing: &Standing, due: DateTime<Utc>) -> DateTime<Utc> {
         match (standing.step, standing.doubt) {
             (Step::Push, Some(doubt)) => due.max(doubt.at + self.doubt_wait),
+            // Other times that went astray must not arrive after these.
+            (Step::Change(_), _) => {
+                standing.change_doubt_at.map_or(due, |doubt_at| due.max(doubt_at + self.doubt_wait))
+            }
             _ => due,
         }
     }

@@ -120,6 +120,10 @@ pub struct Standing {
     pub attempts: i64,
     /// Number of attempts at the step, if it is a change.
     pub change_attempts: i64,
+    /// When it last became unknown whether Haier was given other times, if the step gives it some.
+    pub change_doubt_at: Option<DateTime<Utc>>,
+    /// Whether Haier has it, or had it, as far as anybody here knows.
+    pub arrived: bool,
     /// Round of sending.
     pub round: i64,
     /// Number of the last change asked for; 0: none.

@@ -1,6 +1,6 @@
 //! Which times Haier was told of after the order itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -19,11 +19,13 @@ impl ToldTimes {
     /// What these facts say together, in whatever order they came.
     #[must_use]
     pub fn of(facts: &[Fact]) -> Self {
-        let is_done = |wanted: i64| {
-            facts.iter().any(|fact| {
-                matches!(fact.kind, FactKind::ChangeEnded { number, answer: ChangeAnswer::Done, .. } if number == wanted)
+        let done: BTreeSet<i64> = facts
+            .iter()
+            .filter_map(|fact| match fact.kind {
+                FactKind::ChangeEnded { number, answer: ChangeAnswer::Done, .. } => Some(number),
+                _ => None,
             })
-        };
+            .collect();
         let wanted: BTreeMap<i64, Self> = facts
             .iter()
             .filter_map(|fact| match fact.kind {
@@ -32,7 +34,7 @@ impl ToldTimes {
                 }
                 _ => None,
             })
-            .filter(|(number, _)| is_done(*number))
+            .filter(|(number, _)| done.contains(number))
             .collect();
         // Haier is told in the order of the numbers; a time that is left out stays.
         wanted.into_values().fold(Self::default(), |told, next| Self {

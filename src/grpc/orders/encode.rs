@@ -43,7 +43,7 @@ pub(super) fn order(stored: StoredOrder) -> proto::Order {
         state: state(summary.state).into(),
         retail_order_no: text(summary.retail_order_no),
         haier_order_no: text(summary.haier_order_no),
-        last_error: failure(summary.last_error.as_ref()),
+        last_error: last_error(stored.deferral.as_ref(), summary.last_error.as_ref()),
         next_attempt_at: stored.next_attempt_at.map(timestamp),
         created_at: Some(timestamp(stored.created_at)),
         updated_at: Some(timestamp(stored.updated_at)),
@@ -51,6 +51,15 @@ pub(super) fn order(stored: StoredOrder) -> proto::Order {
         deadline: Some(timestamp(stored.deadline_at)),
         requested_by: stored.requested_by,
         sync_log_id: stored.sync_log_id.unwrap_or_default(),
+    }
+}
+
+/// Why it waits, then what went wrong before.
+fn last_error(deferral: Option<&Failure>, last: Option<&Failure>) -> String {
+    match (deferral, last) {
+        (Some(_), Some(_)) => format!("{}; before that {}", failure(deferral), failure(last)),
+        (Some(_), None) => failure(deferral),
+        (None, _) => failure(last),
     }
 }
 

@@ -38,6 +38,9 @@ struct Answer {
     again_at: Option<DateTime<Utc>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retail_order_no: Option<String>,
+    /// Of an attempt that left nothing: whether Haier received it. Older facts do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reached: Option<bool>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -194,7 +197,14 @@ fn json(value: &impl Serialize) -> Value {
 
 fn answer(word: &str) -> Answer {
     let answer = word.to_owned();
-    Answer { answer, reason: None, words: String::new(), again_at: None, retail_order_no: None }
+    Answer {
+        answer,
+        reason: None,
+        words: String::new(),
+        again_at: None,
+        retail_order_no: None,
+        reached: None,
+    }
 }
 
 fn of_push(push: PushAnswer) -> Answer {
@@ -202,8 +212,9 @@ fn of_push(push: PushAnswer) -> Answer {
         PushAnswer::InDoubt { reason, words } => {
             Answer { reason: Some(reason.as_str().to_owned()), words, ..answer("in_doubt") }
         }
-        PushAnswer::NotSent { reason, words, again_at } => {
-            Answer { reason: Some(reason.as_str().to_owned()), words, again_at, ..answer("not_sent") }
+        PushAnswer::NotSent { reason, words, again_at, reached } => {
+            let (reason, reached) = (Some(reason.as_str().to_owned()), Some(reached));
+            Answer { reason, words, again_at, reached, ..answer("not_sent") }
         }
         PushAnswer::Refused { words } => Answer { words, ..answer("refused") },
         PushAnswer::Repeated { words, retail_order_no } => {
@@ -233,9 +244,12 @@ impl Answer {
     fn into_push(self) -> Result<PushAnswer> {
         Ok(match self.answer.as_str() {
             "in_doubt" => PushAnswer::InDoubt { reason: self.reason()?, words: self.words },
-            "not_sent" => {
-                PushAnswer::NotSent { reason: self.reason()?, words: self.words, again_at: self.again_at }
-            }
+            "not_sent" => PushAnswer::NotSent {
+                reason: self.reason()?,
+                words: self.words,
+                again_at: self.again_at,
+                reached: self.reached.unwrap_or(false),
+            },
             "refused" => PushAnswer::Refused { words: self.words },
             "repeated" => PushAnswer::Repeated { words: self.words, retail_order_no: self.retail_order_no },
             "booked" => PushAnswer::Booked { retail_order_no: self.retail_order_no },

@@ -137,17 +137,20 @@ impl From<ItemRow> for OrderItem {
     }
 }
 
+/// What is to be done with an order next: its id, when, whether a worker has it in hand, and why it waits.
+pub(super) type NextRow = (i64, At, bool, Option<String>, Option<String>);
+
 /// Orders out of rows; lines come in their order.
 pub(super) fn whole(
     rows: Vec<OrderRow>,
     items: Vec<ItemRow>,
-    next: Vec<(i64, At)>,
+    next: Vec<NextRow>,
 ) -> Result<Vec<SealedOrder>> {
     let mut lines: HashMap<i64, Vec<OrderItem>> = HashMap::new();
     for item in items {
         lines.entry(item.order_id).or_default().push(item.into());
     }
-    let mut next: HashMap<i64, At> = next.into_iter().collect();
+    let mut next: HashMap<i64, NextRow> = next.into_iter().map(|next| (next.0, next)).collect();
     rows.into_iter()
         .map(|row| {
             let (lines, next) = (lines.remove(&row.id), next.remove(&row.id));
@@ -157,7 +160,11 @@ pub(super) fn whole(
 }
 
 impl OrderRow {
-    fn with(self, items: Vec<OrderItem>, next_attempt_at: Option<At>) -> Result<SealedOrder> {
+    fn with(self, items: Vec<OrderItem>, next: Option<NextRow>) -> Result<SealedOrder> {
+        let (next_attempt_at, in_hand, reason, words) = match next {
+            Some((_, at, in_hand, reason, words)) => (Some(at), in_hand, reason, words),
+            None => (None, false, None, None),
+        };
         let personal = PersonalPart {
             consignee_name: Sealed::from_stored(self.consignee_name),
             consignee_mobile: Sealed::from_stored(self.consignee_mobile),
@@ -205,6 +212,8 @@ impl OrderRow {
             created_at: self.created_at.into(),
             updated_at: self.updated_at.into(),
             next_attempt_at: next_attempt_at.map(Into::into),
+            deferral: failure(reason, words)?,
+            in_hand,
         };
         Ok(SealedOrder::new(rest, personal))
     }

@@ -41,6 +41,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::BigInt;
+    use crate::store::instant::Instant;
+
+    order_warnings (order_id) {
+        order_id -> BigInt,
+        warned_at -> Instant,
+    }
+}
+
+diesel::table! {
     order_secrets (order_id, field) {
         order_id -> BigInt,
         field -> Text,
@@ -84,6 +94,8 @@ diesel::table! {
         epoch -> BigInt,
         worker -> Nullable<Text>,
         lease_until -> Nullable<Instant>,
+        deferred_reason -> Nullable<Text>,
+        deferred_words -> Nullable<Text>,
     }
 }
 
@@ -156,4 +168,4 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(orders, order_pushes, callbacks);
+diesel::allow_tables_to_appear_in_same_query!(orders, order_pushes, callbacks, order_warnings);

@@ -174,3 +174,23 @@ fn a_person_is_called_once_until_the_operation_has_succeeded_again() {
     breaker.admit(Subject::WHOLE).unwrap_or_else(|error| panic!("{error}")).tell(Ok(()));
     assert!(refused());
 }
+
+#[test]
+fn what_is_asked_before_a_call_takes_no_place_and_a_kept_place_is_a_probe() {
+    let (breaker, clock) = breaker(1, 1);
+    assert!(breaker.hold().is_none() && breaker.free().is_none());
+    send(&breaker, Health::Down);
+    let held = breaker.hold().unwrap();
+    assert_eq!((held.retry_after, breaker.free()), (Some(Duration::from_secs(30)), Some(0)));
+    clock.by(10);
+    assert_eq!(breaker.hold().unwrap().detail, held.detail, "its words stay");
+    clock.by(20);
+    assert!(breaker.hold().is_none() && breaker.free() == Some(1));
+    let admit = || breaker.admit(Subject::WHOLE).unwrap_or_else(|error| panic!("{error}")).detach();
+    let kept = admit();
+    assert!(breaker.hold().is_some() && breaker.free() == Some(0));
+    drop(breaker.resume(kept, Subject::WHOLE));
+    assert_eq!(breaker.free(), Some(1), "dropped unused");
+    breaker.resume(admit(), Subject::WHOLE).tell(Ok(()));
+    assert_eq!(breaker.status().state, BreakerState::Closed);
+}

@@ -6,7 +6,8 @@ use crate::{
     domain::order_calls::{ChangeAnswer, CourierNumbers, CourierParcel, DeliveryPhoto, PushAnswer},
     upstream::{
         envelope,
-        error::Result,
+        error::{Error, Result},
+        matrix::UNREADABLE,
         record::{FieldError, Fields, list},
         wire::times::any_time,
     },
@@ -15,12 +16,15 @@ use crate::{
 const MAX_CODE_CHARS: usize = envelope::MAX_NUMBER_CHARS;
 const MAX_URL_CHARS: usize = 2_000;
 
-/// Y1's answer when it is a success.
+/// Y1's answer when it is a success. One without Haier's number proves nothing.
 pub(super) fn booked(body: &[u8]) -> Result<PushAnswer> {
     let data = envelope::success(body, Some("retailOrderNo"))?;
-    // It is booked, even if its number cannot be read.
     let text = |name| data.as_ref().and_then(|data| data.text(name, MAX_CODE_CHARS).ok().flatten());
-    Ok(PushAnswer::Booked { retail_order_no: text("retailOrderNo"), so_id: text("soId") })
+    let unnumbered = || Error::of(UNREADABLE, "Haier says that it succeeded, and names no order number");
+    Ok(PushAnswer::Booked {
+        retail_order_no: text("retailOrderNo").ok_or_else(unnumbered)?,
+        so_id: text("soId"),
+    })
 }
 
 /// Y2's and Y3's answer when it is a success.
@@ -71,7 +75,7 @@ mod tests {
     use super::*;
     use crate::{domain::reasons::Reason, upstream::matrix::Executed};
 
-    fn said(body: &str) -> (Option<String>, Option<String>) {
+    fn said(body: &str) -> (String, Option<String>) {
         match booked(body.as_bytes()).unwrap() {
             PushAnswer::Booked { retail_order_no, so_id } => (retail_order_no, so_id),
             other => panic!("{other:?}"),
@@ -80,7 +84,7 @@ mod tests {
 
     #[test]
     fn an_order_is_booked_only_if_the_answer_says_so() {
-        let both = (Some("LS1".to_owned()), Some("S1".to_owned()));
+        let both = ("LS1".to_owned(), Some("S1".to_owned()));
         for body in [
             r#"{"success":true,"code":200,"message":"成功","data":{"retailOrderNo":"LS1","soId":"S1"}}"#,
             r#"{"code":"200","data":{"retailOrderNo":"LS1","soId":"S1"}}"#,
@@ -88,10 +92,19 @@ mod tests {
         ] {
             assert_eq!(said(body), both, "{body}");
         }
-        assert_eq!(said(r#"{"success":true,"data":null}"#), (None, None));
-        assert_eq!(said(r#"{"success":true,"data":"ok"}"#), (None, None));
-        for body in ["", "<html></html>", "[]", "{}", r#"{"data":{}}"#, r#"{"success":true,"data":{"#, "true"]
-        {
+        for body in [
+            "",
+            "<html></html>",
+            "[]",
+            "{}",
+            r#"{"data":{}}"#,
+            r#"{"success":true,"data":{"#,
+            "true",
+            r#"{"success":true}"#,
+            r#"{"success":true,"data":null}"#,
+            r#"{"success":true,"data":"ok"}"#,
+            r#"{"success":true,"data":{"soId":"S1"}}"#,
+        ] {
             let error = booked(body.as_bytes()).unwrap_err();
             assert_eq!((error.reason, error.executed), (Reason::MalformedAnswer, Executed::Maybe), "{body}");
         }

@@ -244,7 +244,7 @@ async fn an_order_that_was_not_sent_from_here_is_cancelled_in_the_accounts_name(
     until(&mut world.client(), "S-1", OrderState::Confirmed).await;
     let cancel = CancelOrderRequest { so_id: "S-1".to_owned(), reason: "不要了".to_owned() };
     world.client().cancel_order(cancel).await.unwrap();
-    let request = ListOrderFactsRequest { so_id: "S-1".to_owned() };
+    let request = ListOrderFactsRequest { so_id: "S-1".to_owned(), ..Default::default() };
     let ended = within(async {
         loop {
             let facts = world.client().list_order_facts(request.clone()).await.unwrap().into_inner().facts;

@@ -166,7 +166,7 @@ async fn call_about_orders(
         all.push(said(client.list_delivery_photos(ListDeliveryPhotosRequest { so_id: so_id.clone() }).await));
         let request = ListCourierNumbersRequest { so_ids: vec![so_id.clone()] };
         all.push(said(client.list_courier_numbers(request).await));
-        all.push(said(client.list_order_facts(ListOrderFactsRequest { so_id }).await));
+        all.push(said(client.list_order_facts(ListOrderFactsRequest { so_id, ..Default::default() }).await));
     }
     let request = ListOrderChangesRequest { cursor: String::new(), page_size: 1_000 };
     all.push(said(client.list_order_changes(request).await));

@@ -138,6 +138,7 @@ impl Left {
             let mut found = self.of_the_book(known);
             found.extend(of_the_attempts(known, self.doubt_wait));
             found.extend(self.of_the_feed(known));
+            found.extend(of_the_deferrals(known));
             complaints.extend(found.into_iter().map(|complaint| format!("{}: {complaint}", known.so_id)));
         }
         for so_id in self.received.keys() {
@@ -205,7 +206,8 @@ impl Left {
                     self.unanswered.contains(&known.so_id)
                 }
                 OrderState::Accepted | OrderState::InDoubt => false,
-                OrderState::GivenUp => haiers.is_none(),
+                // What Haier never received is not given up.
+                OrderState::GivenUp => haiers.is_none() && self.received.contains_key(&known.so_id),
                 OrderState::Cancelled => matches!(haiers, None | Some("cancelled")),
                 OrderState::Refused => matches!(haiers, None | Some("refused")),
                 OrderState::Confirmed => haiers == Some("confirmed"),
@@ -290,6 +292,34 @@ struct Course {
     denied: i64,
     /// Haier has it, as far as anybody knows.
     there: bool,
+}
+
+/// Attempts of one order that may end on this side after they began: a pause, a lease or a stop met them on their way.
+const MAX_UNSENT: usize = 12;
+
+/// What waits for a cause of ours leaves no fact.
+fn of_the_deferrals(known: &Known) -> Vec<String> {
+    let began: BTreeSet<i64> = known
+        .facts
+        .iter()
+        .filter_map(|fact| match fact.kind {
+            FactKind::PushBegan { attempt, .. } => Some(attempt),
+            _ => None,
+        })
+        .collect();
+    let mut complaints = Vec::new();
+    let mut unsent = 0;
+    for fact in &known.facts {
+        let FactKind::PushEnded { attempt, answer } = &fact.kind else { continue };
+        if !began.contains(attempt) {
+            complaints.push(format!("attempt {attempt} ended and never began"));
+        }
+        unsent += usize::from(matches!(answer, PushAnswer::NotSent { reached: false, .. }));
+    }
+    if unsent > MAX_UNSENT {
+        complaints.push(format!("{unsent} attempts began and were not sent"));
+    }
+    complaints
 }
 
 /// Nothing is sent while something is under way, while it may still arrive, or when Haier has it; never by two accounts.

@@ -11,6 +11,7 @@ use haier_integration::{
     domain::{
         accounts::Account,
         clock::{BoxFuture, Clock},
+        order_evidence::EvidenceRules,
     },
     upstream::{
         self, BreakerSettings, Budget, Haier, Lease, Means, MemoryShelf, Openplat, Reach, RetrySettings,
@@ -84,6 +85,7 @@ pub(super) struct Opener {
     gate: Gate,
     /// By the address of the open platform: a token is known only where it was issued.
     shelves: Mutex<HashMap<String, Shelves>>,
+    breaker_failures: u32,
 }
 
 #[derive(Clone, Default)]
@@ -93,13 +95,13 @@ struct Shelves {
 }
 
 impl Opener {
-    pub(super) fn new(clock: Arc<dyn Clock>, gate: Gate) -> Self {
-        Self { clock, gate, shelves: Mutex::default() }
+    pub(super) fn new(clock: Arc<dyn Clock>, gate: Gate, breaker_failures: u32) -> Self {
+        Self { clock, gate, shelves: Mutex::default(), breaker_failures }
     }
 }
 
 /// Real time, since what is waited for is a real stand-in: enough for an answer, too little to be waited for.
-fn settings() -> Settings {
+fn settings(failures: u32) -> Settings {
     Settings {
         // Without roots of its own, each client would read those of the machine.
         roots: Some(Vec::new()),
@@ -113,9 +115,9 @@ fn settings() -> Settings {
             max: Duration::from_millis(3),
             seed: 1,
         },
-        breaker: BreakerSettings { failures: 100_000, open: Duration::from_secs(1), probes: 1 },
+        breaker: BreakerSettings { failures, open: Duration::from_secs(30), probes: 1 },
         rate: 0,
-        repeated_words: vec!["已存在".to_owned()],
+        evidence: EvidenceRules::default(),
         cancelled_words: vec!["已取消".to_owned()],
     }
 }
@@ -124,7 +126,7 @@ impl OpenUpstream for Opener {
     fn open(&self, account: Account, _: Reach) -> upstream::Result<Haier> {
         let shelves = self.shelves.lock().unwrap().entry(account.base_url.clone()).or_default().clone();
         let means = |shelf: Arc<dyn TokenShelf>| Means {
-            settings: settings(),
+            settings: settings(self.breaker_failures),
             budget: Budget::unlimited(),
             shelf,
             clock: Arc::clone(&self.clock),

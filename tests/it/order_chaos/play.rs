@@ -103,7 +103,9 @@ impl Play {
                 calls_in_flight: 4,
                 lease: TimeDelta::seconds(30),
                 heartbeat: TimeDelta::seconds(10),
+                unconfirmed_after: TimeDelta::days(1),
             },
+            breaker_failures: schedule.breaker_failures,
         };
         house.migrate().await;
         let mut replicas = Vec::new();
@@ -219,6 +221,11 @@ impl Play {
             Act::Quiet => self.quiet().await,
             Act::Pause { replica } => self.pause(replica).await,
             Act::Resume { replica } => self.resume(replica).await,
+            Act::Defer { replica, seconds } => {
+                self.pause(replica).await;
+                self.house.clock.turn(TimeDelta::seconds(seconds));
+                self.resume(replica).await;
+            }
             Act::Switch { replica } => {
                 self.active = 1 - self.active;
                 self.activate(&self.replicas[self.awake(replica)], ACCOUNTS[self.active]).await;

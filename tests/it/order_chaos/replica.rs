@@ -84,6 +84,7 @@ pub(super) struct House {
     pub(super) ring: Arc<KeyRing>,
     pub(super) log: Log,
     pub(super) orders: OrderSettings,
+    pub(super) breaker_failures: u32,
 }
 
 impl House {
@@ -203,7 +204,7 @@ async fn live(house: &House, process: u16, ready: oneshot::Sender<Ready>, ended:
     if store.is_exclusive() {
         // As the service does at its start: nobody else can hold a lease here.
         let mut tx = store.begin().await.unwrap();
-        order_pushes::release_all(&mut tx).await.unwrap();
+        order_pushes::expire_all(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
     }
     let app = App::new(parts(house, store, process));
@@ -243,7 +244,7 @@ fn parts(house: &House, store: Store, process: u16) -> Parts {
     Parts {
         store,
         clock: house.clock.clone(),
-        opener: Box::new(Opener::new(house.clock.clone(), house.gate.clone())),
+        opener: Box::new(Opener::new(house.clock.clone(), house.gate.clone(), house.breaker_failures)),
         given: GivenAccount::default(),
         key_ring: Some(Arc::clone(&house.ring)),
         account_rules: AccountRules { allow_plain_http: true, allow_private_hosts: true },

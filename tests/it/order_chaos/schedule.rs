@@ -18,6 +18,8 @@ pub(super) struct Schedule {
     pub(super) faults: Vec<Value>,
     /// The first order is never answered: its fault does not end.
     pub(super) lasting: bool,
+    /// Outages in a row after which an operation is left alone for a while.
+    pub(super) breaker_failures: u32,
     pub(super) acts: Vec<Act>,
 }
 
@@ -84,6 +86,11 @@ pub(super) enum Act {
     Resume {
         replica: usize,
     },
+    /// New orders are paused for so long, past every deadline maybe, and let go.
+    Defer {
+        replica: usize,
+        seconds: i64,
+    },
     /// The other account becomes the active one.
     Switch {
         replica: usize,
@@ -145,6 +152,7 @@ impl Schedule {
             callback_delay_ms: dice.pick(&[0, 3, 600_000]),
             faults,
             lasting: dice.one_in(6),
+            breaker_failures: dice.pick(&[2, 100_000, 100_000]),
             acts,
         }
     }
@@ -165,7 +173,7 @@ impl Act {
     fn draw(dice: &mut Dice, orders: usize, replicas: usize) -> Self {
         let order = dice.between(0, orders as u64) as usize;
         let replica = dice.between(0, replicas as u64) as usize;
-        match dice.between(0, 32) {
+        match dice.between(0, 35) {
             0 | 1 => Self::Push { order, replica, wait: false },
             2 => Self::PushOther { order, replica },
             3 | 4 => Self::Strike { replica, blow: Blow::draw(dice, replicas) },
@@ -183,6 +191,7 @@ impl Act {
             27 | 28 => Self::CallBack,
             29 => Self::ArriveLate,
             30 => Self::Heal,
+            31 | 32 => Self::Defer { replica, seconds: dice.pick(&[100, 4_000, 200_000]) },
             _ => Self::Fault(fault(dice)),
         }
     }
@@ -214,6 +223,15 @@ fn fault(dice: &mut Dice) -> Value {
         ("request_timeout", any),
         ("throttled_without_retry_after", any),
         ("unknown_field", written),
+        ("hasty_refusal", written),
+        ("system_refusal", written),
+        ("wordless_refusal", written),
+        ("bare_conflict", written),
+        ("weak_repetition", push),
+        ("empty_success", push),
+        ("booked_without_data", push),
+        ("booked_and_refused", push),
+        ("byte_order_mark", written),
         ("booked_then_error", written),
         ("booked_then_hang", written),
         ("booked_late", push),

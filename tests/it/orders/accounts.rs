@@ -2,11 +2,12 @@
 
 use haier_integration::proto::{
     DeactivateHaierConfigRequest, DeleteHaierConfigRequest, HaierConfig, OrderState, RetryOrderRequest,
-    UpdateHaierConfigRequest, WatchOrderRequest,
+    UpdateHaierConfigRequest,
 };
+use serde_json::json;
 use tonic::{Code, Status};
 
-use super::{accept, booked, hurried, on_sale, order, push, until};
+use super::{accept, booked, get, hurried, on_sale, order, push, until};
 use crate::{
     support::{Plan, World, on_both_databases, refusal, within},
     switching::{activate, administration, create, seller, with_orders},
@@ -51,30 +52,38 @@ async fn an_account_with_open_orders_is_not_deleted(plan: Plan) {
 async fn an_order_is_sent_with_the_new_password_of_an_account_that_is_not_active(plan: Plan) {
     let world = plan.keyed().settings(hurried).start().await;
     let code = on_sale(&world).await;
-    let mut first = with_orders(seller(&world, "first", 0));
-    first.ylh.as_mut().unwrap().password = "wrong".to_owned();
-    create(&world, first).await;
+    create(&world, with_orders(seller(&world, "first", 0))).await;
     activate(&world, "first").await;
+    world.haier.fault(json!({ "endpoint": "Y1", "kind": "server_error" })).await;
     accept(&world, order("SO-1", &code)).await.unwrap();
-    let request = WatchOrderRequest { so_id: "SO-1".to_owned() };
-    let mut watched = world.client().watch_order(request).await.unwrap().into_inner();
-    let mut refused = async || within(watched.message()).await.unwrap().unwrap().order.unwrap();
-    while refused().await.last_error.is_empty() {}
+    until(&mut world.client(), "SO-1", OrderState::InDoubt).await;
+    // Its password is wrong from now on, and the token that it had is void.
+    let password = async |password: &str| {
+        let mut config = with_orders(seller(&world, "first", 0));
+        config.ylh.as_mut().unwrap().password = password.to_owned();
+        let mask = Some(prost_types::FieldMask { paths: vec!["ylh.password".to_owned()] });
+        let request = UpdateHaierConfigRequest {
+            haier_config: Some(HaierConfig { name: "first".to_owned(), ..config }),
+            update_mask: mask,
+            same_place: false,
+        };
+        administration(&world).await.update_haier_config(request).await.unwrap();
+    };
+    let right = with_orders(seller(&world, "first", 0)).ylh.unwrap().password;
+    password("wrong").await;
     deactivate(&world, "first").await;
-
-    // Once more by the client that knows the old password.
+    world.haier.clear_faults().await;
+    world.haier.fault(json!({ "endpoint": "Y1", "kind": "unauthorized" })).await;
     let retry = async || {
         let request = RetryOrderRequest { so_id: "SO-1".to_owned() };
         // It may have been sent by itself by now; then there is nothing to retry.
         drop(world.client().retry_order(request).await);
     };
     retry().await;
-    refused().await;
-    let right = HaierConfig { name: "first".to_owned(), ..with_orders(seller(&world, "first", 0)) };
-    let mask = Some(prost_types::FieldMask { paths: vec!["ylh.password".to_owned()] });
-    let request =
-        UpdateHaierConfigRequest { haier_config: Some(right), update_mask: mask, same_place: false };
-    administration(&world).await.update_haier_config(request).await.unwrap();
+    let refused = async || get(&mut world.client(), "SO-1").await.last_error.contains("AUTH_FAILED");
+    within(async { while !refused().await {} }).await;
+    world.haier.clear_faults().await;
+    password(&right).await;
     retry().await;
     until(&mut world.client(), "SO-1", OrderState::Pushed).await;
     assert_eq!(booked(&world.haier, "SO-1").await.len(), 1);

@@ -27,11 +27,10 @@ on_both_databases!(
     an_order_keeps_the_account_of_its_first_attempt,
     after_an_old_backup_nothing_is_pushed_twice,
     reconciling_finds_what_was_repeated_and_leaves_what_was_refused,
-    an_order_that_nobody_can_send_is_given_up_at_its_deadline,
 );
 
 /// Faults of one push, and whether they leave a doubt.
-const FAULTS: [(&str, u64, bool); 12] = [
+const FAULTS: [(&str, u64, bool); 21] = [
     ("server_error", 1, true),
     ("unavailable", 1, true),
     ("bad_gateway", 1, true),
@@ -44,6 +43,15 @@ const FAULTS: [(&str, u64, bool); 12] = [
     ("booked_then_hang", 1, true),
     ("forbidden", 1, false),
     ("unauthorized", 1, false),
+    ("hasty_refusal", 1, true),
+    ("system_refusal", 1, true),
+    ("wordless_refusal", 1, true),
+    ("bare_conflict", 1, true),
+    ("weak_repetition", 1, true),
+    ("empty_success", 1, true),
+    ("booked_without_data", 1, true),
+    ("booked_and_refused", 1, true),
+    ("byte_order_mark", 1, false),
 ];
 
 async fn every_way_to_fail_ends_in_one_booked_order(plan: Plan) {
@@ -246,23 +254,5 @@ async fn reconciling_finds_what_was_repeated_and_leaves_what_was_refused(plan: P
     assert_eq!(get(&mut world.client(), "SO-1").await.state(), OrderState::Pushed);
     assert_eq!(get(&mut world.client(), "SO-2").await.state(), OrderState::Refused);
     assert_eq!((world.haier.calls("Y1").await, booked(&world.haier, "SO-1").await.len()), (3, 1));
-    world.finish().await;
-}
-
-async fn an_order_that_nobody_can_send_is_given_up_at_its_deadline(plan: Plan) {
-    let plan = plan.settings(|settings| settings.orders.deadline = Duration::from_millis(200));
-    let (mut world, code) = shop(plan).await;
-    let target = haier_integration::proto::UpstreamTarget::OrderPush.into();
-    let pause = haier_integration::proto::PauseUpstreamRequest { target, ..Default::default() };
-    administration(&world).await.pause_upstream(pause).await.unwrap();
-    accept(&world, order("SO-1", &code)).await.unwrap();
-    world.stop().await;
-    world.settings.account = None;
-    world.serve().await;
-    let resume = haier_integration::proto::ResumeUpstreamRequest { target };
-    administration(&world).await.resume_upstream(resume).await.unwrap();
-    let gone = until(&mut world.client(), "SO-1", OrderState::GivenUp).await;
-    assert!(gone.last_error.starts_with("NOT_CONFIGURED") && gone.next_attempt_at.is_none(), "{gone:?}");
-    assert_eq!(kinds(&world, "SO-1").await, ["push_ended", "gave_up"]);
     world.finish().await;
 }

@@ -15,6 +15,7 @@ use super::{
 use crate::support::{Plan, on_both_databases, refusal, violated};
 
 on_both_databases!(
+    an_answer_without_any_record_refuses_no_order,
     an_order_is_pushed_once_and_tells_its_story,
     all_that_is_wrong_is_told_at_once,
     the_same_number_with_other_content_is_refused_by_field,
@@ -250,4 +251,15 @@ async fn facts_cannot_be_changed(plan: Plan) {
         assert!(world.database.execute(sql).await.is_err(), "{sql}");
     }
     world.finish().await;
+}
+
+async fn an_answer_without_any_record_refuses_no_order(plan: Plan) {
+    let (world, _) = shop(plan).await;
+    world.haier.fault(serde_json::json!({ "endpoint": "H1", "kind": "empty" })).await;
+    let accepted = accept(&world, order("SO-1", "NOT-STORED")).await.unwrap();
+    assert_eq!(accepted.so_id, "SO-1");
+    world.haier.clear_faults().await;
+    let refused = accept(&world, order("SO-2", "NOT-STORED")).await.unwrap_err();
+    assert_eq!(refusal(&refused).0, tonic::Code::InvalidArgument);
+    world.finish_leaving_open().await;
 }

@@ -29,8 +29,8 @@ pub(super) struct Change<'a> {
     wish: Option<(DateTime<Utc>, Wish)>,
     /// Of several answers the strongest, then the latest.
     best: Option<(DateTime<Utc>, &'a ChangeAnswer)>,
-    /// The latest answer, whatever it says.
-    latest: Option<(DateTime<Utc>, &'a ChangeAnswer)>,
+    /// When the last attempt failed that may arrive at Haier all the same.
+    astray_at: Option<DateTime<Utc>>,
     /// The last attempt that has begun and not ended.
     open: Option<i64>,
     /// Number of the last attempt.
@@ -139,19 +139,58 @@ impl<'a> Changes<'a> {
         self.0.values().find_map(open)
     }
 
-    /// How the last change that was answered failed.
-    pub(super) fn failure(&self) -> Option<Failure> {
-        let latest = self.0.values().filter_map(|change| change.latest).max();
-        match latest?.1 {
-            ChangeAnswer::Done => None,
-            ChangeAnswer::Refused { words } | ChangeAnswer::CancelledAlready { words } => {
-                Some(Failure { reason: Reason::OrderRefused, words: words.clone() })
+    /// How the last change that Haier refused was refused, unless a later one of its kind was done.
+    pub(super) fn refusal(&self) -> Option<Failure> {
+        let refused = self.undone().filter_map(|change| match change.best {
+            Some((at, ChangeAnswer::Refused { words } | ChangeAnswer::CancelledAlready { words })) => {
+                Some((at, Failure { reason: Reason::OrderRefused, words: words.clone() }))
             }
-            ChangeAnswer::Failed { reason, words, .. } => {
-                Some(Failure { reason: *reason, words: words.clone() })
-            }
-        }
+            _ => None,
+        });
+        refused.max_by(|one, other| order_of(one).cmp(&order_of(other))).map(|(_, failure)| failure)
     }
+
+    /// How the last change failed that is asked for still.
+    pub(super) fn failure(&self, cancelling: Option<i64>) -> Option<Failure> {
+        let waiting = self.undone().filter(|change| !self.is_overtaken(change, cancelling));
+        let failed = waiting.filter_map(|change| match change.best {
+            Some((at, ChangeAnswer::Failed { reason, words, .. })) => {
+                Some((at, Failure { reason: *reason, words: words.clone() }))
+            }
+            _ => None,
+        });
+        failed.max_by(|one, other| order_of(one).cmp(&order_of(other))).map(|(_, failure)| failure)
+    }
+
+    /// Those that are not done, and after which none of their kind was.
+    fn undone(&self) -> impl Iterator<Item = &Change<'a>> {
+        let last_done = |cancel: bool| {
+            let done = self.0.values().rev().find(|change| change.is_done() && change.is_cancel() == cancel);
+            done.map_or(0, |change| change.number)
+        };
+        let (cancelled, rescheduled) = (last_done(true), last_done(false));
+        self.0
+            .values()
+            .filter(move |change| change.number > if change.is_cancel() { cancelled } else { rescheduled })
+    }
+
+    /// When it last became unknown whether Haier was given other times, if the next change gives it some: those that went
+    /// astray may still arrive, and must not arrive after these.
+    pub(super) fn doubt_before(&self, number: i64) -> Option<DateTime<Utc>> {
+        self.0.get(&number).filter(|change| !change.is_cancel())?;
+        let times = self.0.values().filter(|change| !change.is_cancel());
+        times.filter_map(|change| change.astray_at).max()
+    }
+}
+
+/// By time, then by words, so that any order of the facts gives the same.
+fn order_of((at, failure): &(DateTime<Utc>, Failure)) -> (DateTime<Utc>, &'static str, &str) {
+    (*at, failure.reason.as_str(), &failure.words)
+}
+
+/// Whether a change that failed so may have reached Haier.
+const fn may_have_arrived(reason: Reason) -> bool {
+    !is_ours(reason) && !matches!(reason, Reason::RateLimited | Reason::Forbidden | Reason::AuthFailed)
 }
 
 impl<'a> Change<'a> {
@@ -160,7 +199,7 @@ impl<'a> Change<'a> {
             number,
             wish: None,
             best: None,
-            latest: None,
+            astray_at: None,
             open: None,
             attempts: 0,
             tries: 0,
@@ -177,12 +216,12 @@ impl<'a> Change<'a> {
         if self.best.is_none_or(|best| strength(answer) > strength(best)) {
             self.best = Some(answer);
         }
-        if self.latest.is_none_or(|latest| answer > latest) {
-            self.latest = Some(answer);
-        }
         self.last_try_at = self.last_try_at.max(Some(answer.0));
         (self.held_until, self.not_before) = (None, None);
         if let ChangeAnswer::Failed { reason, again_at, .. } = answer.1 {
+            if may_have_arrived(*reason) {
+                self.astray_at = self.astray_at.max(Some(answer.0));
+            }
             let held = if is_ours(*reason) { &mut self.held_until } else { &mut self.not_before };
             *held = *again_at;
             self.tries += usize::from(!is_ours(*reason));
@@ -195,6 +234,10 @@ impl<'a> Change<'a> {
             Some((_, Wish::Reschedule { delivery, installation })) => Some((delivery, installation)),
             _ => None,
         }
+    }
+
+    const fn is_cancel(&self) -> bool {
+        matches!(self.wish, Some((_, Wish::Cancel)))
     }
 
     fn cancel_asked_at(&self) -> Option<DateTime<Utc>> {

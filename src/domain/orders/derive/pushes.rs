@@ -105,13 +105,33 @@ fn attempts(facts: &[Fact]) -> BTreeMap<i64, Attempt<'_>> {
             _ => {}
         }
     }
-    let rounds: Vec<(DateTime<Utc>, i64)> = facts.iter().filter_map(requested).collect();
+    let rounds = Rounds::of(facts);
     for attempt in attempts.values_mut().filter(|attempt| attempt.round.is_none()) {
         // What could not even begin is of the round in which that was found.
-        let found_at = attempt.answer.map(|(at, _)| at);
-        attempt.round = rounds.iter().filter(|(at, _)| Some(*at) <= found_at).map(|(_, round)| *round).max();
+        attempt.round = attempt.answer.and_then(|(at, _)| rounds.at(at));
     }
     attempts
+}
+
+/// From when on each round was the latest, by time.
+struct Rounds(Vec<(DateTime<Utc>, i64)>);
+
+impl Rounds {
+    fn of(facts: &[Fact]) -> Self {
+        let mut rounds: Vec<_> = facts.iter().filter_map(requested).collect();
+        rounds.sort_unstable();
+        let mut greatest = i64::MIN;
+        for (_, round) in &mut rounds {
+            greatest = greatest.max(*round);
+            *round = greatest;
+        }
+        Self(rounds)
+    }
+
+    fn at(&self, instant: DateTime<Utc>) -> Option<i64> {
+        let before = self.0.partition_point(|(at, _)| *at <= instant);
+        before.checked_sub(1).map(|last| self.0[last].1)
+    }
 }
 
 impl<'a> Pushes<'a> {
@@ -127,7 +147,6 @@ impl<'a> Pushes<'a> {
                     && attempt.doubted_at.is_none_or(|doubted_at| doubted_at <= at)
             })
         };
-        let is_proof = |number: i64| attempts.range(..number).any(|(_, attempt)| attempt.may_have_arrived());
         let said_booked = word.filter(|(_, word)| word.outcome == ResolvedOutcome::Booked);
         let mut pushes = Self {
             booked: said_booked.is_some(),
@@ -152,6 +171,8 @@ impl<'a> Pushes<'a> {
         let denied = denied.map(|(_, word)| word.attempts);
         pushes.word_is_last = denied.is_some_and(|spoken_of| pushes.last <= spoken_of);
         let mut numbers: Vec<&str> = Vec::new();
+        // Whether an earlier attempt may have arrived: any one, and any one that was made after the operator's word.
+        let (mut proof, mut since) = (false, false);
         for (&number, attempt) in &attempts {
             if !covered(number, attempt) {
                 if let Some(at) = attempt.unknown_since() {
@@ -162,20 +183,18 @@ impl<'a> Pushes<'a> {
                 }
             }
             if let Some((at, answer)) = attempt.answer {
-                let proof = is_proof(number);
                 if let Some(spoken_of) = denied {
-                    let since = || {
-                        attempts.range(spoken_of + 1..number).any(|(_, attempt)| attempt.may_have_arrived())
-                    };
                     pushes.word_denied |= match answer {
                         PushAnswer::Booked { .. } => number <= spoken_of,
-                        PushAnswer::Repeated { .. } => proof && (number <= spoken_of || !since()),
+                        PushAnswer::Repeated { .. } => proof && (number <= spoken_of || !since),
                         _ => false,
                     };
                 }
                 let of_this_round = attempt.round.unwrap_or(0) == round;
                 pushes.hear(at, answer, of_this_round, proof, &mut numbers);
             }
+            proof |= attempt.may_have_arrived();
+            since |= attempt.may_have_arrived() && denied.is_some_and(|spoken_of| number > spoken_of);
         }
         // The last attempt's is newest; an operator's only where no answer carries one.
         let told = said_booked.and_then(|(_, word)| word.retail_order_no.as_deref());
@@ -224,12 +243,14 @@ impl<'a> Pushes<'a> {
                     self.tries += 1;
                 }
             }
-            PushAnswer::NotSent { reason, words, again_at } => {
+            PushAnswer::NotSent { reason, words, again_at, .. } => {
                 self.failure = failure(*reason, words);
                 if of_this_round {
-                    let held = if is_ours(*reason) { &mut self.held_until } else { &mut self.not_before };
+                    // A worker that lost its lease before the first byte costs no try either.
+                    let is_ours = is_ours(*reason) || *reason == Reason::WorkerLost;
+                    let held = if is_ours { &mut self.held_until } else { &mut self.not_before };
                     *held = *again_at;
-                    self.tries += usize::from(!is_ours(*reason));
+                    self.tries += usize::from(!is_ours);
                 }
             }
             PushAnswer::InDoubt { reason, words } => {

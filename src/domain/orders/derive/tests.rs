@@ -53,7 +53,12 @@ fn in_doubt() -> PushAnswer {
 }
 
 fn not_sent() -> PushAnswer {
-    PushAnswer::NotSent { reason: Reason::RequestTimeout, words: "no connection".to_owned(), again_at: None }
+    PushAnswer::NotSent {
+        reason: Reason::RequestTimeout,
+        words: "no connection".to_owned(),
+        again_at: None,
+        reached: false,
+    }
 }
 
 fn callback(method: CallbackMethod, success: bool) -> FactKind {
@@ -249,6 +254,66 @@ fn what_has_begun_is_open_until_it_ends_whatever_is_known_meanwhile() {
 }
 
 #[test]
+fn haiers_refusal_of_a_change_is_shown_before_what_only_failed_and_nothing_of_what_was_done() {
+    let failed =
+        || ChangeAnswer::Failed { reason: Reason::RequestTimeout, words: String::new(), again_at: None };
+    let refused = || ChangeAnswer::Refused { words: "已发货".to_owned() };
+    let push = [began(1), ended(1, booked()), callback(Confirm, true), reschedule(1)];
+    let error = |more: &[FactKind]| derive(&story(push.iter().chain(more).cloned())).last_error;
+    let second = |answer| FactKind::ChangeEnded { number: 1, attempt: 2, answer };
+    let reason = |more: &[FactKind]| error(more).map(|failure| failure.reason);
+    assert_eq!(reason(&[changed(1, failed())]), Some(Reason::RequestTimeout));
+    assert_eq!(reason(&[changed(1, failed()), second(ChangeAnswer::Done)]), None, "it was done in the end");
+    let replaced = [changed(1, failed()), reschedule(2), changed(2, ChangeAnswer::Done)];
+    assert_eq!(reason(&replaced), None, "what replaced it was done");
+    let hidden = [changed(1, failed()), cancel(2), changed(2, refused()), second(failed())];
+    assert_eq!(error(&hidden).unwrap().words, "已发货", "a later failure hides no refusal");
+    let by_callback =
+        [cancel(2), changed(2, ChangeAnswer::Done), callback(Cancel, false), changed(1, failed())];
+    assert_eq!(error(&by_callback).unwrap().words, "商品缺货");
+}
+
+#[test]
+fn other_times_wait_until_those_that_went_astray_cannot_arrive_any_more() {
+    let failed = |reason| ChangeAnswer::Failed { reason, words: String::new(), again_at: None };
+    let rules = PushRules {
+        schedule: vec![TimeDelta::seconds(5)],
+        doubt_wait: TimeDelta::seconds(30),
+        deadline: TimeDelta::seconds(600),
+    };
+    let push = [began(1), ended(1, booked()), reschedule(1)];
+    let next = |more: &[FactKind]| {
+        let standing = derive(&story(push.iter().chain(more).cloned()));
+        (standing.step, rules.next_attempt_at(&standing, at(0), at(600)))
+    };
+    let lost = changed(1, failed(Reason::RequestTimeout));
+    assert_eq!(next(std::slice::from_ref(&lost)), (Step::Change(1), Some(at(3 + 30))));
+    assert_eq!(next(&[lost.clone(), reschedule(2)]), (Step::Change(2), Some(at(3 + 30))));
+    assert_eq!(next(&[changed(1, failed(Reason::RateLimited)), reschedule(2)]).1, Some(at(0)));
+    assert_eq!(next(&[lost, cancel(2)]), (Step::Change(2), Some(at(0))), "a cancellation does not wait");
+}
+
+#[test]
+fn deriving_takes_time_in_proportion_to_the_facts() {
+    let many = |attempts: i64| -> Vec<Fact> {
+        let attempt = |attempt| {
+            let again = FactKind::RetryRequested { round: attempt, by: String::new() };
+            [began(attempt), ended(attempt, in_doubt()), ended(attempt + 100_000, not_sent()), again]
+        };
+        story((1..=attempts).flat_map(attempt))
+    };
+    let time = |facts: &[Fact]| {
+        let began = std::time::Instant::now();
+        derive(facts);
+        began.elapsed()
+    };
+    let (few, all) = (many(1_000), many(16_000));
+    let (few, all) = (time(&few).max(time(&few)), time(&all).min(time(&all)));
+    // In proportion it is 16 times as much, squared 256 times.
+    assert!(all < few * 120, "{few:?} for 1,000 attempts, {all:?} for 16,000");
+}
+
+#[test]
 fn a_round_begins_when_somebody_wants_what_was_refused_sent_again() {
     let again = FactKind::RetryRequested { round: 1, by: "ops".to_owned() };
     let facts = story([began(1), ended(1, refused()), again]);
@@ -260,7 +325,8 @@ fn a_round_begins_when_somebody_wants_what_was_refused_sent_again() {
 fn what_could_not_begin_is_of_the_round_in_which_that_was_found() {
     let again = FactKind::RetryRequested { round: 1, by: "ops".to_owned() };
     let words = "no account at the order system is active".to_owned();
-    let unsent = PushAnswer::NotSent { reason: Reason::NotConfigured, words, again_at: Some(at(60)) };
+    let unsent =
+        PushAnswer::NotSent { reason: Reason::NotConfigured, words, again_at: Some(at(60)), reached: false };
     let standing = derive(&story([began(1), ended(1, refused()), again, ended(2, unsent)]));
     assert_eq!((standing.state, standing.tried.last_try_at), (State::Accepted, Some(at(3))));
     let rules = PushRules { schedule: vec![], doubt_wait: TimeDelta::zero(), deadline: TimeDelta::zero() };
@@ -290,7 +356,12 @@ fn tries_are_scheduled_and_doubt_waits_longest() {
         "not even by hand"
     );
     assert_eq!(next(vec![began(1), ended(1, not_sent()), wanted]), Some(at(2)));
-    let held = PushAnswer::NotSent { reason: Reason::Paused, words: String::new(), again_at: Some(at(9)) };
+    let held = PushAnswer::NotSent {
+        reason: Reason::Paused,
+        words: String::new(),
+        again_at: Some(at(9)),
+        reached: false,
+    };
     assert_eq!(next(vec![began(1), ended(1, held)]), Some(at(9)));
     assert_eq!(next(vec![began(1), ended(1, booked())]), None);
     let late = PushRules { schedule: vec![seconds(3_600)], ..rules.clone() };
