@@ -189,6 +189,7 @@ enum Next {
 /// The times of one connection.
 struct Course {
     limits: Limits,
+    silent_until: Instant,
     look_at: Instant,
     aged_at: Instant,
     is_ending: bool,
@@ -198,12 +199,15 @@ impl Course {
     /// With an age of its own, up to a tenth longer, so that connections that came together do not come back together.
     fn new(limits: Limits, silent_until: Instant) -> Self {
         let age = limits.age.mul_f64(1.0 + rand::random::<f64>() / 10.0);
-        Self { limits, look_at: silent_until, aged_at: Instant::now() + age, is_ending: false }
+        let now = Instant::now();
+        let aged_at = now + age;
+        let look_at = silent_until.min(aged_at).min(now + limits.idle);
+        Self { limits, silent_until, look_at, aged_at, is_ending: false }
     }
 
     fn look(&mut self, place: &Place) -> Next {
         let now = Instant::now();
-        if !place.has_head() {
+        if !place.has_head() && now >= self.silent_until {
             return Next::Cut("silent");
         }
         let idle = place.idle_since();
@@ -218,6 +222,9 @@ impl Course {
             return Next::End;
         }
         self.look_at = idle_at.min(self.aged_at);
+        if !place.has_head() {
+            self.look_at = self.look_at.min(self.silent_until);
+        }
         Next::GoOn
     }
 

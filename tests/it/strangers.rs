@@ -71,7 +71,8 @@ async fn others_are_served(service: &Service) {
         assert_eq!(within(reqwest::get(url)).await.unwrap().status(), 200, "{path}");
     }
     let callback = reqwest::Client::new().post(service.callback_url()).body("nothing").send();
-    assert_eq!(within(callback).await.unwrap().status(), 400);
+    // Not genuine, and answered all the same.
+    assert_eq!(within(callback).await.unwrap().status(), 200);
 }
 
 fn callback_addr(service: &Service) -> SocketAddr {

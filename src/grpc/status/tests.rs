@@ -1,3 +1,5 @@
+//! Statuses that every client can read, and what the log has of their causes.
+
 use std::{
     io::Write,
     sync::{Arc, Mutex},

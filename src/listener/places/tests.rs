@@ -1,3 +1,5 @@
+//! Who keeps a place and who loses it, without sockets.
+
 use super::*;
 
 const SILENT: Duration = Duration::from_millis(150);
