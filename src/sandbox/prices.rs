@@ -118,13 +118,14 @@ fn write_name(field: PriceField, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\":");
 }
 
-/// supply × (1 − discount) − rebate; `None` when that is finer than four decimals. A rebate kind is no discount.
+/// supply × (1 − discount) − rebate, but never less than nothing, whatever supply price was set by hand; `None` when that is
+/// finer than four decimals. A rebate kind is no discount.
 fn invoice(supply: &str, policy: Option<&str>, rebate: Option<&str>) -> Option<String> {
     let supply = i128::from(decimal::parse(supply)?);
     let discount = policy.and_then(decimal::parse).unwrap_or(0);
     let rebate = rebate.and_then(decimal::parse).unwrap_or(0);
     let e8 = supply * i128::from(10_000 - discount) - i128::from(rebate) * 10_000;
-    (e8 % 10_000 == 0).then(|| i64::try_from(e8 / 10_000).ok().map(decimal::to_text))?
+    (e8 % 10_000 == 0).then(|| i64::try_from(e8.max(0) / 10_000).ok().map(decimal::to_text))?
 }
 
 #[cfg(test)]
@@ -137,5 +138,6 @@ mod tests {
         assert_eq!(price("1999.99", "0.07", "30.00").as_deref(), Some("1829.9907"));
         assert_eq!(price("1999.00", "COM", "0.00").as_deref(), Some("1999.00"));
         assert_eq!(price("0.0001", "0.5", "0"), None);
+        assert_eq!(price("77.70", "COM", "600.00").as_deref(), Some("0.00"));
     }
 }
