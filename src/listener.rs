@@ -31,6 +31,8 @@ pub struct Limits {
     pub address_share: usize,
     /// What becomes of a connection for which no other one makes room.
     pub when_full: WhenFull,
+    /// How long a connection has, even in a crowd, to send its first request, TLS included, and to send the next one.
+    pub grace: Duration,
     /// Longest time from the connection to the first request's head, TLS included.
     pub first_request: Duration,
     /// Longest time for the peer to take what was written.

@@ -28,7 +28,7 @@ pub(crate) async fn measure(options: &Options, server: Option<&Cluster>) -> anyh
     let url = format!("{}/_sandbox/faults", shop.sandbox.url);
     reqwest_client().post(url).body(silent).send().await?.error_for_status()?;
     let service = shop.services.first().context("no service")?;
-    store(&shop, &[service.client.clone()], "outage", ORDERS).await?;
+    store(&shop, std::slice::from_ref(&service.client), "outage", ORDERS).await?;
     sleep(SETTLED).await;
     let before = service.process.cpu_time()?;
     sleep(WATCHED).await;

@@ -64,6 +64,7 @@ impl App {
 
 /// A number, and the uptime until which it is this process's.
 #[must_use]
+#[derive(Clone, Copy)]
 pub(super) struct Lease {
     number: i64,
     until_up: Duration,

@@ -2,8 +2,11 @@
 
 use std::{future::Future, pin::pin};
 
-use axum::{Router, body::Body};
-use http::Request;
+use axum::{Router, body::Body, response::Response};
+use http::{
+    Request,
+    header::{CONNECTION, HeaderValue},
+};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -53,7 +56,14 @@ async fn connection(accepted: Accepted, limits: Limits, router: Router, stopping
         tracing::debug!(%peer, limit = ?limits.first_request, "a connection was cut: nothing came in time");
         return;
     }
+    let seat = place.seat();
     let service = router.map_request(|request: Request<_>| request.map(Body::new));
+    let service = service.map_response(move |mut answer: Response| {
+        if seat.is_crowded() {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    });
     let service = TowerToHyperService::new(Counted::new(service, place.seat()));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -17,11 +17,6 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use super::{Limits, WhenFull};
 
-/// How long a connection has, even in a crowd, to send its request, and to send the next one: for calls, which may begin
-/// with a TLS handshake.
-const GRACE: Duration = Duration::from_millis(100);
-/// The same for short requests: so many newcomers a second get a place as there are places in this time.
-const SHORT_GRACE: Duration = Duration::from_millis(25);
 /// What takes longer in a crowd, and for a caller nobody knows, gives its place up.
 const STALL: Duration = Duration::from_secs(1);
 /// Connections that were cut and are not closed yet: more are not cut before those are.
@@ -173,16 +168,12 @@ impl Table {
     /// share competes with itself.
     fn weakest(&self, newcomer: IpAddr, limits: Limits, now: Instant) -> Option<(Claim, u64)> {
         let share = (limits.connections * limits.address_share).div_ceil(100);
-        let grace = match limits.when_full {
-            WhenFull::Wait => SHORT_GRACE,
-            WhenFull::Refuse => GRACE,
-        };
         let held = |address: &IpAddr| self.held.get(address).copied().unwrap_or_default();
         let at_share = held(&newcomer) >= share;
         let candidates = self.open.iter().filter(|(_, entry)| !at_share || entry.address == newcomer);
         let claims = candidates.filter_map(|(id, entry)| {
             let yields = !at_share && held(&entry.address) > share;
-            let claim = entry.claim(now, yields, grace)?;
+            let claim = entry.claim(now, yields, limits)?;
             Some((claim, (!claim.is_ripe, claim.rank, Reverse(held(&entry.address)), entry.since), *id))
         });
         claims.min_by_key(|(_, key, _)| *key).map(|(claim, _, id)| (claim, id))
@@ -211,18 +202,20 @@ impl Table {
 
 impl Entry {
     /// What it has to say for itself. `None`: it keeps its place. `yields`: its address holds more than its share.
-    fn claim(&self, now: Instant, yields: bool, grace: Duration) -> Option<Claim> {
+    fn claim(&self, now: Instant, yields: bool, limits: Limits) -> Option<Claim> {
         let lasts = now.duration_since(self.since);
         if !self.has_asked {
-            return Some(Claim { rank: 0, is_ripe: lasts >= grace });
+            return Some(Claim { rank: 0, is_ripe: lasts >= limits.grace });
         }
         let is_stalled = self.stalled_since.is_some_and(|since| now.duration_since(since) >= STALL);
         let (rank, is_ripe) = match (self.is_known, self.in_flight > 0) {
             // The last bytes of an answer are still on their way when it is over.
-            (false, false) => (1, lasts >= grace),
+            (false, false) => (1, lasts >= limits.grace),
             _ if is_stalled => (2, true),
+            // The answer to a short request is late because of us, and a newcomer can wait for it.
+            (false, true) if limits.when_full == WhenFull::Wait => return None,
             (false, true) => (3, lasts >= STALL),
-            (true, false) => (4, lasts >= grace),
+            (true, false) => (4, lasts >= limits.grace),
             (true, true) if yields => (5, true),
             (true, true) => return None,
         };
@@ -307,6 +300,14 @@ impl Seat {
         if let Some(entry) = self.0.places.table().open.get_mut(&self.0.id) {
             change(entry);
         }
+    }
+
+    /// Whether all places are taken: then a connection ends best with its answer, so that its peer knows, and not later, when
+    /// the peer's next request may be on its way.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        let places = &self.0.places;
+        places.table().open.len() >= places.limits().connections
     }
 
     /// A caller was let in who is somebody.

@@ -1,6 +1,6 @@
 //! The three ports, their limits, and the files that they may open together.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpSocket};
@@ -76,15 +76,22 @@ fn limits(settings: &Settings) -> [Limits; 3] {
     }
     let [grpc, http, callbacks] = connections;
     // Watches may last for ever; what plain HTTP is asked takes milliseconds.
-    [(grpc, WhenFull::Refuse), (http, WhenFull::Wait), (callbacks, WhenFull::Wait)]
-        .map(|(connections, when_full)| of(&settings.limits, connections, when_full))
+    [
+        (grpc, WhenFull::Refuse, Duration::from_millis(100)),
+        // Probes have a second: in a crowd, as many newcomers get a place in the grace as there are places.
+        (http, WhenFull::Wait, Duration::from_millis(25)),
+        // A callback that is lost may not come again: a burst of them has time.
+        (callbacks, WhenFull::Wait, Duration::from_secs(1)),
+    ]
+    .map(|(connections, when_full, grace)| of(&settings.limits, connections, when_full, grace))
 }
 
-fn of(limits: &LimitSettings, connections: usize, when_full: WhenFull) -> Limits {
+fn of(limits: &LimitSettings, connections: usize, when_full: WhenFull, grace: Duration) -> Limits {
     Limits {
         connections,
         address_share: limits.address_share,
         when_full,
+        grace,
         first_request: limits.first_request,
         write: limits.write,
         idle: limits.idle,

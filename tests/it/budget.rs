@@ -32,19 +32,19 @@ async fn saturated(plan: Plan, processes: usize) -> Fleet {
 }
 
 async fn one_process_stays_below_the_limit(plan: Plan) {
-    let fleet = saturated(plan, 1).await;
+    let fleet = Box::pin(saturated(plan, 1)).await;
     fleet.watch(3 * LIMIT).await;
     fleet.assert_within_the_limit().await;
 }
 
 async fn ten_processes_together_stay_below_the_limit(plan: Plan) {
-    let fleet = saturated(plan, 10).await;
+    let fleet = Box::pin(saturated(plan, 10)).await;
     fleet.watch(4 * LIMIT).await;
     fleet.assert_within_the_limit().await;
 }
 
 async fn replicas_that_come_and_go_and_stand_still_never_exceed_the_limit(plan: Plan) {
-    let mut fleet = saturated(plan, 3).await;
+    let mut fleet = Box::pin(saturated(plan, 3)).await;
     for _ in 0..3 {
         fleet.kill(0);
         fleet.signal(0, "-STOP");
@@ -87,7 +87,7 @@ async fn replicas_whose_clocks_disagree_share_one_budget(plan: Plan) {
 }
 
 async fn live_calls_pass_a_sync_that_takes_all_there_is(plan: Plan) {
-    let mut fleet = saturated(plan, 3).await;
+    let mut fleet = Box::pin(saturated(plan, 3)).await;
     let mut meanwhile = Vec::new();
     for _ in 0..31 {
         meanwhile.push(fleet.live().await);

@@ -9,7 +9,7 @@ use haier_integration::{
     domain::clock::Clock as _,
     proto::{
         BreakerState, GetPricesRequest, GetUpstreamStatusRequest, GetUpstreamStatusResponse,
-        PauseUpstreamRequest, ResumeUpstreamRequest, UpstreamPause, UpstreamTarget,
+        PauseUpstreamRequest, Replica, ResumeUpstreamRequest, UpstreamPause, UpstreamTarget,
         haier_administration_client::HaierAdministrationClient,
         haier_integration_client::HaierIntegrationClient,
     },
@@ -244,7 +244,16 @@ async fn replicas_obey_and_show_each_other(plan: Plan) {
         other.clone().get_prices(request).await
     };
     ask_other().await.unwrap();
-    let both = async { while status(&world).await.replicas.len() != 2 {} };
+    // A replica reports itself before it has a client, since its ids need a number.
+    let has_client = |replica: &Replica| !replica.systems.is_empty();
+    let both = async {
+        loop {
+            let replicas = status(&world).await.replicas;
+            if replicas.len() == 2 && replicas.iter().all(has_client) {
+                return;
+            }
+        }
+    };
     within(both).await;
     let replicas = status(&world).await.replicas;
     assert!(replicas[0].answering && !replicas[1].answering, "{replicas:?}");

@@ -92,7 +92,7 @@ impl App {
         let openplat = check(PauseTarget::OpenPlatform, openplat_parts(&haier.openplat, &code, &call));
         let ylh = async {
             match &haier.ylh {
-                Some(ylh) => check(PauseTarget::OrderSystem, ylh_parts(ylh, &call)).await,
+                Some(ylh) => check(PauseTarget::OrderSystem, Box::pin(ylh_parts(ylh, &call))).await,
                 None => AccountCheck {
                     system: PauseTarget::OrderSystem,
                     took: Duration::ZERO,

@@ -12,6 +12,7 @@ fn places(connections: usize, when_full: WhenFull) -> Places {
             connections,
             address_share: 50,
             when_full,
+            grace: Duration::from_millis(100),
             first_request: second,
             write: second,
             idle: second,
@@ -83,6 +84,20 @@ fn who_is_known_outlasts_who_is_not_and_who_reads_outlasts_who_does_not() {
     // All are at work for somebody who is known, and no address holds more than its share.
     assert!(matches!(places.enter(address(8), later), Entered::Refused));
     assert!(!is_cut(&open[0]));
+}
+
+#[test]
+fn a_short_request_that_is_answered_keeps_its_place_and_a_crowd_is_seen() {
+    let (places, start) = (places(2, WhenFull::Wait), Instant::now());
+    let open = fill(&places, &[1, 2], start);
+    assert!(open[0].seat().is_crowded());
+    for place in &open {
+        place.seat().begin_request();
+    }
+    assert!(matches!(places.enter(address(3), Instant::now() + Duration::from_secs(60)), Entered::Full));
+    assert_eq!(open.iter().map(is_cut).collect::<Vec<_>>(), [false, false]);
+    drop(open);
+    assert!(!placed(places.enter(address(3), start)).seat().is_crowded());
 }
 
 #[test]

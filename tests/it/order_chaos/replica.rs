@@ -224,6 +224,7 @@ async fn live(house: &House, process: u16, ready: oneshot::Sender<Ready>, ended:
         connections: 256,
         address_share: 50,
         when_full,
+        grace: time,
         first_request: time,
         write: time,
         idle: time,
