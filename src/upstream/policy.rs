@@ -115,7 +115,7 @@ impl Client {
         call: &Call<'_>,
         reading: &R,
     ) -> Result<R::Out> {
-        let (mut sends, mut renewals) = (0, 0);
+        let (mut sends, mut renewals, mut failed) = (0, 0, None::<Error>);
         loop {
             sends += 1;
             match self.authenticated(endpoint, subject, body, call, reading, &mut renewals).await {
@@ -128,7 +128,15 @@ impl Client {
                         () = tokio::time::sleep(STORE_WAIT) => {}
                     }
                 }
-                Err(error) => self.wait_for_another(endpoint, error, sends, call).await?,
+                // What Haier answered says more than that it is not asked again.
+                Err(error) if error.reason == Reason::BreakerOpen && failed.is_some() => {
+                    let retry_after = error.retry_after;
+                    return Err(Error { retry_after, cut_short: true, ..failed.unwrap_or(error) });
+                }
+                Err(error) => {
+                    self.wait_for_another(endpoint, error.clone(), sends, call).await?;
+                    failed = Some(error);
+                }
                 answer => return answer,
             }
         }

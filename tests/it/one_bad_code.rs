@@ -16,6 +16,8 @@ use crate::{
 
 on_both_databases!(
     one_product_that_haier_always_fails_for_stops_no_other,
+    bad_codes_in_every_batch_hold_up_no_other,
+    bad_codes_that_fill_all_batches_in_flight_hold_up_no_other,
     others_are_priced_while_a_bad_code_is_still_looked_for,
     live_calls_for_a_bad_code_open_no_breaker,
     a_batch_of_nothing_but_bad_codes_fails_while_others_succeed,
@@ -44,6 +46,7 @@ fn fast(plan: Plan) -> Plan {
     plan.products(200).settings(|settings| {
         settings.upstream_rate = 0;
         settings.upstream.retry_base = Duration::from_millis(1);
+        settings.upstream.breaker_open = Duration::from_millis(50);
     })
 }
 
@@ -69,6 +72,37 @@ async fn one_product_that_haier_always_fails_for_stops_no_other(plan: Plan) {
     }
     world.haier.clear_faults().await;
     assert_eq!(world.sync(prices()).await.status(), SyncStatus::Success);
+    world.finish().await;
+}
+
+/// The breaker opens, and no call that is tried again is about anything good.
+async fn bad_codes_in_every_batch_hold_up_no_other(plan: Plan) {
+    let world = fast(plan).start().await;
+    let mut codes = world.codes(200).await;
+    codes.sort();
+    let bad: Vec<&String> = codes.iter().step_by(20).collect();
+    for code in &bad {
+        world.haier.fault(json!({ "kind": "server_error", "endpoint": "H2", "product_code": code })).await;
+    }
+    for _ in 0..2 {
+        let end = world.sync(prices()).await;
+        assert_eq!((end.success_count, end.failed_count), (190, 10), "{end:?}");
+    }
+    world.finish().await;
+}
+
+/// Only what Haier has answered before shows that it is not down.
+async fn bad_codes_that_fill_all_batches_in_flight_hold_up_no_other(plan: Plan) {
+    let world = fast(plan).settings(|settings| settings.sync.calls_in_flight = 2).start().await;
+    let mut codes = world.codes(200).await;
+    codes.sort();
+    for code in &codes[20..120] {
+        world.haier.fault(json!({ "kind": "server_error", "endpoint": "H2", "product_code": code })).await;
+    }
+    for _ in 0..2 {
+        let end = world.sync(prices()).await;
+        assert_eq!((end.success_count, end.failed_count), (100, 100), "{end:?}");
+    }
     world.finish().await;
 }
 

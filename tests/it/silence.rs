@@ -48,8 +48,8 @@ async fn connections_that_went_silent_are_replaced_while_new_ones_work(plan: Pla
         .settings(|settings| {
             settings.database_url = address.parse().unwrap();
             settings.database_wait = Duration::from_secs(5);
-            // Not what notices it.
-            settings.statement_timeout = Duration::from_secs(3_600);
+            // What was under way notices it by this, and what rested by the sign of life that it does not give.
+            settings.statement_timeout = Duration::from_secs(5);
         })
         .start()
         .await;

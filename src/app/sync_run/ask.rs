@@ -128,30 +128,20 @@ impl Fetcher<'_> {
     /// An answer, once one of the run's calls in flight is over. While calls are held back, the run waits rather than
     /// burn its codes; for a Haier that is down it does so only so long.
     pub(super) async fn ask<Q: Question>(&self, question: &Q) -> Result<upstream::Result<Q::Answer>, End> {
-        self.ask_noting(question, &mut false).await
-    }
-
-    /// The same; notes whether it was held up.
-    async fn ask_noting<Q: Question>(
-        &self,
-        question: &Q,
-        held_up: &mut bool,
-    ) -> Result<upstream::Result<Q::Answer>, End> {
         let mut outage = Outage::default();
         loop {
-            let answer = {
-                // Never closed, so this only waits.
-                let _permit = self.calls.acquire().await;
-                question.put(self.openplat, &Call::of_run(self.waits)).await
-            };
-            match answer {
-                Err(error) if is_held_back(&error) => {
-                    *held_up = true;
-                    self.sit_out(&mut outage, &error, LOOK_AGAIN).await?;
-                }
+            match self.ask_once(question).await {
+                Err(error) if is_held_back(&error) => self.sit_out(&mut outage, &error, LOOK_AGAIN).await?,
                 answer => return Ok(answer),
             }
         }
+    }
+
+    /// One call, which may be held back.
+    async fn ask_once<Q: Question>(&self, question: &Q) -> upstream::Result<Q::Answer> {
+        // Never closed, so this only waits.
+        let _permit = self.calls.acquire().await;
+        question.put(self.openplat, &Call::of_run(self.waits)).await
     }
 
     /// The whole catalogue, from its first record. A listing that does not begin is asked for again like any outage.
@@ -204,51 +194,68 @@ impl Fetcher<'_> {
     }
 
     /// Asks for a batch, and again for halves of what fails; returns the codes for which Haier failed one by one.
+    ///
+    /// While the breaker is open, two things find out whether it is Haier or these codes: each probe that fails halves its
+    /// batch, and a code that Haier has answered for is asked for besides.
     async fn ask_pieces<Q: BatchQuestion>(
         &self,
         codes: Vec<ProductCode>,
         sorted: &mut Sorted<Q::Record>,
     ) -> Result<Vec<(ProductCode, upstream::Error)>, End> {
-        let (mut left, mut failed) = (vec![codes], Vec::new());
-        while let Some(mut codes) = left.pop() {
-            let (question, mut held_up) = (Q::of(codes), false);
-            let answer = self.ask_noting(&question, &mut held_up).await?;
-            codes = question.into_codes();
-            if held_up {
-                // What failed before was the outage that has just been waited out, for all one knows.
-                left.extend(failed.drain(..).map(|(code, _)| vec![code]));
-            }
-            match (answer, codes.pop()) {
-                (Err(error), Some(last)) if may_be_one_code(&error) || is_transient(&error) => {
-                    if codes.is_empty() {
-                        failed.push((last, error));
-                        continue;
+        let (mut left, mut failed, mut outage) = (vec![codes], Vec::new(), Outage::default());
+        while let Some(codes) = left.pop() {
+            let question = Q::of(codes);
+            let answer = self.ask_once(&question).await;
+            let codes = question.into_codes();
+            let is_known_bad = codes.len() == 1 && self.is_poison::<Q>(&codes[0]);
+            match answer {
+                // It has been bad before: one more failure is enough.
+                Err(error) if is_held_back(&error) && !(error.cut_short && is_known_bad) => {
+                    self.sit_out(&mut outage, &error, LOOK_AGAIN).await?;
+                    // What failed before was the outage that has just been waited out, for all one knows.
+                    left.extend(failed.drain(..).map(|(code, _)| vec![code]));
+                    // Behind all others: one that fails again would keep them from being probes.
+                    if error.cut_short {
+                        drop(left.splice(..0, halves(codes)))
+                    } else {
+                        left.push(codes)
                     }
-                    codes.push(last);
-                    let tail = codes.split_off(codes.len().div_ceil(2));
-                    // The front first, so that codes stay in their order.
-                    left.extend([tail, codes]);
+                    if let Some(good) = self.good::<Q>() {
+                        drop(self.ask_once(&Q::of(vec![good])).await);
+                    }
+                    continue;
                 }
-                (answer, Some(last)) => {
-                    let known = (last, Q::STAGE);
-                    if codes.is_empty() && answer.is_ok() && self.poison.contains(&known) {
-                        sorted.cured.push(known.clone());
+                Err(error) if may_be_one_code(&error) || is_transient(&error) => {
+                    match <[_; 1]>::try_from(codes) {
+                        Ok([code]) => failed.push((code, error)),
+                        Err(codes) => left.extend(halves(codes)),
                     }
-                    codes.push(known.0);
+                }
+                answer => {
+                    if is_known_bad && answer.is_ok() {
+                        sorted.cured.push((codes[0].clone(), Q::STAGE));
+                    }
                     sort(codes, Q::STAGE, answer, Q::code_of, sorted)?;
                 }
-                (_, None) => {}
             }
+            outage = Outage::default();
         }
         Ok(failed)
     }
 
-    /// Whether Haier answers for a code for which it has answered in this run: then a batch of which nothing comes is at
-    /// fault, and Haier is not down.
+    fn is_poison<Q: BatchQuestion>(&self, code: &ProductCode) -> bool {
+        self.poison.contains(&(code.clone(), Q::STAGE))
+    }
+
+    /// A code for which Haier has answered in this run.
+    fn good<Q: BatchQuestion>(&self) -> Option<ProductCode> {
+        self.good.lock().unwrap_or_else(PoisonError::into_inner).get(&Q::STAGE).cloned()
+    }
+
+    /// Whether Haier answers for another code: then a batch of which nothing comes is at fault, and Haier is not down.
     async fn answers_for_another<Q: BatchQuestion>(&self) -> Result<bool, End> {
-        let good = self.good.lock().unwrap_or_else(PoisonError::into_inner).get(&Q::STAGE).cloned();
-        let Some(code) = good else { return Ok(false) };
-        Ok(self.ask(&Q::of(vec![code])).await?.is_ok())
+        let Some(good) = self.good::<Q>() else { return Ok(false) };
+        Ok(self.ask(&Q::of(vec![good])).await?.is_ok())
     }
 
     fn note_good(&self, stage: Stage, code: &ProductCode) {
@@ -305,9 +312,15 @@ struct Outage {
     since: Option<DateTime<Utc>>,
 }
 
-/// Not sent at all: a breaker is open, or an operator holds calls back.
+/// Not sent, or not again: a breaker is open, or an operator holds calls back.
 fn is_held_back(error: &upstream::Error) -> bool {
-    matches!(error.reason, Reason::BreakerOpen | Reason::Paused)
+    error.cut_short || matches!(error.reason, Reason::BreakerOpen | Reason::Paused)
+}
+
+/// The front last, which is what is asked for first: codes stay in their order.
+fn halves(mut codes: Vec<ProductCode>) -> impl Iterator<Item = Vec<ProductCode>> {
+    let tail = codes.split_off(codes.len().div_ceil(2));
+    [tail, codes].into_iter().filter(|half| !half.is_empty())
 }
 
 /// A fault of the moment, after every try that the call policy allows.
