@@ -6,6 +6,7 @@ mod account_key;
 mod admission;
 mod breaker;
 mod budget;
+mod connecting;
 mod endpoint;
 mod envelope;
 mod error;

@@ -174,7 +174,7 @@ impl App {
         let was_open = self.is_open();
         self.gate.learn(tokens);
         if was_open && !self.is_open() {
-            tracing::info!("the first token was made: from now on every call needs one");
+            tracing::info!("there is a token: from now on every call needs one");
         }
         Ok(())
     }

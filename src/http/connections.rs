@@ -1,6 +1,13 @@
 //! Connections of a plain HTTP listener, each served within its limits. On one there is one request at a time.
 
-use std::{future::Future, pin::pin};
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use axum::{Router, body::Body, response::Response};
 use http::{
@@ -20,6 +27,10 @@ use crate::listener::{Accepted, Counted, Limits, Listener, WriteLimited};
 
 /// Bytes of a request's head, and of what is read ahead.
 const MAX_BUFFER: usize = 32 << 10;
+
+/// Requests of one connection: then it goes back to the end of the line. One that pipelines without reading has more in
+/// store than the others' turn may wait for.
+const MAX_REQUESTS: usize = 100;
 
 /// Serves until `stop` is done, then lets requests end that have begun.
 pub(super) async fn serve(listener: Listener, router: Router, stop: impl Future<Output = ()> + Send) {
@@ -58,8 +69,9 @@ async fn connection(accepted: Accepted, limits: Limits, router: Router, stopping
     }
     let seat = place.seat();
     let service = router.map_request(|request: Request<_>| request.map(Body::new));
+    let answered = Arc::new(AtomicUsize::new(0));
     let service = service.map_response(move |mut answer: Response| {
-        if seat.is_crowded() {
+        if answered.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_REQUESTS || seat.is_crowded() {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         answer

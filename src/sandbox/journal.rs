@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -38,7 +39,8 @@ impl Journal {
         let Some(path) = path else {
             return Ok((Self { lines: None, writer: Mutex::default() }, Vec::new()));
         };
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        // Whatever a tester pushes is in it: it is its owner's alone.
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => io::Error::other("another sandbox is using it"),
             TryLockError::Error(error) => error,
@@ -154,6 +156,8 @@ async fn write(file: Arc<File>, mut lines: mpsc::UnboundedReceiver<Line>, closin
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     async fn received(path: &Path) -> (Journal, CancellationToken, Vec<String>) {
@@ -172,6 +176,7 @@ mod tests {
         let path = folder.path().join("state");
         let (journal, closing, so_ids) = received(&path).await;
         assert!(so_ids.is_empty());
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let event = |so_id: &str| Event::Received { so_id: so_id.to_owned(), body: 7 };
         let keeping: Vec<_> = ["a", "b", "c"].map(|so_id| journal.append(&event(so_id))).into();
         for one in keeping {

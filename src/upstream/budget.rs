@@ -13,7 +13,7 @@ use std::{
 use super::{
     admission::SHORT_WAIT,
     error::{Error, Result},
-    patience::Call,
+    patience::{Call, Patience},
 };
 pub use crate::domain::slots::Priority;
 use crate::domain::{
@@ -26,7 +26,7 @@ use queue::{Place, Queue};
 
 /// A slot used later than this would crowd the next second: it is thrown away and another one taken. With slots 3 % wider
 /// than the rate asks for, 31 ms between the earliest and the latest arrival still keep every second below the limit.
-const MAX_LATENESS: Duration = Duration::from_millis(25);
+pub(super) const MAX_LATENESS: Duration = Duration::from_millis(25);
 /// How long nobody calls when Haier throttles and does not say for how long: by then a tenth of its second is free again.
 const UNTOLD_HOLD: Duration = Duration::from_millis(100);
 
@@ -77,10 +77,22 @@ impl Budget {
 
     /// Waits for a slot. A wait past the deadline is refused at once. Dropping it costs one slot at most.
     pub(super) async fn acquire(&self, call: &Call<'_>) -> Result<()> {
+        self.take(call.priority, call.deadline).await
+    }
+
+    /// Waits for one more slot, for what has had one and could not use it in time. Without a ledger it goes without: it was
+    /// counted once.
+    pub(super) async fn take_another(&self) {
+        if let Err(error) = self.take(Priority::Live, None).await {
+            tracing::debug!(%error, "a late call goes out without a slot of its own");
+        }
+    }
+
+    async fn take(&self, priority: Priority, deadline: Option<&Arc<Patience>>) -> Result<()> {
         let Some(queue) = &self.queue else { return Ok(()) };
         let mut place = Place::Back;
         loop {
-            let told = queue.join(call.priority, call.deadline.cloned(), place).await;
+            let told = queue.join(priority, deadline.cloned(), place).await;
             let due: Instant =
                 told.map_err(|_| Error::new(Reason::Internal, "the queue for slots panicked"))??;
             if due.elapsed() <= MAX_LATENESS {

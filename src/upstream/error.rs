@@ -17,8 +17,8 @@ pub struct Error {
     pub retry_after: Option<Duration>,
     /// Whether bytes of the request went out, so that Haier may have received it.
     pub reached: bool,
-    /// Whether it was not tried as often as the settings allow: its own failure, with others, has opened the breaker.
-    pub cut_short: bool,
+    /// What the send before failed with, where the breaker has opened since and lets no other follow.
+    pub after: Option<Box<Self>>,
     /// The HTTP status, if that is what refused.
     pub(super) status: Option<u16>,
     /// Whether another send may help.
@@ -46,7 +46,7 @@ impl Error {
             detail: detail.into(),
             retry_after: None,
             reached: false,
-            cut_short: false,
+            after: None,
             status: None,
             again: Again::Never,
             health: Health::Unclear,

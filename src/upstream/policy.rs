@@ -89,7 +89,7 @@ impl Client {
         let Means { settings, budget, shelf, clock } = means;
         let breaker = |endpoint| Breaker::new(endpoint, settings.breaker.clone(), Arc::clone(&clock));
         Ok(Self {
-            http: transport::client(&settings)?,
+            http: transport::client(&settings, &budget)?,
             redactor: Redactor::new(&site.secrets()),
             tokens: Tokens::default(),
             token_url: OnceLock::new(),
@@ -128,10 +128,8 @@ impl Client {
                         () = tokio::time::sleep(STORE_WAIT) => {}
                     }
                 }
-                // What Haier answered says more than that it is not asked again.
-                Err(error) if error.reason == Reason::BreakerOpen && failed.is_some() => {
-                    let retry_after = error.retry_after;
-                    return Err(Error { retry_after, cut_short: true, ..failed.unwrap_or(error) });
+                Err(error) if error.reason == Reason::BreakerOpen => {
+                    return Err(Error { after: failed.map(Box::new), ..error });
                 }
                 Err(error) => {
                     self.wait_for_another(endpoint, error.clone(), sends, call).await?;

@@ -13,6 +13,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     Settings,
+    budget::Budget,
+    connecting::Paced,
     endpoint::Endpoint,
     envelope::{self, BOM},
     error::{Error, Result},
@@ -36,7 +38,7 @@ static LONG_ANSWERS: Semaphore = Semaphore::const_new(2);
 /// A client that pools its connections, keeps them alive, takes gzip, follows no redirect and repeats nothing by itself,
 /// but for a request that was given back unwritten by a connection that had just been closed. HTTP/1, because over HTTP/2
 /// nobody could say what was written.
-pub(super) fn client(settings: &Settings) -> Result<Client> {
+pub(super) fn client(settings: &Settings, budget: &Budget) -> Result<Client> {
     // Another part of the process may have chosen a provider before; any will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut client = Client::builder()
@@ -44,6 +46,7 @@ pub(super) fn client(settings: &Settings) -> Result<Client> {
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .connect_timeout(settings.token_timeout)
+        .connector_layer(Paced::by(budget.clone()))
         .pool_idle_timeout(Duration::from_secs(60))
         .user_agent(concat!("haier-integration/", env!("CARGO_PKG_VERSION")));
     if let Some(roots) = &settings.roots {

@@ -30,6 +30,7 @@ use crate::support::{
 on_both_databases!(
     who_sends_no_whole_request_is_cut_at_every_port,
     who_does_not_read_is_cut_at_every_port,
+    who_asks_without_end_on_one_plain_connection_must_connect_again,
     who_holds_a_connection_without_a_call_is_asked_to_end_and_cut,
     a_connection_grows_no_older_than_it_may_and_no_call_is_lost,
     silent_crowds_take_nobody_elses_place,
@@ -128,6 +129,19 @@ async fn who_does_not_read_is_cut_at_every_port(plan: Plan) {
     stranger.send(&[hello(&[]), call(1, CHECK)].concat()).await;
     stranger.send_until_cut(&frame(6, 0, 0, &[0; 8]).repeat(100)).await;
     others_are_served(service).await;
+    world.finish().await;
+}
+
+async fn who_asks_without_end_on_one_plain_connection_must_connect_again(plan: Plan) {
+    let world = plan.start().await;
+    let service = world.service();
+    for addr in [service.http_addr(), callback_addr(service)] {
+        let mut stranger = Stranger::connect(addr).await;
+        stranger.send("GET /nothing HTTP/1.1\r\nhost: a\r\n\r\n".repeat(100).as_bytes()).await;
+        let answers = String::from_utf8(stranger.read_to_end().await).unwrap();
+        let closing = answers.matches("connection: close").count();
+        assert_eq!((answers.matches("HTTP/1.1 404").count(), closing), (100, 1), "{answers}");
+    }
     world.finish().await;
 }
 

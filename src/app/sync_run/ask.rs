@@ -205,17 +205,20 @@ impl Fetcher<'_> {
         let (mut left, mut failed, mut outage) = (vec![codes], Vec::new(), Outage::default());
         while let Some(codes) = left.pop() {
             let question = Q::of(codes);
-            let answer = self.ask_once(&question).await;
+            let mut answer = self.ask_once(&question).await;
             let codes = question.into_codes();
             let is_known_bad = codes.len() == 1 && self.is_poison::<Q>(&codes[0]);
-            match answer {
+            if let (true, Err(upstream::Error { after: Some(failure), .. })) = (is_known_bad, &answer) {
                 // It has been bad before: one more failure is enough.
-                Err(error) if is_held_back(&error) && !(error.cut_short && is_known_bad) => {
+                answer = Err((**failure).clone());
+            }
+            match answer {
+                Err(error) if is_held_back(&error) => {
                     self.sit_out(&mut outage, &error, LOOK_AGAIN).await?;
                     // What failed before was the outage that has just been waited out, for all one knows.
                     left.extend(failed.drain(..).map(|(code, _)| vec![code]));
-                    // Behind all others: one that fails again would keep them from being probes.
-                    if error.cut_short {
+                    // One that failed goes behind all others: failing again, it would keep them from being probes.
+                    if error.after.is_some() {
                         drop(left.splice(..0, halves(codes)))
                     } else {
                         left.push(codes)
@@ -314,7 +317,7 @@ struct Outage {
 
 /// Not sent, or not again: a breaker is open, or an operator holds calls back.
 fn is_held_back(error: &upstream::Error) -> bool {
-    error.cut_short || matches!(error.reason, Reason::BreakerOpen | Reason::Paused)
+    matches!(error.reason, Reason::BreakerOpen | Reason::Paused)
 }
 
 /// The front last, which is what is asked for first: codes stay in their order.
