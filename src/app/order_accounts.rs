@@ -9,6 +9,7 @@ use crate::{
     domain::{
         accounts::{Account, AccountDraft, AccountIdentity, Origin},
         audit::Change,
+        clock::is_due,
         haier_configs::HaierConfig,
         orders::DisplacedOrders,
     },
@@ -55,7 +56,7 @@ impl App {
     /// When the database does not answer.
     pub async fn order_accounts_watch(&self, watch: &mut DisplacedWatch) -> Result<()> {
         let now = self.clock.now();
-        if watch.look_at.is_some_and(|at| at > now) {
+        if watch.look_at.is_some_and(|at| !is_due(at, LOOK_PERIOD, now)) {
             return Ok(());
         }
         // A replica of the version before may still send orders without recording it.

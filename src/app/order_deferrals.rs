@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::App;
 use crate::{
     domain::{
-        clock::to_micros,
+        clock::{is_due, to_micros},
         orders::{Failure, OrderState, SoId, StoredOrder},
         pauses::PauseTarget,
         reasons::Reason,
@@ -133,7 +133,7 @@ impl App {
         let closed = hold.map(|deferral| (since, deferral));
         let has_turned = reason(&closed) != reason(&gate.closed);
         gate.closed = closed;
-        let look = gate.look_at.is_none_or(|at| at <= now);
+        let look = gate.look_at.is_none_or(|at| is_due(at, LOOK_PERIOD, now));
         if look {
             gate.look_at = Some(now + LOOK_PERIOD);
         }

@@ -227,7 +227,7 @@ impl App {
     }
 
     /// Under whose name an order would be sent now that gives none itself.
-    fn order_sender_now(&self) -> Option<Sender> {
+    pub(super) fn order_sender_now(&self) -> Option<Sender> {
         let haier = self.upstreams.find_active()?;
         let (account, ylh) = (haier.openplat.account(), haier.ylh.as_ref()?.account());
         Some(Sender {

@@ -35,6 +35,13 @@ pub fn latest_believable(now: DateTime<Utc>) -> DateTime<Utc> {
     now + TimeDelta::minutes(1)
 }
 
+/// Whether something is due that was planned for so long ahead at most. What lies further ahead was planned before the clock
+/// was set back.
+#[must_use]
+pub fn is_due(due: DateTime<Utc>, planned: TimeDelta, now: DateTime<Utc>) -> bool {
+    due <= now || due - now > planned
+}
+
 /// Cuts an instant to the microsecond, so that what was stored equals what is read back.
 #[must_use]
 pub fn to_micros(instant: DateTime<Utc>) -> DateTime<Utc> {

@@ -28,7 +28,10 @@ use super::{
     status::{BreakerState, BreakerStatus},
     subject::Subject,
 };
-use crate::domain::{clock::Clock, reasons::Reason};
+use crate::domain::{
+    clock::{Clock, is_due},
+    reasons::Reason,
+};
 
 /// When to look again while all probes are out; also how long only calls about what has not failed before may be probes.
 const PROBES_OUT: Duration = Duration::from_secs(1);
@@ -126,7 +129,7 @@ impl Breaker {
         let now = self.clock.now();
         let (phase, failures) = self.look(|state| (state.phase, state.evidence.failures()));
         let (wait, end) = match phase {
-            Phase::Open { until } if until > now => {
+            Phase::Open { until } if !self.is_over(until, now) => {
                 let wait = (until - now).to_std().unwrap_or_default();
                 (wait, format!("left alone until {}", until.to_rfc3339_opts(SecondsFormat::Secs, true)))
             }
@@ -144,7 +147,7 @@ impl Breaker {
     pub(super) fn free(&self) -> Option<u32> {
         match self.look(|state| state.phase) {
             Phase::Closed => None,
-            Phase::Open { until } if until <= self.clock.now() => Some(self.settings.probes),
+            Phase::Open { until } if self.is_over(until, self.clock.now()) => Some(self.settings.probes),
             Phase::Open { .. } => Some(0),
             Phase::HalfOpen { out, succeeded } => Some(self.settings.probes.saturating_sub(out + succeeded)),
         }
@@ -180,10 +183,9 @@ impl Breaker {
         Error { retry_after: Some(wait), ..Error::new(Reason::BreakerOpen, detail) }
     }
 
-    /// Whether an open phase has ended. An end further ahead than any can be was set before the clock was set back.
+    /// Whether an open phase has ended.
     fn is_over(&self, until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-        let longest = TimeDelta::from_std(self.settings.open).unwrap_or(TimeDelta::MAX);
-        until <= now || until - now > longest
+        is_due(until, TimeDelta::from_std(self.settings.open).unwrap_or(TimeDelta::MAX), now)
     }
 
     fn turn(&self, state: &mut State, phase: Phase, now: DateTime<Utc>) {

@@ -18,7 +18,10 @@ use super::{
     matrix::UNREADABLE,
     status::TokenStatus,
 };
-use crate::{domain::reasons::Reason, redact};
+use crate::{
+    domain::{clock::is_due, reasons::Reason},
+    redact,
+};
 
 /// Life of a token whose answer does not say.
 const DEFAULT_LIFE: TimeDelta = TimeDelta::seconds(3_600);
@@ -104,7 +107,7 @@ impl Tokens {
         if let Some(token) = state.token.as_ref().filter(|token| now < token.refresh_at) {
             return Ok(Source::Cache(Arc::clone(token)));
         }
-        if let Some(refusal) = state.refusal.as_ref().filter(|refusal| now < refusal.until) {
+        if let Some(refusal) = state.refusal.as_ref().filter(|refusal| !refusal.is_over(now)) {
             return Err(refusal.error.clone());
         }
         Ok(Source::Flight(state.flight.get_or_insert_with(|| start().shared()).clone()))
@@ -116,7 +119,7 @@ impl Tokens {
         if state.token.as_ref().is_some_and(|token| now < token.refresh_at) {
             return Login::Done;
         }
-        match state.refusal.as_ref().filter(|refusal| now < refusal.until) {
+        match state.refusal.as_ref().filter(|refusal| !refusal.is_over(now)) {
             Some(Refusal { error, until, .. }) => {
                 Login::Refused(Error { retry_after: (*until - now).to_std().ok(), ..error.clone() })
             }
@@ -176,6 +179,10 @@ impl Refusal {
         let next = until.to_rfc3339_opts(SecondsFormat::Secs, true);
         let detail = format!("{}; Haier is not asked again before {next}", error.detail);
         Self { error: Error { detail, ..error.clone() }.for_good(), hold, until }
+    }
+
+    fn is_over(&self, now: DateTime<Utc>) -> bool {
+        is_due(self.until, TimeDelta::from_std(self.hold).unwrap_or(TimeDelta::MAX), now)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use tokio::task::JoinSet;
 
-use crate::{app::App, error::Causes};
+use crate::{app::App, domain::clock::is_due, error::Causes};
 
 /// How often orders are looked for by themselves: those of other replicas ring no bell here, and time passes.
 const PERIOD: TimeDelta = TimeDelta::seconds(1);
@@ -39,8 +39,9 @@ pub async fn run(app: Arc<App>) {
             }
         }
         let now = app.clock().now();
-        if now >= beat_at {
-            beat_at = now + app.orders_heartbeat_period();
+        let period = app.orders_heartbeat_period();
+        if is_due(beat_at, period, now) {
+            beat_at = now + period;
             if !working.is_empty()
                 && let Err(error) = app.orders_heartbeat().await
             {

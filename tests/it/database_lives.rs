@@ -17,9 +17,14 @@ use crate::{
     support::{Plan, World, on_both_databases, on_postgres, refusal, within},
 };
 
-on_both_databases!(a_restore_begins_a_new_epoch_and_freezes_orders, a_restart_and_a_crash_are_no_restore,);
+on_both_databases!(
+    a_restore_begins_a_new_epoch_and_freezes_orders,
+    a_restart_and_a_crash_are_no_restore,
+    an_order_that_cannot_be_read_holds_up_no_reconciliation,
+);
 on_postgres!(
     a_failover_that_loses_the_beginning_of_an_attempt_refuses_nothing,
+    an_order_that_cannot_be_read_holds_up_no_other_after_a_failover,
     a_failover_raises_the_epoch_only_if_entries_are_missing,
 );
 
@@ -165,6 +170,45 @@ async fn a_failover_that_loses_the_beginning_of_an_attempt_refuses_nothing(plan:
     let other = push(&mut world.client(), order("SO-2", &code)).await.unwrap();
     assert_eq!(other.state(), OrderState::Pushed);
     world.finish().await;
+}
+
+/// Two orders that wait, one of which the key does not open.
+async fn with_a_damaged_order(plan: Plan) -> World {
+    let world = plan.keyed().settings(hurried).start().await;
+    let code = on_sale(&world).await;
+    let target = UpstreamTarget::OrderPush.into();
+    let pause = PauseUpstreamRequest { target, ..Default::default() };
+    world.administration().await.pause_upstream(pause).await.unwrap();
+    for so_id in ["SO-1", "SO-2"] {
+        let request =
+            haier_integration::proto::PushOrderRequest { order: Some(order(so_id, &code)), wait: None };
+        world.client().push_order(request).await.unwrap();
+    }
+    let damage = "UPDATE orders SET consignee_name = detail_address WHERE so_id = 'SO-1'";
+    world.database.execute(damage).await.unwrap();
+    world
+}
+
+async fn an_order_that_cannot_be_read_holds_up_no_reconciliation(plan: Plan) {
+    let world = with_a_damaged_order(plan).await;
+    assert_eq!(reconcile(&world, true).await, 1);
+    assert_eq!(reconcile(&world, false).await, 1);
+    world.finish_leaving_open().await;
+}
+
+async fn an_order_that_cannot_be_read_holds_up_no_other_after_a_failover(plan: Plan) {
+    let mut world = with_a_damaged_order(plan).await;
+    world.database.execute(FAIL_OVER).await.unwrap();
+    within(async { while world.database.number(FAILED_OVER).await == 0 {} }).await;
+    let target = UpstreamTarget::OrderPush.into();
+    world.administration().await.resume_upstream(ResumeUpstreamRequest { target }).await.unwrap();
+    until(&mut world.client(), "SO-2", OrderState::Pushed).await;
+    // Nor does it keep the service from starting.
+    world.stop().await;
+    world.database.execute(FAIL_OVER).await.unwrap();
+    world.serve().await;
+    assert_eq!(get(&mut world.client(), "SO-2").await.state(), OrderState::Pushed);
+    world.finish_leaving_open().await;
 }
 
 async fn a_failover_raises_the_epoch_only_if_entries_are_missing(plan: Plan) {

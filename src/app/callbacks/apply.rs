@@ -9,8 +9,9 @@ use super::{App, Callbacks};
 use crate::{
     domain::{
         callbacks::ReceivedCallback,
+        clock::is_due,
         orders::{
-            OrderChange,
+            OrderChange, Sender,
             facts::{Callback, Fact, FactKind},
         },
     },
@@ -72,7 +73,7 @@ impl App {
         }
         self.callbacks_follow_orders(rounds, &mut outcome).await?;
         let now = self.clock.now();
-        if rounds.look_at.is_none_or(|at| at <= now) {
+        if rounds.look_at.is_none_or(|at| is_due(at, LOOK_PERIOD, now)) {
             self.callbacks_look(now).await?;
             rounds.look_at = Some(now + LOOK_PERIOD);
         }
@@ -163,7 +164,7 @@ impl App {
         };
         let now = self.clock.now();
         let (method, number) = (callback.method.as_str(), callback.platform_order_no.clone());
-        let Some(order) = order_meant(&mut tx, &callback).await? else {
+        let Some(order) = order_meant(&mut tx, &callback, self.order_sender_now().as_ref()).await? else {
             callbacks::mark_parked(&mut tx, id, now).await?;
             tx.commit().await?;
             tracing::info!(method, order = number, "a callback finds no order and is parked");
@@ -229,12 +230,20 @@ fn numbers(changes: &[OrderChange]) -> (Vec<String>, Vec<String>) {
 }
 
 /// The order that a callback means: by `so_id`, then by `online_no` if one order has it, then by Haier's number.
-async fn order_meant(conn: &mut Conn, callback: &ReceivedCallback) -> Result<Option<MeantOrder>> {
+async fn order_meant(
+    conn: &mut Conn,
+    callback: &ReceivedCallback,
+    active: Option<&Sender>,
+) -> Result<Option<MeantOrder>> {
     let is_signers =
         |order: &MeantOrder| order.sender.as_ref().is_some_and(|sender| callback.may_touch(sender));
     // One that was never sent, as far as is known here, Haier may have all the same: this database may come from a backup.
-    // Only the number that is unique for ever says so; a shared one may be about an order that others have sent.
-    let may_be_signers = |order: &MeantOrder| order.sender.is_none() || is_signers(order);
+    // Only the number that is unique for ever says so; a shared one may be about an order that others have sent. And only
+    // where it would be sent now: another account's system may use the same numbers.
+    let may_be_signers = |order: &MeantOrder| match &order.sender {
+        Some(_) => is_signers(order),
+        None => active.is_some_and(|active| callback.may_touch(active)),
+    };
     let number = &callback.platform_order_no;
     if let Some(order) = only(callbacks::list_by_so_id(conn, number).await?, may_be_signers) {
         return Ok(Some(order));

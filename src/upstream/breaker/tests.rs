@@ -130,8 +130,10 @@ fn a_clock_that_is_set_back_does_not_keep_it_open() {
     let (breaker, clock) = breaker(1, 1);
     clock.by(7_200);
     send(&breaker, Health::Down);
+    assert!(breaker.hold().is_some());
     clock.by(-3_600);
     assert_eq!(breaker.status().state, BreakerState::HalfOpen);
+    assert!(breaker.hold().is_none() && breaker.free() == Some(1));
     send(&breaker, Health::Up);
     assert_eq!(breaker.status().state, BreakerState::Closed);
 }

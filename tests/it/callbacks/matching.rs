@@ -6,8 +6,8 @@ use haier_integration::{
         orders::facts::CallbackMethod,
     },
     proto::{
-        Callback, CancelOrderRequest, ListCallbacksRequest, ListOrderFactsRequest, Order, OrderState,
-        PauseUpstreamRequest, PushOrderRequest, UpstreamTarget,
+        Callback, CancelOrderRequest, CreateHaierConfigRequest, ListCallbacksRequest, ListOrderFactsRequest,
+        Order, OrderState, PauseUpstreamRequest, PushOrderRequest, ResumeUpstreamRequest, UpstreamTarget,
         haier_administration_client::HaierAdministrationClient,
     },
     sandbox::CUSTOMER_CODES,
@@ -16,11 +16,11 @@ use haier_integration::{
 };
 use serde_json::json;
 
-use super::{count, listing::list, now, post, until as counted};
+use super::{Post, count, listing::list, now, post, until as counted};
 use crate::{
     keys::rotated,
     orders::{PERSONAL, get, on_sale, order, push, until},
-    support::{Plan, World, on_both_databases, within},
+    support::{Plan, World, account, on_both_databases, within},
 };
 
 on_both_databases!(
@@ -29,6 +29,7 @@ on_both_databases!(
     words_about_an_order_that_is_not_here_are_sealed_until_it_comes,
     a_number_that_several_orders_share_decides_nothing,
     another_accounts_callback_touches_no_order,
+    another_accounts_callback_touches_no_order_that_was_never_sent,
     what_a_kill_left_unapplied_is_applied_at_the_next_start,
     what_another_replica_left_unapplied_is_applied,
     the_stand_ins_callbacks_confirm_and_cancel_what_was_pushed,
@@ -155,6 +156,30 @@ async fn another_accounts_callback_touches_no_order(plan: Plan) {
     post("confirm", &confirm).taken(&world).await;
     until(&mut world.client(), "S-1", OrderState::Confirmed).await;
     assert_eq!(count(&world, "applied_at IS NULL").await, 1);
+    world.finish().await;
+}
+
+/// Both systems may use the same numbers.
+async fn another_accounts_callback_touches_no_order_that_was_never_sent(plan: Plan) {
+    let world = plan.keyed().start().await;
+    let mut operator = world.administration().await;
+    let other = account("other");
+    let secret = other.ylh.as_ref().unwrap().callback_secret.clone();
+    let request = CreateHaierConfigRequest { haier_config: Some(other), validate_only: false };
+    operator.create_haier_config(request).await.unwrap();
+    let code = on_sale(&world).await;
+    let target = UpstreamTarget::OrderPush.into();
+    operator.pause_upstream(PauseUpstreamRequest { target, ..Default::default() }).await.unwrap();
+    let request = PushOrderRequest { order: Some(order("S-1", &code)), wait: None };
+    world.client().push_order(request).await.unwrap();
+    let data = json!({ "ExtOrderNo": "SO.1", "PlatformOrderNo": "S-1", "State": 1 });
+    let callback = Post { secret, ..post("confirm", &data).with("AppKey", "app") };
+    // Once the account is known.
+    within(async { while callback.clone().send(&world).await.1["success"] != true {} }).await;
+    counted(&world, "parked_at IS NOT NULL", 1).await;
+    assert_eq!(get(&mut world.client(), "S-1").await.state(), OrderState::Accepted);
+    operator.resume_upstream(ResumeUpstreamRequest { target }).await.unwrap();
+    until(&mut world.client(), "S-1", OrderState::Pushed).await;
     world.finish().await;
 }
 
