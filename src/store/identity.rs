@@ -160,7 +160,8 @@ pub async fn raise_epochs(conn: &mut Conn) -> Result<()> {
 pub fn is_forbidden(error: &Error) -> bool {
     match error {
         Error::Database(diesel::result::Error::DatabaseError(_, info)) => {
-            info.message().contains("permission denied") || info.message().contains("does not exist")
+            let says = |words| info.message().contains(words);
+            says("permission denied") || says("pg_control_system") && says("does not exist")
         }
         _ => false,
     }

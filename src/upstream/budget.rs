@@ -27,6 +27,8 @@ use queue::{Place, Queue};
 /// A slot used later than this would crowd the next second: it is thrown away and another one taken. With slots 3 % wider
 /// than the rate asks for, 31 ms between the earliest and the latest arrival still keep every second below the limit.
 pub(super) const MAX_LATENESS: Duration = Duration::from_millis(25);
+/// Longest wait for the second slot of a call.
+const LONGEST_SECOND_WAIT: Duration = Duration::from_secs(1);
 /// How long nobody calls when Haier throttles and does not say for how long: by then a tenth of its second is free again.
 const UNTOLD_HOLD: Duration = Duration::from_millis(100);
 
@@ -77,20 +79,25 @@ impl Budget {
 
     /// Waits for a slot. A wait past the deadline is refused at once. Dropping it costs one slot at most.
     pub(super) async fn acquire(&self, call: &Call<'_>) -> Result<()> {
-        self.take(call.priority, call.deadline).await
+        self.take(call.priority, call.deadline, Place::Back).await
     }
 
-    /// Waits for one more slot, for what has had one and could not use it in time. Without a ledger it goes without: it was
-    /// counted once.
+    /// Waits for one more slot, for what has had one and could not use it in time; through no fault of its own, hence before
+    /// the others. Where none comes soon it goes without: it was counted once.
     pub(super) async fn take_another(&self) {
-        if let Err(error) = self.take(Priority::Live, None).await {
-            tracing::debug!(%error, "a late call goes out without a slot of its own");
+        let slot = self.take(Priority::Live, None, Place::Front);
+        if !matches!(tokio::time::timeout(LONGEST_SECOND_WAIT, slot).await, Ok(Ok(()))) {
+            tracing::debug!("a late call goes out without a slot of its own");
         }
     }
 
-    async fn take(&self, priority: Priority, deadline: Option<&Arc<Patience>>) -> Result<()> {
+    async fn take(
+        &self,
+        priority: Priority,
+        deadline: Option<&Arc<Patience>>,
+        mut place: Place,
+    ) -> Result<()> {
         let Some(queue) = &self.queue else { return Ok(()) };
-        let mut place = Place::Back;
         loop {
             let told = queue.join(priority, deadline.cloned(), place).await;
             let due: Instant =
@@ -106,7 +113,10 @@ impl Budget {
     /// Haier has answered 429: nobody calls until it is willing again.
     pub(super) fn throttled(&self, asked: Option<Duration>) {
         let until = Instant::now() + asked.unwrap_or(UNTOLD_HOLD);
-        *self.throttled_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+        let mut throttled_until = self.throttled_until.lock().unwrap_or_else(PoisonError::into_inner);
+        // A late answer may ask for less than another one did.
+        *throttled_until = (*throttled_until).max(Some(until));
+        drop(throttled_until);
         let Some(queue) = self.queue.clone() else { return };
         // Not awaited: the caller may go away, and the others must hear of it all the same.
         tokio::spawn(async move {

@@ -108,6 +108,28 @@ mod tests {
         }
     }
 
+    /// Gives no slot to anybody.
+    struct Held;
+
+    impl SlotLedger for Held {
+        fn reserve(&self, _: Wish) -> BoxFuture<'_, Result<Turn, Unreachable>> {
+            Box::pin(std::future::ready(Ok(Turn::Held(Duration::from_secs(30)))))
+        }
+
+        fn hold(&self, _: Duration) -> BoxFuture<'_, Result<(), Unreachable>> {
+            Box::pin(std::future::ready(Ok(())))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_throttled_account_is_no_connection_that_fails() {
+        let pace = Paced { budget: Budget::new(Arc::new(Held), &Rules::new(100)), prompt: Duration::ZERO };
+        let connector = pace.layer(service_fn(async |target: u32| Ok::<_, Infallible>(target)));
+        // Long before the connection would be given up.
+        let connected = tokio::time::timeout(Duration::from_secs(5), connector.oneshot(7)).await;
+        assert_eq!(connected, Ok(Ok(7)));
+    }
+
     /// The slots that five connections take, all of them late or all of them prompt.
     async fn slots_taken(prompt: Duration) -> usize {
         let rules = Rules::new(1_000);

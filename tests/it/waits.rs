@@ -18,6 +18,7 @@ on_both_databases!(
     a_run_that_a_breaker_holds_up_says_so_and_so_does_its_log,
     a_dry_run_and_a_comparison_say_what_holds_them_up,
     a_run_that_haier_throttles_says_so,
+    a_throttle_longer_than_a_calls_tries_fails_no_code,
     a_haier_that_answers_no_call_is_not_up,
 );
 
@@ -128,6 +129,18 @@ async fn a_run_that_haier_throttles_says_so(plan: Plan) {
     assert_eq!(end.status(), SyncStatus::Success);
     assert!(end.message.contains("；其中等待 "), "{}", end.message);
     assert!(is_longer(world.log(end.sync_log_id).await.waited, Duration::from_millis(900)));
+    world.finish().await;
+}
+
+async fn a_throttle_longer_than_a_calls_tries_fails_no_code(plan: Plan) {
+    let world = plan.settings(|settings| settings.upstream.tries = 1).start().await;
+    world.haier.fault(json!({ "kind": "throttled_without_retry_after", "endpoint": "H2", "count": 1 })).await;
+    let before = world.haier.calls("H2").await;
+    let end = world.sync(prices()).await;
+    assert_eq!((end.status(), end.failed_count), (SyncStatus::Success, 0), "{end:?}");
+    // The same batch again, and no halves of it.
+    let batches = (end.success_count + 19) / 20;
+    assert_eq!((world.haier.calls("H2").await - before) as i64, batches + 1, "{end:?}");
     world.finish().await;
 }
 

@@ -213,6 +213,12 @@ impl Fetcher<'_> {
                 answer = Err((**failure).clone());
             }
             match answer {
+                // It says nothing about the codes, and halves would be more calls.
+                Err(error) if error.reason == Reason::RateLimited && codes.len() > 1 => {
+                    self.sit_out(&mut outage, &error, LISTING_AGAIN).await?;
+                    left.push(codes);
+                    continue;
+                }
                 Err(error) if is_held_back(&error) => {
                     self.sit_out(&mut outage, &error, LOOK_AGAIN).await?;
                     // What failed before was the outage that has just been waited out, for all one knows.

@@ -54,7 +54,9 @@ impl Evidence {
             self.whole = self.whole.saturating_add(1);
             return Proof::Outage;
         }
-        let others_succeed = self.last_success.is_some_and(|at| now - at < APART_FOR);
+        // A success that lies ahead was before the clock was set back.
+        let others_succeed =
+            self.last_success.is_some_and(|at| (TimeDelta::zero()..APART_FOR).contains(&(now - at)));
         if others_succeed && narrow(&mut self.apart, subject) {
             return Proof::Apart;
         }
