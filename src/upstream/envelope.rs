@@ -25,8 +25,11 @@ pub(super) struct Envelope<'a> {
     success: Option<&'a RawValue>,
     #[serde(borrow, default)]
     code: Option<&'a RawValue>,
-    #[serde(borrow, default, alias = "msg")]
+    #[serde(borrow, default)]
     message: Option<&'a RawValue>,
+    /// The same, of some servers; some send both.
+    #[serde(borrow, default)]
+    msg: Option<&'a RawValue>,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
 }
@@ -34,7 +37,7 @@ pub(super) struct Envelope<'a> {
 impl Envelope<'_> {
     /// A refusal in the disguise of a 200: `success` is false, or `code` is none of a success and there is no data.
     pub(super) fn refusal(&self, has_data: bool) -> Option<Error> {
-        let refused = self.success.is_some_and(|success| success.get() == "false");
+        let refused = self.success.and_then(flag) == Some(false);
         let bad_code = self.code.is_some_and(|code| !is_success(code));
         if !refused && (!bad_code || has_data) {
             return None;
@@ -55,7 +58,20 @@ impl Envelope<'_> {
         };
         let number = self.data.and_then(|data| Fields::parse(data).ok());
         let number = number.and_then(|data| data.text("retailOrderNo", MAX_NUMBER_CHARS).ok().flatten());
-        OrderRefusal { code: text(self.code), message: text(self.message), retail_order_no: number }
+        OrderRefusal {
+            code: text(self.code),
+            message: text(self.message.or(self.msg)),
+            retail_order_no: number,
+        }
+    }
+}
+
+/// Yes or no in every form that Haier gives it elsewhere: as a word, a number, a text.
+fn flag(value: &RawValue) -> Option<bool> {
+    match text(value).to_ascii_lowercase().as_str() {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
     }
 }
 
@@ -120,8 +136,11 @@ pub(super) fn success<'a>(body: &'a [u8], proof: Option<&'static str>) -> Result
     }
     let data = envelope.data.and_then(|data| Fields::parse(data).ok());
     let proven = data.as_ref().zip(proof).is_some_and(|(data, field)| data.all(field).next().is_some());
-    let said = envelope.success.is_some_and(|success| success.get() == "true")
-        || envelope.code.is_some_and(is_success);
+    // A word that is neither yes nor no proves nothing, whatever stands beside it.
+    if envelope.success.is_some_and(|success| success.get() != "null" && flag(success).is_none()) {
+        return Err(unreadable());
+    }
+    let said = envelope.success.and_then(flag) == Some(true) || envelope.code.is_some_and(is_success);
     if said || proven { Ok(data) } else { Err(unreadable()) }
 }
 

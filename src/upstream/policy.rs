@@ -156,6 +156,8 @@ impl Client {
             let permit = self.admit_reserved(endpoint, subject, call)?;
             let token = self.token(call).await?;
             let authorization = self.site.login.authorization(&token).map_err(|_| {
+                // Another replica's, of the version before.
+                self.tokens.forget(&token);
                 Error::new(Reason::MalformedAnswer, "the token holds characters that no header may hold")
             })?;
             let (bytes, begun) = Outgoing::body(body.clone(), call.may_send.cloned());

@@ -10,6 +10,7 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
+use reqwest::header::HeaderValue;
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -191,12 +192,16 @@ pub(super) fn parse(body: &[u8], asked_at: DateTime<Utc>) -> Result<Token> {
     let malformed = |what: &str| Error::of(UNREADABLE, format!("the token answer {what}"));
     let answer: Value = serde_json::from_slice(body).map_err(|_| malformed("is not JSON"))?;
     let places = [&answer, &answer["data"]];
-    let text =
-        |key: &str| places.iter().find_map(|place| place[key].as_str()).filter(|text| !text.is_empty());
+    let text = |key: &str| {
+        places.iter().find_map(|place| place[key].as_str()).map(str::trim).filter(|text| !text.is_empty())
+    };
     let value = text("access_token").or_else(|| text("token")).ok_or_else(|| malformed("holds no token"))?;
     if value.len() > MAX_TOKEN {
         let what = format!("holds a token of {} bytes; the most is {MAX_TOKEN}", value.len());
         return Err(malformed(&what).for_good());
+    }
+    if HeaderValue::from_str(value).is_err() {
+        return Err(malformed("holds a token with characters that no header may hold").for_good());
     }
     let life = places.iter().find_map(|place| life(&place["expires_in"])).unwrap_or(DEFAULT_LIFE);
     let usable = (life - REFRESH_EARLY).max(life * 5 / 6);
@@ -248,6 +253,18 @@ mod tests {
             assert_eq!(token.value.expose_secret(), "t", "{body}");
             assert_eq!(token.refresh_at, DateTime::UNIX_EPOCH + TimeDelta::minutes(50), "{body}");
         }
+    }
+
+    #[test]
+    fn a_token_that_fits_into_no_header_is_none() {
+        for token in [r"t\nt", r"t\r\nx: y", r"t\u0000"] {
+            let error =
+                parse(format!(r#"{{"token":"{token}"}}"#).as_bytes(), DateTime::UNIX_EPOCH).unwrap_err();
+            assert_eq!(error.reason, Reason::MalformedAnswer, "{token}");
+        }
+        // A line's end is none of it.
+        let token = parse(br#"{"token":"t\n"}"#, DateTime::UNIX_EPOCH).unwrap();
+        assert_eq!(token.value.expose_secret(), "t");
     }
 
     #[test]

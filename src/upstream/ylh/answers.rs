@@ -89,6 +89,8 @@ mod tests {
             r#"{"success":true,"code":200,"message":"成功","data":{"retailOrderNo":"LS1","soId":"S1"}}"#,
             r#"{"code":"200","data":{"retailOrderNo":"LS1","soId":"S1"}}"#,
             r#"{"data":{"retailOrderNo":"LS1","soId":"S1"}}"#,
+            r#"{"success":"true","code":200,"msg":"ok","message":"ok","data":{"retailOrderNo":"LS1","soId":"S1"}}"#,
+            r#"{"success":1,"data":{"retailOrderNo":"LS1","soId":"S1"}}"#,
         ] {
             assert_eq!(said(body), both, "{body}");
         }
@@ -104,6 +106,7 @@ mod tests {
             r#"{"success":true,"data":null}"#,
             r#"{"success":true,"data":"ok"}"#,
             r#"{"success":true,"data":{"soId":"S1"}}"#,
+            r#"{"success":"不","data":{"retailOrderNo":"LS1","soId":"S1"}}"#,
         ] {
             let error = booked(body.as_bytes()).unwrap_err();
             assert_eq!((error.reason, error.executed), (Reason::MalformedAnswer, Executed::Maybe), "{body}");
@@ -114,6 +117,8 @@ mod tests {
     fn a_refusal_keeps_haiers_code_and_words() {
         for (body, code, executed) in [
             (r#"{"success":false,"code":"B1","message":"商品不存在"}"#, "B1", Executed::No),
+            (r#"{"success":"false","code":"B1","msg":"不","message":"商品不存在"}"#, "B1", Executed::No),
+            (r#"{"success":0,"code":0,"message":"商品不存在","data":{"soId":"S1"}}"#, "0", Executed::No),
             (r#"{"success":false,"code":400,"message":"商品不存在"}"#, "400", Executed::No),
             (r#"{"success":false,"message":"商品不存在","data":{"soId":"S1"}}"#, "", Executed::No),
             (r#"{"code":500,"msg":"商品不存在"}"#, "500", Executed::Maybe),
