@@ -20,11 +20,11 @@ use crate::domain::products::{PriceRecord, ProductCode};
 
 pub use differing::differing;
 
-/// How many listed products have a price.
+/// How many listed products have a price that this run has not brought itself.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn count(conn: &mut Conn) -> Result<i64> {
+pub async fn count_before(conn: &mut Conn, run: i64) -> Result<i64> {
     let has_one = || {
         product_prices::supply_price_e4
             .is_not_null()
@@ -34,6 +34,7 @@ pub async fn count(conn: &mut Conn) -> Result<i64> {
     Ok(on!(conn, |c| product_prices::table
         .inner_join(products::table.on(products::id.eq(product_prices::product_id)))
         .filter(products::delisted_at.is_null().and(has_one()))
+        .filter(products::created_by.is_null().or(products::created_by.ne(run)))
         .count()
         .get_result(c)
         .await)?)

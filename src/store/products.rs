@@ -244,6 +244,20 @@ pub async fn count(conn: &mut Conn, category: Option<&str>, brand: Option<&str>)
     Ok(count)
 }
 
+/// How many products are listed that this run has not brought itself.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn count_before(conn: &mut Conn, run: i64) -> Result<i64> {
+    let count = on!(conn, |c| products::table
+        .filter(products::delisted_at.is_null())
+        .filter(products::created_by.is_null().or(products::created_by.ne(run)))
+        .count()
+        .get_result(c)
+        .await)?;
+    Ok(count)
+}
+
 /// Codes of stored products after one, in their order; delisted ones are left out.
 ///
 /// # Errors

@@ -15,6 +15,7 @@ use crate::support::{Plan, World, bearing, on_both_databases, refusal, within};
 on_both_databases!(
     so_many_delistings_pass_and_more_wait_for_a_person,
     so_many_far_prices_pass_and_more_wait_for_a_person,
+    newcomers_make_nothing_look_small,
     what_is_discarded_is_dropped,
     what_nobody_decides_expires,
     a_restart_loses_nothing_of_what_was_set_aside,
@@ -135,6 +136,17 @@ async fn so_many_delistings_pass_and_more_wait_for_a_person(plan: Plan) {
     let run = held(&world, true).await.remove(0);
     assert_eq!((run.decision(), run.successor_id), (HeldRunDecision::Approved, Some(end.sync_log_id)));
     assert_eq!(world.sync(prices()).await.status(), SyncStatus::Success, "nothing is left to hold");
+    world.finish().await;
+}
+
+async fn newcomers_make_nothing_look_small(plan: Plan) {
+    let world = hundred(plan).start().await;
+    let codes = world.codes(6).await;
+    world.haier.change(json!({ "withdraw": codes, "add": 100 })).await;
+    let end = world.sync(prices()).await;
+    assert_eq!(end_reason(&world, &end).await, "HELD");
+    let run = held(&world, false).await.remove(0);
+    assert_eq!((run.delisted_count, run.listed_count), (6, 100));
     world.finish().await;
 }
 

@@ -87,7 +87,7 @@ impl Writer {
             let of = match listed {
                 Some(of) => of,
                 // What a worker before has marked counts too.
-                None => products::count(&mut conn, None, None).await? + self.checkpoint.delisted,
+                None => products::count_before(&mut conn, self.run.log_id).await? + self.checkpoint.delisted,
             };
             listed = Some(of);
             if (Share { part: gone, of }).passes(limits.delisted) {
@@ -149,8 +149,9 @@ impl Writer {
         if delisted == 0 && moved == 0 {
             return Ok(None);
         }
-        let listed = products::count(&mut conn, None, None).await?;
-        let priced = prices::count(&mut conn).await?;
+        // Newcomers are left out: a foreign catalogue must not make what it takes away look small.
+        let listed = products::count_before(&mut conn, self.run.log_id).await?;
+        let priced = prices::count_before(&mut conn, self.run.log_id).await?;
         drop(conn);
         let delisted = Share { part: delisted, of: listed + self.checkpoint.delisted };
         let mut prices = Share { part: moved, of: priced };
