@@ -26,6 +26,7 @@ mod order_leases;
 mod order_products;
 mod order_push;
 mod order_reads;
+mod order_warnings;
 mod order_watchers;
 mod orders;
 pub mod page_tokens;

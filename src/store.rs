@@ -32,6 +32,7 @@ pub mod order_accounts;
 pub mod order_changes;
 pub mod order_facts;
 pub mod order_pushes;
+pub mod order_warnings;
 pub mod orders;
 pub mod pauses;
 pub mod poison_codes;

@@ -282,20 +282,7 @@ impl App {
         unless_open: bool,
     ) -> Result<bool> {
         let mut tx = self.store.begin().await?;
-        let history = match self.order_lock(&mut tx, so_id).await {
-            Ok(history) => history,
-            Err(Error::Internal(cause)) => {
-                // Nor can it be sent. The others must not wait for it.
-                tracing::error!(
-                    alert = true,
-                    %so_id,
-                    %cause,
-                    "an order cannot be read, and is not put in doubt: mend its row or the key file, then run `orders reconcile`"
-                );
-                return Ok(false);
-            }
-            Err(error) => return Err(error),
-        };
+        let history = self.order_lock_without_people(&mut tx, so_id).await?;
         let fact = FactKind::Doubted { by: ctx.caller.name.clone() };
         let after = history.with(std::slice::from_ref(&fact));
         // What Haier called repeated at our first attempt may be there from one that is not on record: then it is booked.

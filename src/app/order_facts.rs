@@ -72,13 +72,22 @@ impl App {
     /// Locks an order and reads its facts. The first lock of a transaction.
     pub(super) async fn order_lock(&self, tx: &mut Tx, so_id: &SoId) -> Result<History> {
         let (sealed, facts) = orders::lock(tx, so_id).await?.ok_or_else(|| not_found(so_id))?;
-        let mut order = self.order_open(sealed)?;
+        Ok(self.order_history(self.order_open(sealed)?, facts))
+    }
+
+    /// The same of an order whose people are nobody's business, so that it does not matter whether they can be read.
+    pub(super) async fn order_lock_without_people(&self, tx: &mut Tx, so_id: &SoId) -> Result<History> {
+        let (sealed, facts) = orders::lock(tx, so_id).await?.ok_or_else(|| not_found(so_id))?;
+        Ok(self.order_history(sealed.without_people(), facts))
+    }
+
+    fn order_history(&self, mut order: StoredOrder, facts: Vec<Fact>) -> History {
         let standing = derive(&facts);
         let rules = &self.orders.settings.rules;
         order.next_attempt_at = rules.next_attempt_at(&standing, order.created_at, order.deadline_at);
         // Replicas' clocks differ by a little; an order's own time does not run backwards.
         let now = self.clock.now().max(order.updated_at);
-        Ok(History { order, facts, standing, now })
+        History { order, facts, standing, now }
     }
 
     /// Adds facts to a locked order and stores what follows, and lets it go out of these hands.

@@ -38,8 +38,6 @@ use crate::{
     upstream::account_identity,
 };
 
-/// Orders that one look warns of.
-const COMPLAINTS: i64 = 100;
 /// So long before the caller's deadline a wait for the outcome ends, so that the answer is there in time.
 const HEAD_START: Duration = Duration::from_millis(100);
 
@@ -326,43 +324,6 @@ impl App {
         let order = orders::find(&mut conn, so_id).await?.ok_or_else(|| not_found(so_id))?;
         let facts = order_facts::list_page(&conn.pipeline(), order.id(), page).await?;
         Ok(Page::cut(facts, page.size, |(seq, _)| *seq))
-    }
-
-    /// Warns, once of each, of orders that Haier has or is cancelling and of which it has called nothing back for long, and of
-    /// those that are in doubt beyond their deadline: nothing may come of these while they wait for a cause of ours.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn orders_complain(&self) -> Result<()> {
-        let now = self.clock.now();
-        let before = now - self.orders.settings.unconfirmed_after;
-        let mut tx = self.store.begin().await?;
-        let overdue = orders::complain_unconfirmed(&mut tx, before, COMPLAINTS, now).await?;
-        let doubtful = orders::complain_doubtful(&mut tx, COMPLAINTS, now).await?;
-        tx.commit().await?;
-        for (so_id, state, deadline) in doubtful {
-            metrics::counter!("haier_order_alerts_total", "kind" => "in_doubt").increment(1);
-            tracing::error!(
-                so_id = so_id.as_str(),
-                state = state.as_str(),
-                %deadline,
-                alert = true,
-                rule = "orders_in_doubt",
-                "an order is in doubt beyond its deadline: look it up at Haier and run `orders resolve`"
-            );
-        }
-        for (so_id, state, since) in overdue {
-            metrics::counter!("haier_order_alerts_total", "kind" => "unconfirmed").increment(1);
-            tracing::warn!(
-                so_id = so_id.as_str(),
-                state = state.as_str(),
-                %since,
-                alert = true,
-                rule = "orders_unconfirmed",
-                "Haier has called nothing back about an order: look it up at Haier; a cancellation can be asked for again by `orders retry`"
-            );
-        }
-        Ok(())
     }
 
     pub(super) async fn order_find(&self, so_id: &SoId) -> Result<Option<StoredOrder>> {

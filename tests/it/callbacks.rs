@@ -2,18 +2,17 @@
 
 mod listing;
 mod matching;
+mod posting;
 mod secrets;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use haier_integration::{
-    app::SystemClock,
     domain::clock::Clock as _,
     proto::{
         CreateHaierConfigRequest, DeleteHaierConfigRequest,
         haier_administration_client::HaierAdministrationClient,
     },
 };
-use md5::{Digest as _, Md5};
 use reqwest::{StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use tokio::{
@@ -21,6 +20,9 @@ use tokio::{
     net::TcpStream,
 };
 use url::Url;
+
+pub(crate) use posting::post;
+use posting::{confirm, now, send, shanghai};
 
 use crate::support::{Backend, Plan, Wire, World, account, on_both_databases, run, within};
 
@@ -36,111 +38,6 @@ on_both_databases!(
     an_account_that_is_stored_and_not_active_is_known_by_its_key,
     a_backlog_does_not_hold_up_a_stop,
 );
-
-const SECRET: &str = "sandbox-callback-secret";
-
-/// A callback before it is signed.
-#[derive(Clone)]
-pub(crate) struct Post {
-    fields: Vec<(&'static str, String)>,
-    secret: String,
-    json: bool,
-}
-
-fn now() -> DateTime<Utc> {
-    SystemClock::new().now()
-}
-
-fn shanghai(instant: DateTime<Utc>) -> String {
-    (instant + TimeDelta::hours(8)).format("%Y%m%d%H%M%S").to_string()
-}
-
-/// The last word of `Method`, and `Data`.
-pub(crate) fn post(method: &str, data: &Value) -> Post {
-    let fields = vec![
-        ("AppKey", "sandbox-app".to_owned()),
-        ("TimeStamp", shanghai(now())),
-        ("Method", format!("hmm.scm_heorder.{method}")),
-        ("Data", data.to_string()),
-    ];
-    Post { fields, secret: SECRET.to_owned(), json: false }
-}
-
-fn confirm(number: &str) -> Post {
-    post("confirm", &json!({ "ExtOrderNo": "SO.1", "PlatformOrderNo": number, "State": 1 }))
-}
-
-impl Post {
-    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
-        self.fields.retain(|(known, _)| *known != name);
-        self.fields.push((name, value.to_owned()));
-        self
-    }
-
-    fn in_json(self) -> Self {
-        Self { json: true, ..self }
-    }
-
-    fn at(self, instant: DateTime<Utc>) -> Self {
-        self.with("TimeStamp", &shanghai(instant))
-    }
-
-    /// Signed with another secret than the stand-in's.
-    pub(crate) fn signed_with(self, secret: &str) -> Self {
-        Self { secret: secret.to_owned(), ..self }.signed()
-    }
-
-    /// Signed after the description, by another hand than the service's.
-    fn signed(mut self) -> Self {
-        let mut fields = self.fields.clone();
-        fields.retain(|(name, value)| *name != "Sign" && !value.trim().is_empty());
-        fields.sort();
-        let text: String = fields.iter().map(|(name, value)| format!("{name}{value}")).collect();
-        let hash = Md5::digest(format!("{0}{text}{0}", self.secret).to_lowercase());
-        self.fields.push(("Sign", hash.iter().map(|byte| format!("{byte:02X}")).collect()));
-        self
-    }
-
-    pub(crate) fn body(&self) -> (String, &'static str) {
-        if self.json {
-            let object: serde_json::Map<_, _> =
-                self.fields.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-            return (Value::from(object).to_string(), "application/json");
-        }
-        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.fields).finish();
-        (form, "application/x-www-form-urlencoded")
-    }
-
-    pub(crate) async fn send(self, world: &World) -> (StatusCode, Value) {
-        self.signed().send_as_it_is(world).await
-    }
-
-    async fn send_as_it_is(self, world: &World) -> (StatusCode, Value) {
-        let (body, content_type) = self.body();
-        send(world, body.into(), content_type).await
-    }
-
-    /// Sends what must be taken, signed before.
-    pub(crate) async fn taken_as_it_is(self, world: &World) {
-        let (status, answer) = self.send_as_it_is(world).await;
-        assert_eq!((status, &answer["success"]), (StatusCode::OK, &json!(true)), "{answer}");
-    }
-
-    /// Sends what must be taken.
-    pub(crate) async fn taken(self, world: &World) {
-        let (status, answer) = self.send(world).await;
-        assert_eq!((status, &answer["success"]), (StatusCode::OK, &json!(true)), "{answer}");
-    }
-}
-
-async fn send(world: &World, body: Vec<u8>, content_type: &str) -> (StatusCode, Value) {
-    let url = world.service().callback_url();
-    let request = reqwest::Client::new().post(url).header(CONTENT_TYPE, content_type).body(body);
-    let response = within(request.send()).await.unwrap();
-    let status = response.status();
-    let text = within(response.text()).await.unwrap();
-    (status, serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
-}
 
 pub(crate) async fn count(world: &World, condition: &str) -> i64 {
     world.database.number(&format!("SELECT count(*) FROM callbacks WHERE {condition}")).await
@@ -204,7 +101,7 @@ async fn what_is_not_genuine_is_refused_and_leaves_nothing(plan: Plan) {
         .start()
         .await;
     let ok = StatusCode::OK;
-    let wrong_secret = Post { secret: "guessed".to_owned(), ..confirm("A") };
+    let wrong_secret = confirm("A").with_secret("guessed");
     let mut answers = Vec::new();
     for callback in [wrong_secret, confirm("A").with("AppKey", "nobody"), confirm("A").with("AppKey", "")] {
         let mut refused = callback.send(&world).await;
@@ -372,7 +269,7 @@ async fn an_account_that_is_stored_and_not_active_is_known_by_its_key(plan: Plan
     let world = served(plan.keyed()).await;
     let stored = account("stored");
     let secret = stored.ylh.as_ref().unwrap().callback_secret.clone();
-    let callback = Post { secret, ..confirm("A").with("AppKey", "app") };
+    let callback = confirm("A").with("AppKey", "app").with_secret(&secret);
     assert_refused(&callback.clone().send(&world).await, StatusCode::OK, "invalid_signature");
     let mut client = HaierAdministrationClient::new(world.channel().connect().await.unwrap());
     let request = CreateHaierConfigRequest { haier_config: Some(stored), validate_only: false };

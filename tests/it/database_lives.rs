@@ -191,8 +191,8 @@ async fn with_a_damaged_order(plan: Plan) -> World {
 
 async fn an_order_that_cannot_be_read_holds_up_no_reconciliation(plan: Plan) {
     let world = with_a_damaged_order(plan).await;
-    assert_eq!(reconcile(&world, true).await, 1);
-    assert_eq!(reconcile(&world, false).await, 1);
+    assert_eq!(reconcile(&world, true).await, 2);
+    assert_eq!(reconcile(&world, false).await, 2);
     world.finish_leaving_open().await;
 }
 
@@ -203,6 +203,8 @@ async fn an_order_that_cannot_be_read_holds_up_no_other_after_a_failover(plan: P
     let target = UpstreamTarget::OrderPush.into();
     world.administration().await.resume_upstream(ResumeUpstreamRequest { target }).await.unwrap();
     until(&mut world.client(), "SO-2", OrderState::Pushed).await;
+    let doubted = "SELECT count(*) FROM orders WHERE so_id = 'SO-1' AND state = 'in_doubt'";
+    assert_eq!(world.database.number(doubted).await, 1);
     // Nor does it keep the service from starting.
     world.stop().await;
     world.database.execute(FAIL_OVER).await.unwrap();

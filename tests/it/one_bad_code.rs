@@ -50,15 +50,20 @@ fn fast(plan: Plan) -> Plan {
     })
 }
 
+/// Haier fails for these from now on.
+async fn spoil(world: &World, codes: impl IntoIterator<Item = &String>) {
+    for code in codes {
+        world.haier.fault(json!({ "kind": "server_error", "endpoint": "H2", "product_code": code })).await;
+    }
+}
+
 async fn one_product_that_haier_always_fails_for_stops_no_other(plan: Plan) {
     let world = fast(plan).start().await;
     let mut codes = world.codes(200).await;
     codes.sort();
     // Several of them, the first one and the last one too: more than a breaker takes.
     let bad: Vec<&String> = codes.iter().step_by(33).chain(codes.last()).collect();
-    for code in &bad {
-        world.haier.fault(json!({ "kind": "server_error", "endpoint": "H2", "product_code": code })).await;
-    }
+    spoil(&world, bad.iter().copied()).await;
     for _ in 0..2 {
         let end = world.sync(prices()).await;
         assert_eq!((end.status(), end.failed_count), (SyncStatus::Partial, bad.len() as i64), "{end:?}");
@@ -81,9 +86,7 @@ async fn bad_codes_in_every_batch_hold_up_no_other(plan: Plan) {
     let mut codes = world.codes(200).await;
     codes.sort();
     let bad: Vec<&String> = codes.iter().step_by(20).collect();
-    for code in &bad {
-        world.haier.fault(json!({ "kind": "server_error", "endpoint": "H2", "product_code": code })).await;
-    }
+    spoil(&world, bad.iter().copied()).await;
     for _ in 0..2 {
         let end = world.sync(prices()).await;
         assert_eq!((end.success_count, end.failed_count), (190, 10), "{end:?}");
@@ -96,9 +99,7 @@ async fn bad_codes_that_fill_all_batches_in_flight_hold_up_no_other(plan: Plan) 
     let world = fast(plan).settings(|settings| settings.sync.calls_in_flight = 2).start().await;
     let mut codes = world.codes(200).await;
     codes.sort();
-    for code in &codes[20..120] {
-        world.haier.fault(json!({ "kind": "server_error", "endpoint": "H2", "product_code": code })).await;
-    }
+    spoil(&world, &codes[20..120]).await;
     for _ in 0..2 {
         let end = world.sync(prices()).await;
         assert_eq!((end.success_count, end.failed_count), (100, 100), "{end:?}");
@@ -134,9 +135,7 @@ async fn a_batch_of_nothing_but_bad_codes_fails_while_others_succeed(plan: Plan)
     let world = fast(plan).settings(|settings| settings.sync.batch_size = 4).start().await;
     let mut codes = world.codes(200).await;
     codes.sort();
-    for code in &codes[196..] {
-        world.haier.fault(json!({ "kind": "server_error", "endpoint": "H2", "product_code": code })).await;
-    }
+    spoil(&world, &codes[196..]).await;
     let end = world.sync(prices()).await;
     assert_eq!((end.status(), end.success_count, end.failed_count), (SyncStatus::Partial, 196, 4), "{end:?}");
     world.finish().await;

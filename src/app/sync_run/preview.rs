@@ -363,8 +363,10 @@ impl Reckoner {
             return Ok(None);
         }
         let mut conn = self.app.store.read().await?;
-        let mut delisted = Share { part: self.gone, of: products::count_before(&mut conn, 0).await? };
-        let mut prices = Share { part: self.moved, of: prices::count_before(&mut conn, 0).await? };
+        let mut delisted =
+            Share { part: self.gone, of: products::count_before(&mut conn, self.run.log_id).await? };
+        let mut prices =
+            Share { part: self.moved, of: prices::count_before(&mut conn, self.run.log_id).await? };
         drop(conn);
         let limits = self.app.runs.guard;
         for (share, limit) in [(&mut delisted, limits.delisted), (&mut prices, limits.moved)] {

@@ -90,6 +90,12 @@ impl SealedOrder {
         &self.rest.summary
     }
 
+    /// The order without its people, whose fields are empty.
+    #[must_use]
+    pub fn without_people(self) -> StoredOrder {
+        self.rest
+    }
+
     /// The whole order.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use haier_integration::{
 };
 use serde_json::json;
 
-use super::{Post, count, listing::list, now, post, until as counted};
+use super::{count, listing::list, now, post, until as counted};
 use crate::{
     keys::rotated,
     orders::{PERSONAL, get, on_sale, order, push, until},
@@ -173,7 +173,7 @@ async fn another_accounts_callback_touches_no_order_that_was_never_sent(plan: Pl
     let request = PushOrderRequest { order: Some(order("S-1", &code)), wait: None };
     world.client().push_order(request).await.unwrap();
     let data = json!({ "ExtOrderNo": "SO.1", "PlatformOrderNo": "S-1", "State": 1 });
-    let callback = Post { secret, ..post("confirm", &data).with("AppKey", "app") };
+    let callback = post("confirm", &data).with("AppKey", "app").with_secret(&secret);
     // Once the account is known.
     within(async { while callback.clone().send(&world).await.1["success"] != true {} }).await;
     counted(&world, "parked_at IS NOT NULL", 1).await;

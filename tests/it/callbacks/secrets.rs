@@ -10,7 +10,7 @@ use haier_integration::{
 use reqwest::StatusCode;
 use secrecy::ExposeSecret as _;
 
-use super::{Post, assert_refused, confirm, count, now, served};
+use super::{assert_refused, confirm, count, now, served};
 use crate::support::{Plan, account, on_both_databases, within};
 
 on_both_databases!(
@@ -22,7 +22,7 @@ async fn while_an_account_is_closed_a_callback_is_answered_so_that_it_comes_agai
     let mut world = served(plan.keyed()).await;
     let stored = account("stored");
     let secret = stored.ylh.as_ref().unwrap().callback_secret.clone();
-    let callback = Post { secret, ..confirm("A") }.with("AppKey", "app");
+    let callback = confirm("A").with("AppKey", "app").with_secret(&secret);
     let mut client = HaierAdministrationClient::new(world.channel().connect().await.unwrap());
     let request = CreateHaierConfigRequest { haier_config: Some(stored), validate_only: false };
     client.create_haier_config(request).await.unwrap();
@@ -40,7 +40,7 @@ async fn while_an_account_is_closed_a_callback_is_answered_so_that_it_comes_agai
     within(async { while callback.clone().send(&world).await.1["success"] != true {} }).await;
     assert_eq!(count(&world, "platform_order_no = 'A'").await, 1);
     // Now that every account is open, a wrong signature is a wrong one.
-    let forged = Post { secret: "guessed".to_owned(), ..confirm("C") };
+    let forged = confirm("C").with_secret("guessed");
     assert_refused(&forged.send(&world).await, StatusCode::OK, "invalid_signature");
     world.finish().await;
 }
@@ -51,9 +51,7 @@ async fn a_secret_that_was_replaced_stays_good_for_a_while(plan: Plan) {
     let mut client = HaierAdministrationClient::new(world.channel().connect().await.unwrap());
     let request = CreateHaierConfigRequest { haier_config: Some(stored.clone()), validate_only: false };
     client.create_haier_config(request).await.unwrap();
-    let signed = |secret: &str, number: &str| {
-        Post { secret: secret.to_owned(), ..confirm(number) }.with("AppKey", "app")
-    };
+    let signed = |secret: &str, number: &str| confirm(number).with("AppKey", "app").with_secret(secret);
     let former = stored.ylh.clone().unwrap().callback_secret;
     within(async { while signed(&former, "A").send(&world).await.1["success"] != true {} }).await;
     let ylh = YlhConfig { callback_secret: "another".to_owned(), ..stored.ylh.clone().unwrap() };

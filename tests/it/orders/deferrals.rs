@@ -140,7 +140,7 @@ async fn a_night_of_silence_leaves_few_facts(plan: Plan) {
         .turned()
         .settings(|settings| {
             settings.schedules.enabled = false;
-            settings.upstream.request_timeout = Duration::from_millis(100);
+            settings.upstream.request_timeout = Duration::from_millis(200);
             settings.orders.doubt_wait = Duration::from_secs(30);
             // The clock is turned while calls are under way.
             settings.orders.lease = Duration::from_secs(7 * 24 * 3_600);
@@ -175,8 +175,7 @@ async fn a_night_of_silence_leaves_few_facts(plan: Plan) {
     for so_id in &so_ids {
         let received = book["received"][so_id].as_i64().unwrap_or(0);
         let known = kinds(&world, so_id).await.len() as i64;
-        // A busy machine may time out a send or two before Haier has read it.
-        assert!(known <= 2 * (received + 2) + 3, "{so_id}: {known} facts, received {received} times");
+        assert!(known <= 2 * received + 3, "{so_id}: {known} facts, received {received} times");
     }
     // In the morning all of them go out, and none was given up.
     world.haier.clear_faults().await;
