@@ -2,26 +2,27 @@
 //!
 //! | what | how it is known | what follows |
 //! |---|---|---|
-//! | restore | another identity | the feeds get a new epoch; orders are frozen until `orders reconcile` has asked |
+//! | restore | another identity, or the same one and a feed that ends before an entry that was seen | the feeds get a new epoch; orders are frozen until `orders reconcile` has asked |
 //! | failover | another timeline of PostgreSQL | orders that may have been sent in the moments that are lost are in doubt; the feeds get a new epoch if entries are missing |
 //!
 //! Both are noticed before the next order is claimed: the claim asks in its own transaction. Until what follows is done,
-//! nothing is claimed; a replica that dies half-way leaves it to the next one.
+//! nothing is claimed; a replica that dies half-way leaves it to the next one. For some days after either, an order that
+//! Haier calls repeated at the first attempt on record counts as sent by an attempt that is not.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{App, Ctx};
 use crate::{
-    domain::callers::{Caller, Role},
+    domain::{
+        callers::{Caller, Role},
+        clock::is_due,
+    },
     error::Result,
     store::{
         self, Conn,
-        identity::{self, Comparison, Identity},
+        identity::{self, Comparison, Identity, Seen},
         order_changes, order_pushes, product_changes, replicas,
     },
 };
@@ -30,16 +31,36 @@ use crate::{
 const PAGE: i64 = 200;
 /// Who puts orders in doubt after a failover.
 const BY: &str = "failover of the database";
+/// For how long after a restore or a failover an order may come again whose records were lost with it.
+const ORDERS_COME_AGAIN: TimeDelta = TimeDelta::days(30);
+/// How long to wait before a database that refuses to tell its identity is asked again.
+const ASK_AGAIN: TimeDelta = TimeDelta::minutes(10);
 
 /// What this replica knows of the database's identity.
 #[derive(Default)]
 pub(super) struct DatabaseWatch {
-    /// The database does not let its role ask.
-    blind: AtomicBool,
+    /// When the database last refused to tell its role who it is.
+    blind_since: Mutex<Option<DateTime<Utc>>>,
     /// Since when no order is sent.
     frozen: Mutex<Option<DateTime<Utc>>>,
-    /// The ends of the feeds of products and of orders, as last seen here. `None`: not looked yet.
-    heads: Mutex<Option<Heads>>,
+    /// The database as this replica saw it last. `None`: not looked yet.
+    last: Mutex<Option<Look>>,
+}
+
+/// What a replica saw of the database.
+#[derive(Clone)]
+struct Look {
+    /// What PostgreSQL said of itself.
+    identity: Option<Identity>,
+    /// The ends of the feeds of products and of orders.
+    heads: Heads,
+}
+
+impl Look {
+    /// Whether entries are missing that were there when `self` was seen.
+    fn is_ahead_of(&self, heads: &Heads) -> bool {
+        self.heads.iter().zip(heads).any(|(then, now)| now < then)
+    }
 }
 
 /// Epoch and number of the last entry of each feed.
@@ -57,24 +78,43 @@ impl App {
     /// # Errors
     /// When the database does not answer; then it is done at the next look.
     pub async fn database_follow(self: &Arc<Self>) -> Result<()> {
+        let blind_since = *self.database_blind();
+        if blind_since.is_some_and(|since| is_due(since + ASK_AGAIN, ASK_AGAIN, self.clock.now())) {
+            *self.database_blind() = None;
+        }
         let mut conn = self.store.read().await?;
         let seen = identity::seen(&mut conn).await?;
-        let now = self.database_current(&mut conn).await?;
-        let mut ends = heads(&mut conn).await?;
+        let comparison = self.database_compare(&mut conn, &seen).await?;
         drop(conn);
         self.frozen_set(seen.orders_frozen_at);
-        let comparison = self.store.compare_identity(&seen, now.as_ref());
         match comparison {
             Comparison::Same => {}
             Comparison::First => self.database_restored(false).await?,
             Comparison::Restored => self.database_restored(true).await?,
-            Comparison::FailedOver => self.database_failed_over(ends).await?,
+            Comparison::FailedOver => self.database_failed_over().await?,
         }
-        if comparison != Comparison::Same {
-            ends = heads(&mut self.store.read().await?).await?;
-        }
-        *self.database.heads.lock().unwrap_or_else(PoisonError::into_inner) = Some(ends);
+        let mut conn = self.store.read().await?;
+        let identity = self.database_current(&mut conn).await?;
+        let look = Look { identity, heads: heads(&mut conn).await? };
+        *self.database.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(look);
         Ok(())
+    }
+
+    /// Compares the database with what was seen last, by any replica and by this one. A disk that was put back to an earlier
+    /// state has the identity that it always had, and feeds that end before what was seen of them.
+    async fn database_compare(&self, conn: &mut Conn, seen: &Seen) -> Result<Comparison> {
+        let last = self.database_last();
+        let now = self.database_current(conn).await?;
+        let comparison = self.store.compare_identity(seen, now.as_ref());
+        let Some(last) = last.filter(|last| comparison == Comparison::Same && last.identity == now) else {
+            return Ok(comparison);
+        };
+        let is_earlier = last.is_ahead_of(&heads(conn).await?);
+        Ok(if is_earlier { Comparison::Restored } else { Comparison::Same })
+    }
+
+    fn database_last(&self) -> Option<Look> {
+        self.database.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// SQLite: raises the generation, so that an older copy of the file is known as one.
@@ -89,20 +129,22 @@ impl App {
     /// frozen.
     pub(super) async fn orders_may_be_claimed(&self, conn: &mut Conn) -> Result<bool> {
         let seen = identity::seen(conn).await?;
-        if seen.orders_frozen_at.is_some() {
-            return Ok(false);
-        }
-        let now = self.database_current(conn).await?;
-        Ok(now.is_none_or(|now| seen.compare(&now) == Comparison::Same))
+        Ok(seen.orders_frozen_at.is_none() && self.database_compare(conn, &seen).await? == Comparison::Same)
+    }
+
+    /// Whether an order may have been sent by an attempt whose record was lost with a database.
+    pub(super) async fn orders_come_again(&self, conn: &mut Conn) -> Result<bool> {
+        let lost_at = identity::seen(conn).await?.records_lost_at;
+        Ok(lost_at.is_some_and(|lost_at| self.clock.now() - lost_at < ORDERS_COME_AGAIN))
     }
 
     async fn database_current(&self, conn: &mut Conn) -> Result<Option<Identity>> {
-        if self.database.blind.load(Ordering::Relaxed) {
+        if self.database_blind().is_some() {
             return Ok(None);
         }
         match identity::current(conn).await {
             Err(error) if identity::is_forbidden(&error) => {
-                self.database.blind.store(true, Ordering::Relaxed);
+                *self.database_blind() = Some(self.clock.now());
                 tracing::warn!(
                     %error,
                     "the database does not tell its identity: after a restore or a failover run `orders reconcile` by hand, \
@@ -119,17 +161,17 @@ impl App {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         let seen = identity::lock(&mut tx).await?;
-        let current = self.database_current(&mut tx).await?;
         let expected = if restored { Comparison::Restored } else { Comparison::First };
-        if self.store.compare_identity(&seen, current.as_ref()) != expected {
+        if self.database_compare(&mut tx, &seen).await? != expected {
             // Another replica was first.
             return Ok(tx.rollback().await?);
         }
-        let new = current.unwrap_or_else(store::new_identity);
+        let new = self.database_current(&mut tx).await?.unwrap_or_else(store::new_identity);
         identity::update(&mut tx, &new).await?;
         if restored {
             identity::raise_epochs(&mut tx).await?;
             identity::freeze_orders(&mut tx, Some(now)).await?;
+            identity::lose_records(&mut tx, now).await?;
         }
         tx.commit().await?;
         self.store.wrote_identity(&new).await?;
@@ -146,7 +188,7 @@ impl App {
     }
 
     /// Puts in doubt what may have been sent in the moments that are lost, and lets orders go on.
-    async fn database_failed_over(self: &Arc<Self>, now_heads: Heads) -> Result<()> {
+    async fn database_failed_over(self: &Arc<Self>) -> Result<()> {
         let ctx = Ctx {
             caller: Caller { name: BY.to_owned(), role: Role::Operator, address: String::new() },
             deadline: None,
@@ -161,20 +203,21 @@ impl App {
                 doubted += i64::from(self.order_doubt_unless_open(&ctx, &so_id).await?);
             }
         }
-        let known = *self.database.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.database_last();
         let mut tx = self.store.begin().await?;
         let seen = identity::lock(&mut tx).await?;
         let Some(current) = self.database_current(&mut tx).await? else { return Ok(tx.rollback().await?) };
         let is_first = seen.compare(&current) == Comparison::FailedOver;
-        let missing = match known {
-            Some(known) => known.iter().zip(&now_heads).any(|(known, now)| now < known),
+        let missing = match last {
+            Some(last) => last.is_ahead_of(&heads(&mut tx).await?),
             // All replicas that took their leave did so last of all: then nothing is lost. Else nobody knows.
             None => is_first && !replicas::list_numbers(&mut tx).await?.is_empty(),
         };
-        if missing && heads(&mut tx).await?.map(|(epoch, _)| epoch) == now_heads.map(|(epoch, _)| epoch) {
+        if missing {
             identity::raise_epochs(&mut tx).await?;
         }
         identity::update(&mut tx, &current).await?;
+        identity::lose_records(&mut tx, self.clock.now()).await?;
         tx.commit().await?;
         tracing::warn!(
             timeline = current.generation,
@@ -184,6 +227,10 @@ impl App {
              sent again"
         );
         Ok(())
+    }
+
+    fn database_blind(&self) -> MutexGuard<'_, Option<DateTime<Utc>>> {
+        self.database.blind_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn frozen_set(&self, since: Option<DateTime<Utc>>) {

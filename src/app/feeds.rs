@@ -8,7 +8,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, watch};
 
 use super::App;
@@ -33,6 +33,9 @@ pub struct Place {
     pub epoch: i64,
     /// The number of the last entry before.
     pub number: i64,
+    /// When that entry came to be, in microseconds: another one that has taken its number is no entry to go on from. `None`:
+    /// there is none, or the cursor is from before it was told.
+    pub at: Option<i64>,
 }
 
 /// An entry of some feed, and where it is stored.
@@ -45,6 +48,9 @@ pub trait FeedEntry: Sized + Send + Sync + 'static {
     /// Its number.
     fn number(&self) -> i64;
 
+    /// When it came to be.
+    fn at(&self) -> DateTime<Utc>;
+
     /// Entries after a number, in their order.
     fn list(conn: &mut Conn, after: i64, limit: i64)
     -> impl Future<Output = store::Result<Vec<Self>>> + Send;
@@ -54,16 +60,27 @@ pub trait FeedEntry: Sized + Send + Sync + 'static {
 
     /// The cursor of a place. No secret, no authority.
     fn cursor(place: Place) -> String {
-        URL_SAFE_NO_PAD.encode(format!("{}:{}:{}", Self::FEED, place.epoch, place.number))
+        let at = place.at.map(|at| format!(":{at}")).unwrap_or_default();
+        URL_SAFE_NO_PAD.encode(format!("{}:{}:{}{at}", Self::FEED, place.epoch, place.number))
     }
 
     /// The place of a cursor of this very feed. One without an epoch is from before there were any.
     fn place(cursor: &str) -> Option<Place> {
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
         let place = text.strip_prefix(Self::FEED)?.strip_prefix(':')?;
-        let (epoch, number) = place.split_once(':').unwrap_or(("1", place));
-        let place = Place { epoch: epoch.parse().ok()?, number: number.parse().ok()? };
+        let parts: Vec<i64> = place.split(':').map(str::parse).collect::<std::result::Result<_, _>>().ok()?;
+        let place = match *parts {
+            [number] => Place { epoch: 1, number, at: None },
+            [epoch, number] => Place { epoch, number, at: None },
+            [epoch, number, at] => Place { epoch, number, at: Some(at) },
+            _ => return None,
+        };
         (place.epoch > 0 && place.number >= 0).then_some(place)
+    }
+
+    /// The place after this entry.
+    fn place_after(&self, epoch: i64) -> Place {
+        Place { epoch, number: self.number(), at: Some(self.at().timestamp_micros()) }
     }
 
     /// Does what must be done before what is committed can be read.
@@ -102,7 +119,7 @@ impl<T: FeedEntry> Batch<T> {
     /// Where the feed goes on after one of its entries.
     #[must_use]
     pub fn cursor_after(&self, entry: &T) -> String {
-        T::cursor(Place { number: entry.number(), ..self.place })
+        T::cursor(entry.place_after(self.place.epoch))
     }
 }
 
@@ -132,7 +149,7 @@ impl<T: FeedEntry> FeedPage<T> {
     /// Where the feed goes on after one of its entries.
     #[must_use]
     pub fn cursor_after(&self, entry: &T) -> String {
-        T::cursor(Place { number: entry.number(), ..self.place })
+        T::cursor(entry.place_after(self.place.epoch))
     }
 }
 
@@ -176,7 +193,8 @@ impl<T: FeedEntry> Feed<T> {
 
     async fn read(&self, app: &App, goes_on: bool) -> Result<()> {
         T::settle(app).await?;
-        let head = head::<T>(&mut app.store.read().await?).await?;
+        let mut conn = app.store.read().await?;
+        let head = head::<T>(&mut conn).await?;
         // Nobody wants what was committed while nobody followed: who does reads it from the database. In a new epoch whoever
         // follows is told that its entries are gone.
         if !goes_on || head.epoch != self.last.borrow().epoch {
@@ -184,15 +202,15 @@ impl<T: FeedEntry> Feed<T> {
         }
         loop {
             let last = *self.last.borrow();
-            let entries = T::list(&mut app.store.read().await?, last.number, BATCH).await?;
+            let Some((_, entries)) = list_after::<T>(&mut conn, head, last, BATCH).await? else {
+                // Some went unread, of age, or with the database that held them: what follows must not look as if it
+                // followed what is kept here.
+                self.begin_at(head);
+                return Ok(());
+            };
             let full = i64::try_from(entries.len()).is_ok_and(|read| read == BATCH);
-            let Some((first, new_last)) = entries.first().zip(entries.last()) else { return Ok(()) };
-            let new_last = Place { number: new_last.number(), ..last };
-            if first.number() != last.number + 1 {
-                // Some went unread, of age: what follows them must not look as if it followed what is kept here.
-                self.begin_at(new_last);
-                continue;
-            }
+            let Some(new_last) = entries.last() else { return Ok(()) };
+            let new_last = new_last.place_after(last.epoch);
             self.recent.write().unwrap_or_else(PoisonError::into_inner).push(entries);
             self.last.send_replace(new_last);
             if !full {
@@ -219,7 +237,7 @@ impl<T: FeedEntry> Feed<T> {
             recent.batches.partition_point(|batch| batch.last().is_some_and(|last| last.number() <= number));
         let shared = Arc::clone(recent.batches.get(at)?);
         let skip = shared.partition_point(|entry| entry.number() <= number);
-        let place = Place { number: shared.last()?.number(), ..place };
+        let place = shared.last()?.place_after(place.epoch);
         Some(Batch { shared, skip, cursor: T::cursor(place), place })
     }
 
@@ -229,8 +247,14 @@ impl<T: FeedEntry> Feed<T> {
 }
 
 impl<T: FeedEntry> Recent<T> {
-    const fn keeps(&self, place: Place) -> bool {
-        place.epoch == self.before.epoch && place.number >= self.before.number
+    /// Whether what follows a place is kept, if there is anything.
+    fn keeps(&self, place: Place) -> bool {
+        let ends_here = |batch: &Arc<Vec<T>>| {
+            let at = batch.binary_search_by_key(&place.number, FeedEntry::number).ok();
+            at.is_some_and(|at| batch[at].place_after(place.epoch) == place)
+        };
+        let epoch = self.before.epoch;
+        place == self.before || place.epoch == epoch && self.batches.iter().rev().any(ends_here)
     }
 
     fn push(&mut self, entries: Vec<T>) {
@@ -239,7 +263,7 @@ impl<T: FeedEntry> Recent<T> {
         while self.batches.len() > 1 && kept(&self.batches) > KEPT {
             let gone = self.batches.pop_front();
             if let Some(last) = gone.as_ref().and_then(|batch| batch.last()) {
-                self.before.number = last.number();
+                self.before = last.place_after(self.before.epoch);
             }
         }
     }
@@ -317,8 +341,7 @@ pub(super) async fn follow<T: FeedEntry>(
     let place = match after {
         Some(place) => {
             // Says at once if the entries to go on with are gone.
-            page::<T>(app, Some(place), 1).await?;
-            place
+            page::<T>(app, Some(place), 0).await?.place
         }
         None => head::<T>(&mut app.store.read().await?).await?,
     };
@@ -335,7 +358,36 @@ pub(super) async fn follow<T: FeedEntry>(
 
 pub(super) async fn head<T: FeedEntry>(conn: &mut Conn) -> Result<Place> {
     let (epoch, number) = T::head(conn).await?;
-    Ok(Place { epoch, number })
+    let last = T::list(conn, (number - 1).max(0), 1).await?;
+    let last = last.first().filter(|last| last.number() == number);
+    Ok(last.map_or(Place { epoch, number, at: None }, |last| last.place_after(epoch)))
+}
+
+/// The entries after a place, and the place as it is stored. `None`: the feed does not go on from there, since entries are
+/// gone: of age, or with a database that was put back to an earlier state.
+async fn list_after<T: FeedEntry>(
+    conn: &mut Conn,
+    head: Place,
+    after: Place,
+    limit: i64,
+) -> Result<Option<(Place, Vec<T>)>> {
+    if after.epoch != head.epoch {
+        return Ok(None);
+    }
+    let mut entries = T::list(conn, (after.number - 1).max(0), limit + 1).await?;
+    let Some(first) = entries.first() else {
+        return Ok((after.number == head.number).then_some((after, entries)));
+    };
+    if first.number() == after.number {
+        let stored = first.place_after(after.epoch);
+        let is_same = after.at.is_none_or(|_| stored == after);
+        entries.remove(0);
+        return Ok(is_same.then_some((stored, entries)));
+    }
+    // Its own entry is gone, of age; those after it need not be.
+    let goes_on = first.number() == after.number + 1;
+    entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(goes_on.then_some((after, entries)))
 }
 
 /// A page after a place, else from the oldest entry that is kept.
@@ -344,21 +396,16 @@ pub(super) async fn page<T: FeedEntry>(app: &App, after: Option<Place>, size: i6
     let mut conn = app.store.read().await?;
     // The head first: what it counts is there to be read, unless it is gone.
     let head = head::<T>(&mut conn).await?;
-    let mut entries = T::list(&mut conn, after.map_or(0, |after| after.number), size + 1).await?;
-    if let Some(Place { epoch, number: after }) = after {
-        let next = entries.first().map(FeedEntry::number);
-        let gone = next.map_or(after < head.number, |next| next != after + 1);
-        let beyond = after > head.number.max(entries.last().map_or(0, FeedEntry::number));
-        if gone || beyond || epoch != head.epoch {
-            return Err(Error::CursorExpired { cursor: T::cursor(head), remedy: T::REMEDY });
-        }
-    }
+    let (after, mut entries) = match after {
+        None => (head, T::list(&mut conn, 0, size + 1).await?),
+        Some(after) => list_after::<T>(&mut conn, head, after, size + 1)
+            .await?
+            .ok_or_else(|| Error::CursorExpired { cursor: T::cursor(head), remedy: T::REMEDY })?,
+    };
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let has_more = entries.len() > size;
     entries.truncate(size);
-    let last = entries.last().map(FeedEntry::number);
-    let number = last.unwrap_or_else(|| after.map_or(head.number, |after| after.number));
-    let place = Place { number, ..head };
-    let head = T::cursor(Place { number: head.number.max(number), ..head });
-    Ok(FeedPage { entries, cursor: T::cursor(place), head, has_more, place })
+    let place = entries.last().map_or(after, |last| last.place_after(head.epoch));
+    let head = if place.number > head.number { place } else { head };
+    Ok(FeedPage { entries, cursor: T::cursor(place), head: T::cursor(head), has_more, place })
 }

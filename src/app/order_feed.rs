@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     App, Ctx,
@@ -28,6 +28,10 @@ impl FeedEntry for OrderChange {
 
     fn number(&self) -> i64 {
         self.seq
+    }
+
+    fn at(&self) -> DateTime<Utc> {
+        self.changed_at
     }
 
     fn list(
@@ -74,7 +78,10 @@ impl App {
         let after = match after {
             Some(place) => place,
             // Changes are kept for ever: the beginning is a place.
-            None => Place { number: 0, ..feeds::head::<OrderChange>(&mut self.store.read().await?).await? },
+            None => {
+                let (epoch, _) = OrderChange::head(&mut self.store.read().await?).await?;
+                Place { epoch, number: 0, at: None }
+            }
         };
         feeds::follow(self, |app| &app.orders.feed, Some(after)).await
     }

@@ -40,6 +40,9 @@ const STORE_WAIT: TimeDelta = TimeDelta::seconds(1);
 /// How often the database may refuse an answer, without being away, before it counts as one that cannot be stored.
 const STORE_REFUSALS: u32 = 10;
 
+/// Who says that an earlier attempt at an order is not on record.
+const LOST_RECORDS: &str = "records lost with the database";
+
 /// Under whose name an order is sent for ever, and as which bytes.
 type Bound = (Sender, Sealed);
 
@@ -315,7 +318,17 @@ impl App {
         let _turn = self.orders.storing.acquire().await;
         let mut tx = self.store.begin().await?;
         let history = self.order_lock(&mut tx, &claim.so_id).await?;
-        let facts = with_end(&history, vec![begun.call.ended(outcome)]);
+        let mut facts = with_end(&history, vec![begun.call.ended(outcome)]);
+        let is_there_already = is_repeated_at_first(&history, &facts);
+        if is_there_already && self.orders_come_again(&mut tx).await? {
+            facts.push(FactKind::Doubted { by: LOST_RECORDS.to_owned() });
+            tracing::warn!(
+                so_id = claim.so_id.as_str(),
+                alert = true,
+                "Haier has this order already, and nothing here says who sent it: it counts as sent before the database was \
+                 restored or failed over. Compare what Haier has with it, and cancel it where they differ"
+            );
+        }
         let recorded = self.order_record(&mut tx, history, facts, Some(claim)).await?;
         tx.commit().await?;
         self.order_announce(&recorded);
@@ -369,6 +382,13 @@ fn other_place(account: &str) -> Deferral {
          account its former addresses and codes again, or say that both are the same (`config update {account} --same-place`)"
     );
     Deferral::new(Reason::OtherPlace, words)
+}
+
+/// Whether Haier has it from somebody of whom nothing is on record.
+fn is_repeated_at_first(history: &History, facts: &[FactKind]) -> bool {
+    let after = history.with(facts);
+    let error = after.last_error.as_ref().map(|error| error.reason);
+    after.state == OrderState::Refused && error == Some(Reason::OrderRepeated)
 }
 
 /// These facts, and that the order is given up if with them it is past its deadline and provably not at Haier, and Haier has

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::{
     App, Ctx,
     feeds::{self, FeedEntry, FeedPage, FeedWatch, Place},
@@ -26,6 +28,10 @@ impl FeedEntry for ProductChange {
 
     fn number(&self) -> i64 {
         self.seq
+    }
+
+    fn at(&self) -> DateTime<Utc> {
+        self.origin.at
     }
 
     fn list(

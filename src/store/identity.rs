@@ -37,6 +37,8 @@ pub struct Seen {
     pub identity: Option<Identity>,
     /// Since when no order is sent. `None`: they are.
     pub orders_frozen_at: Option<DateTime<Utc>>,
+    /// When a restore or a failover was found last.
+    pub records_lost_at: Option<DateTime<Utc>>,
 }
 
 /// How a database compares with what was seen last.
@@ -103,12 +105,13 @@ pub async fn seen(conn: &mut Conn) -> Result<Seen> {
             database_identity::identity,
             database_identity::generation,
             database_identity::orders_frozen_at,
+            database_identity::records_lost_at,
         ))
     };
-    let (identity, generation, frozen): (Option<String>, Option<i64>, Option<At>) =
+    let (identity, generation, frozen, lost): (Option<String>, Option<i64>, Option<At>, Option<At>) =
         on!(conn, |c| row().first(c).await)?;
     let identity = identity.map(|identity| Identity { identity, generation });
-    Ok(Seen { identity, orders_frozen_at: frozen.map(Into::into) })
+    Ok(Seen { identity, orders_frozen_at: frozen.map(Into::into), records_lost_at: lost.map(Into::into) })
 }
 
 /// The same, and no other transaction changes it until this one ends.
@@ -129,6 +132,16 @@ pub async fn lock(conn: &mut Conn) -> Result<Seen> {
 pub async fn update(conn: &mut Conn, now: &Identity) -> Result<()> {
     let set =
         (database_identity::identity.eq(&now.identity), database_identity::generation.eq(now.generation));
+    on!(conn, |c| diesel::update(database_identity::table.find(ROW)).set(set).execute(c).await)?;
+    Ok(())
+}
+
+/// Remembers that records are missing.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn lose_records(conn: &mut Conn, at: DateTime<Utc>) -> Result<()> {
+    let set = database_identity::records_lost_at.eq(At(at));
     on!(conn, |c| diesel::update(database_identity::table.find(ROW)).set(set).execute(c).await)?;
     Ok(())
 }

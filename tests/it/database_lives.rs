@@ -9,6 +9,7 @@ use std::fs;
 use haier_integration::proto::{
     GetUpstreamStatusRequest, ListOrderChangesRequest, ListProductChangesRequest, OrderState,
     PauseUpstreamRequest, ReconcileOrdersRequest, ResumeUpstreamRequest, UpstreamTarget,
+    WatchOrderChangesRequest,
 };
 use tonic::Code;
 
@@ -21,8 +22,11 @@ on_both_databases!(
     a_restore_begins_a_new_epoch_and_freezes_orders,
     a_restart_and_a_crash_are_no_restore,
     an_order_that_cannot_be_read_holds_up_no_reconciliation,
+    an_entry_that_took_the_number_of_another_is_not_gone_on_from,
 );
 on_postgres!(
+    a_disk_that_was_put_back_is_a_restore,
+    an_order_whose_records_a_failover_lost_counts_as_sent,
     a_failover_that_loses_the_beginning_of_an_attempt_refuses_nothing,
     an_order_that_cannot_be_read_holds_up_no_other_after_a_failover,
     a_failover_raises_the_epoch_only_if_entries_are_missing,
@@ -91,8 +95,10 @@ async fn a_restore_begins_a_new_epoch_and_freezes_orders(plan: Plan) {
     let code = on_sale(&world).await;
     back_up(&mut world).await;
     let before = (product_cursor(&world).await, order_cursor(&world).await);
-    push(&mut world.client(), order("SO-1", &code)).await.unwrap();
-    assert_eq!(get(&mut world.client(), "SO-1").await.state(), OrderState::Pushed);
+    for so_id in ["SO-1", "SO-2"] {
+        push(&mut world.client(), order(so_id, &code)).await.unwrap();
+        assert_eq!(get(&mut world.client(), so_id).await.state(), OrderState::Pushed);
+    }
     let after = (product_cursor(&world).await, order_cursor(&world).await);
     assert_eq!(read_on(&world, &before.0, &before.1).await, [None, None]);
     assert!(!is_frozen(&world).await);
@@ -121,7 +127,61 @@ async fn a_restore_begins_a_new_epoch_and_freezes_orders(plan: Plan) {
     assert_eq!(reconcile(&world, false).await, 1);
     assert!(!is_frozen(&world).await);
     until(&mut world.client(), "SO-1", OrderState::Pushed).await;
-    assert_eq!(booked(&world.haier, "SO-1").await.len(), 1);
+    // What the shop misses only now was sent before, too.
+    push(&mut world.client(), order("SO-2", &code)).await.unwrap();
+    until(&mut world.client(), "SO-2", OrderState::Pushed).await;
+    for so_id in ["SO-1", "SO-2"] {
+        assert_eq!(booked(&world.haier, so_id).await.len(), 1);
+    }
+    world.finish().await;
+}
+
+/// Identity and timeline are those that the database always had: only its contents are of before.
+async fn a_disk_that_was_put_back_is_a_restore(plan: Plan) {
+    let mut world = plan.settings(hurried).start().await;
+    let code = on_sale(&world).await;
+    push(&mut world.client(), order("SO-1", &code)).await.unwrap();
+    let cursors = (product_cursor(&world).await, order_cursor(&world).await);
+    // Each start looks where the feeds end.
+    world.stop().await;
+    world.serve().await;
+    let calls = world.haier.calls("Y1").await;
+    let earlier = "DELETE FROM order_changes WHERE seq > 1; UPDATE order_feed_head SET seq = 1";
+    world.database.execute(earlier).await.unwrap();
+    within(async { while !is_frozen(&world).await {} }).await;
+    assert_eq!(read_on(&world, &cursors.0, &cursors.1).await, expired());
+    assert_eq!(world.haier.calls("Y1").await, calls);
+    world.finish_leaving_open().await;
+}
+
+/// As a database does that lost its last moments and went on since.
+async fn an_entry_that_took_the_number_of_another_is_not_gone_on_from(plan: Plan) {
+    let world = plan.settings(hurried).start().await;
+    let code = on_sale(&world).await;
+    push(&mut world.client(), order("SO-1", &code)).await.unwrap();
+    let before = (product_cursor(&world).await, order_cursor(&world).await);
+    push(&mut world.client(), order("SO-2", &code)).await.unwrap();
+    let after = (product_cursor(&world).await, order_cursor(&world).await);
+    assert_eq!(read_on(&world, &before.0, &after.1).await, [None, None]);
+    let follow = WatchOrderChangesRequest { cursor: after.1.clone() };
+    let mut stream = world.client().watch_order_changes(follow).await.unwrap().into_inner();
+    stream.message().await.unwrap();
+    let other = "UPDATE order_changes SET changed_at = (SELECT min(changed_at) FROM order_changes) \
+                 WHERE seq = (SELECT max(seq) FROM order_changes)";
+    world.database.execute(other).await.unwrap();
+    let [_, expired] = expired();
+    assert_eq!(read_on(&world, &before.0, &after.1).await, [None, expired.clone()]);
+    assert_eq!(read_on(&world, &before.0, &before.1).await, [None, None]);
+    // Nor is it in a stream that follows.
+    let refused = expired.map(|(code, _)| code);
+    let ended = within(async {
+        loop {
+            if let Err(status) = stream.message().await {
+                return status.code();
+            }
+        }
+    });
+    assert_eq!(Some(ended.await), refused);
     world.finish().await;
 }
 
@@ -169,6 +229,19 @@ async fn a_failover_that_loses_the_beginning_of_an_attempt_refuses_nothing(plan:
     // Others go on as ever.
     let other = push(&mut world.client(), order("SO-2", &code)).await.unwrap();
     assert_eq!(other.state(), OrderState::Pushed);
+    world.finish().await;
+}
+
+async fn an_order_whose_records_a_failover_lost_counts_as_sent(plan: Plan) {
+    let world = plan.settings(hurried).start().await;
+    let code = on_sale(&world).await;
+    push(&mut world.client(), order("SO-1", &code)).await.unwrap();
+    world.database.forget_orders().await;
+    world.database.execute(FAIL_OVER).await.unwrap();
+    within(async { while world.database.number(FAILED_OVER).await == 0 {} }).await;
+    push(&mut world.client(), order("SO-1", &code)).await.unwrap();
+    until(&mut world.client(), "SO-1", OrderState::Pushed).await;
+    assert_eq!(booked(&world.haier, "SO-1").await.len(), 1);
     world.finish().await;
 }
 

@@ -117,5 +117,6 @@ diesel::table! {
         identity -> Nullable<Text>,
         generation -> Nullable<BigInt>,
         orders_frozen_at -> Nullable<Instant>,
+        records_lost_at -> Nullable<Instant>,
     }
 }
