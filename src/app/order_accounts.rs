@@ -149,11 +149,13 @@ impl App {
             self.audit(&mut tx, ctx, "account.update", &account.name, vec![change]).await?;
         }
         tx.commit().await?;
+        let account = account.name.as_str();
+        tracing::info!(account, orders = count, caller = %ctx.caller, "orders are bound to where their account leads now");
         self.callbacks.rematch();
         let now = self.clock.now();
         Ok(HaierConfig {
             id: 0,
-            name: account.name.clone(),
+            name: account.to_owned(),
             draft: AccountDraft::default(),
             secrets: Vec::new(),
             active: false,

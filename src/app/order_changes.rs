@@ -234,6 +234,7 @@ impl App {
         let changes = wish.changes(&recorded.order);
         self.audit(&mut tx, ctx, wish.action(), so_id.as_str(), changes).await?;
         tx.commit().await?;
+        tracing::info!(so_id = so_id.as_str(), action = wish.action(), caller = %ctx.caller, "a caller has changed an order");
         self.order_announce(&recorded);
         Ok(recorded.order)
     }
@@ -248,6 +249,7 @@ impl App {
         let count = self.orders_doubt(ctx, validate_only).await?;
         if !validate_only {
             self.orders_unfreeze(ctx).await?;
+            tracing::info!(in_doubt = count, caller = %ctx.caller, "orders are reconciled: those that may be at Haier are in doubt");
         }
         Ok(count)
     }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
+        clock::latest_believable,
         messages::EndMessage,
         orders::{
             OrderState, OrderSummary, SoId, Standing, Step, StoredOrder,
@@ -84,9 +85,12 @@ impl App {
     fn order_history(&self, mut order: StoredOrder, facts: Vec<Fact>) -> History {
         let standing = derive(&facts);
         let rules = &self.orders.settings.rules;
-        order.next_attempt_at = rules.next_attempt_at(&standing, order.created_at, order.deadline_at);
-        // Replicas' clocks differ by a little; an order's own time does not run backwards.
-        let now = self.clock.now().max(order.updated_at);
+        let now = self.clock.now();
+        // Replicas' clocks differ by a little, and an order's own time does not run backwards. What lies further ahead is from a
+        // clock that was wrong.
+        let now = if order.updated_at > latest_believable(now) { now } else { now.max(order.updated_at) };
+        order.next_attempt_at =
+            rules.next_attempt_at(&standing, order.created_at.min(now), order.deadline_at);
         History { order, facts, standing, now }
     }
 
@@ -109,7 +113,7 @@ impl App {
         }
         let log = self.order_log(&mut order, stored, new, (&before, &after), now)?;
         let before_it = std::mem::replace(&mut order.summary, OrderSummary::from(&after));
-        order.next_attempt_at = rules.next_attempt_at(&after, order.created_at, order.deadline_at);
+        order.next_attempt_at = rules.next_attempt_at(&after, order.created_at.min(now), order.deadline_at);
         if !new.is_empty() {
             order.updated_at = now;
         }

@@ -115,8 +115,12 @@ impl App {
             return Ok(Vec::new());
         }
         let lease = self.orders.settings.lease;
+        let early = if claimable.lost { order_pushes::bring_forward(&mut tx, now).await? } else { 0 };
         let claimed = order_pushes::claim(&mut tx, &self.worker, &claimable, limits, now, lease).await?;
         tx.commit().await?;
+        if early > 0 {
+            tracing::warn!(orders = early, "orders that were accepted while the clock was ahead are due now");
+        }
         Ok(claimed)
     }
 

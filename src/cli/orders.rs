@@ -168,7 +168,8 @@ struct ResolveArgs {
 /// After an older backup was restored, an order may be at Haier without its attempt being on record. This puts every
 /// order that is not over and not known to be there in doubt; each is then sent again, and "repeated" is the proof that
 /// it arrived. What was refused or given up stays so, unless Haier called it repeated: then it is there.
-/// Pause `order-push` before the service starts on the backup, run this, then resume.
+/// The service notices most restores by itself and sends no order until this has run (`status` says so). Where its role may
+/// not ask the database who it is, start it without an account at the order system, run this, then restart it with one.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -342,9 +343,10 @@ async fn reconcile(args: &ReconcileArgs, client: &ClientArgs, console: &mut Cons
     let count = administration.reconcile_orders(request).await?.into_inner().order_count;
     match client.output {
         OutputForm::Json => console.say_json(&serde_json::json!({ "order_count": count }))?,
-        OutputForm::Table if args.dry_run => console.say(&format!("{count} orders would be put in doubt"))?,
-        OutputForm::Table => console
-            .say(&format!("{count} orders are put in doubt; watch them by `orders list --state in-doubt`"))?,
+        OutputForm::Table if args.dry_run => console.say(&format!("would be put in doubt: {count}"))?,
+        OutputForm::Table => {
+            console.say(&format!("put in doubt: {count}; watch them by `orders list --state in-doubt`"))?
+        }
     }
     Ok(0)
 }

@@ -15,7 +15,10 @@ use super::{
     orders::sender,
     schema::{order_pushes, orders},
 };
-use crate::domain::orders::{Failure, Sender, SoId, StoredOrder};
+use crate::domain::{
+    clock::latest_believable,
+    orders::{Failure, Sender, SoId, StoredOrder},
+};
 
 /// An order in this worker's hands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -222,6 +225,18 @@ pub async fn claim(
         })
     };
     rows.into_iter().map(claimed).collect()
+}
+
+/// Makes orders due that nobody has claimed yet and that are not due for more than a moment: they were accepted while the clock
+/// was ahead. How many there are.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn bring_forward(conn: &mut Conn, now: DateTime<Utc>) -> Result<usize> {
+    let ahead = order_pushes::table
+        .filter(order_pushes::step.eq(Work::Push.as_str()).and(order_pushes::epoch.eq(0)))
+        .filter(order_pushes::next_attempt_at.gt(At(latest_believable(now))));
+    Ok(on!(conn, |c| diesel::update(ahead).set(order_pushes::next_attempt_at.eq(At(now))).execute(c).await)?)
 }
 
 /// Orders that are due to be sent, by id, after one.

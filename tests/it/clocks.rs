@@ -11,18 +11,23 @@ use haier_integration::{
     app::{SystemClock, TimeSource},
     domain::clock::Clock as _,
     proto::{
-        CheckStockRequest, GetPricesRequest, RepairCatalogueRequest, SyncProductsRequest, SyncStatus,
+        CheckStockRequest, GetPricesRequest, OrderState, PauseUpstreamRequest, PushOrderRequest,
+        RepairCatalogueRequest, ResumeUpstreamRequest, SyncProductsRequest, SyncStatus, UpstreamTarget,
         VerifyCatalogueRequest,
     },
 };
 use serde_json::json;
 
-use crate::support::{Plan, World, on_both_databases};
+use crate::{
+    orders::{hurried, on_sale, order, until},
+    support::{Plan, World, on_both_databases},
+};
 
 on_both_databases!(
     a_step_of_the_wall_clock_is_followed_where_it_is_the_authority,
     instants_from_a_clock_that_was_ahead_freeze_nothing,
     a_comparison_sees_what_they_hide_and_a_repair_mends_it,
+    an_order_that_was_accepted_while_the_clock_was_ahead_is_sent,
 );
 
 /// A machine whose wall clock is set by hand.
@@ -56,13 +61,17 @@ async fn a_step_of_the_wall_clock_is_followed_where_it_is_the_authority(plan: Pl
     assert!(near(if is_postgres { true_time } else { true_time - TimeDelta::days(2) }));
 }
 
-/// As a replica has left it whose clock was a day ahead.
-async fn go_ahead(world: &World) {
-    let ahead = if world.database.is_postgres() {
+const fn tomorrow(world: &World) -> &'static str {
+    if world.database.is_postgres() {
         "now() + interval '1 day'"
     } else {
         "strftime('%Y-%m-%dT%H:%M:%S.000000Z', 'now', '+1 day')"
-    };
+    }
+}
+
+/// As a replica has left it whose clock was a day ahead.
+async fn go_ahead(world: &World) {
+    let ahead = tomorrow(world);
     let sql = format!(
         "UPDATE product_prices SET price_at = {ahead}; \
          UPDATE product_sync SET catalogue_at = {ahead}, stock_at = {ahead}; UPDATE stock_levels SET as_of = {ahead}"
@@ -141,5 +150,25 @@ async fn a_comparison_sees_what_they_hide_and_a_repair_mends_it(plan: Plan) {
     assert_eq!(world.watch(repair.id).await.pop().unwrap().status(), SyncStatus::Success);
     assert_eq!(supply_price(&world, &code).await, 555_000);
     assert_eq!(differing().await, 0);
+    world.finish().await;
+}
+
+async fn an_order_that_was_accepted_while_the_clock_was_ahead_is_sent(plan: Plan) {
+    let world = plan.settings(hurried).start().await;
+    let code = on_sale(&world).await;
+    let mut operator = world.administration().await;
+    let target = UpstreamTarget::OrderPush.into();
+    operator.pause_upstream(PauseUpstreamRequest { target, ..Default::default() }).await.unwrap();
+    let request = PushOrderRequest { order: Some(order("SO-1", &code)), wait: None };
+    world.client().push_order(request).await.unwrap();
+    let ahead = tomorrow(&world);
+    let sql = format!(
+        "UPDATE orders SET created_at = {ahead}, updated_at = {ahead}; UPDATE order_pushes SET next_attempt_at = {ahead}"
+    );
+    world.database.execute(&sql).await.unwrap();
+    operator.resume_upstream(ResumeUpstreamRequest { target }).await.unwrap();
+    let sent = until(&mut world.client(), "SO-1", OrderState::Pushed).await;
+    let sent_at = sent.updated_at.unwrap().seconds;
+    assert!(sent_at < sent.created_at.unwrap().seconds, "what happens from now on has its true time");
     world.finish().await;
 }

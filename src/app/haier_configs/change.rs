@@ -102,7 +102,7 @@ impl App {
         if is_rebound {
             self.callbacks.rematch();
         }
-        tracing::info!(account = before.name, caller = %ctx.caller, "an account was changed");
+        tracing::info!(account = before.name, is_rebound, caller = %ctx.caller, "an account was changed");
         Ok(Some(stored))
     }
 }
