@@ -121,6 +121,24 @@ impl Client {
         call: &Call<'_>,
         reading: &R,
     ) -> Result<R::Out> {
+        let asked_at = self.clock.now();
+        let answer = self.repeated(endpoint, subject, body, call, reading).await;
+        match (call.waits, &answer) {
+            (Some(waits), Err(error)) if error.is_unanswered() => waits.unanswered(asked_at),
+            (Some(waits), _) => waits.answered(),
+            (None, _) => {}
+        }
+        answer
+    }
+
+    async fn repeated<R: Reading>(
+        self: &Arc<Self>,
+        endpoint: Endpoint,
+        subject: &Subject,
+        body: &Bytes,
+        call: &Call<'_>,
+        reading: &R,
+    ) -> Result<R::Out> {
         let (mut sends, mut renewals, mut failed) = (0, 0, None::<Error>);
         loop {
             sends += 1;
