@@ -43,6 +43,8 @@ pub(super) struct DatabaseWatch {
     blind_since: Mutex<Option<DateTime<Utc>>>,
     /// Since when no order is sent.
     frozen: Mutex<Option<DateTime<Utc>>>,
+    /// Held while it is read what is stored, so that what was read before a change is not obeyed after it.
+    reading: tokio::sync::Mutex<()>,
     /// The database as this replica saw it last. `None`: not looked yet.
     last: Mutex<Option<Look>>,
 }
@@ -82,11 +84,10 @@ impl App {
         if blind_since.is_some_and(|since| is_due(since + ASK_AGAIN, ASK_AGAIN, self.clock.now())) {
             *self.database_blind() = None;
         }
+        let seen = self.database_seen().await?;
         let mut conn = self.store.read().await?;
-        let seen = identity::seen(&mut conn).await?;
         let comparison = self.database_compare(&mut conn, &seen).await?;
         drop(conn);
-        self.frozen_set(seen.orders_frozen_at);
         match comparison {
             Comparison::Same => {}
             Comparison::First => self.database_restored(false).await?,
@@ -176,13 +177,12 @@ impl App {
         tx.commit().await?;
         self.store.wrote_identity(&new).await?;
         if restored {
-            self.frozen_set(Some(now));
             tracing::error!(
                 alert = true,
                 identity = new.identity,
-                "the database was restored from a backup: the feeds begin a new epoch, and no order is sent until \
-                 `orders reconcile` has asked what Haier has"
+                "the database was restored from a backup: the feeds begin a new epoch"
             );
+            self.database_seen().await?;
         }
         Ok(())
     }
@@ -233,8 +233,24 @@ impl App {
         self.database.blind_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn frozen_set(&self, since: Option<DateTime<Utc>>) {
-        *self.database.frozen.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    /// Reads what is stored. Orders are frozen or sent from then on as that says.
+    async fn database_seen(&self) -> Result<Seen> {
+        let _reading = self.database.reading.lock().await;
+        let seen = identity::seen(&mut self.store.read().await?).await?;
+        let since = seen.orders_frozen_at;
+        let before = std::mem::replace(
+            &mut *self.database.frozen.lock().unwrap_or_else(PoisonError::into_inner),
+            since,
+        );
+        metrics::gauge!("haier_orders_frozen").set(f64::from(u8::from(since.is_some())));
+        if let (None, Some(since)) = (before, since) {
+            tracing::error!(
+                alert = true,
+                %since,
+                "orders are frozen since the database was restored from a backup, and none is sent: run `orders reconcile`"
+            );
+        }
+        Ok(seen)
     }
 
     /// Sends orders again, after they were reconciled.
@@ -247,7 +263,7 @@ impl App {
         identity::freeze_orders(&mut tx, None).await?;
         self.audit(&mut tx, ctx, "order.unfreeze", "", Vec::new()).await?;
         tx.commit().await?;
-        self.frozen_set(None);
+        self.database_seen().await?;
         self.orders.wake.notify_one();
         tracing::info!(caller = %ctx.caller, "orders are reconciled and sent again");
         Ok(())

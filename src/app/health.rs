@@ -88,8 +88,8 @@ impl App {
         self.judge_upstream();
     }
 
-    /// Says whether Haier is up: it lets us in, and a call has succeeded since the last breaker opened. A change is logged
-    /// once.
+    /// Says whether Haier is up: it lets us in, and has answered since the last breaker opened and since listings fail. A
+    /// change is logged once.
     pub fn judge_upstream(&self) {
         let Ok(openplat) = self.openplat() else { return };
         let answers = openplat.client().has_answered();

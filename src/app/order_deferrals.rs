@@ -1,6 +1,6 @@
-//! What keeps orders from being sent that is no fault of theirs: a pause, an open breaker, a throttled account, refused
-//! credentials, no account at all. It is found out before anything is written about an attempt. A deferral is no attempt:
-//! it leaves no fact, costs no try, and its time does not count towards the order's deadline.
+//! What keeps orders from being sent that is no fault of theirs: a restored database, a pause, an open breaker, a throttled
+//! account, refused credentials, no account at all. It is found out before anything is written about an attempt. A deferral
+//! is no attempt: it leaves no fact, costs no try, and its time does not count towards the order's deadline.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,6 +22,9 @@ use crate::{
 const WAIT: TimeDelta = TimeDelta::seconds(60);
 /// While all that could be claimed waits, how often what was lost, and what another account sends, is looked for.
 const LOOK_PERIOD: TimeDelta = TimeDelta::seconds(5);
+/// Why orders are frozen, and the remedy.
+const FROZEN: &str = "the database was restored from a backup, so that attempts may be missing here: no order is sent until an \
+                      operator runs `haier-integration orders reconcile`";
 
 /// Why something waits, and until when, as far as is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +82,9 @@ impl App {
     }
 
     fn order_hold(&self, account: Option<&str>, hold: impl Fn(&Ylh) -> Option<Error>) -> Option<Deferral> {
+        if self.orders_frozen_at().is_some() {
+            return Some(Deferral::new(Reason::OrdersFrozen, FROZEN));
+        }
         let active = self.upstreams.find_active();
         let name = active.as_ref().map(|haier| haier.openplat.account().name.clone());
         // Of other accounts it is found out when their orders are claimed.
@@ -163,7 +169,8 @@ impl App {
         let Some(due) = order.next_attempt_at.filter(|_| !order.in_hand) else {
             return StoredOrder { in_hand: false, deferral: None, ..order };
         };
-        if order.deferral.is_some() {
+        // What was found out for one order before the database was restored may be over; the freeze is not.
+        if order.deferral.is_some() && self.orders_frozen_at().is_none() {
             return order;
         }
         let is_push = order.summary.in_doubt || order.summary.state == OrderState::Accepted;

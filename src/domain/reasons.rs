@@ -91,6 +91,8 @@ words! {
         NotConfigured = "NOT_CONFIGURED", "未配置账户", "not configured";
         /// The account of this name leads to another place or customer than the one that an order was sent to.
         OtherPlace = "OTHER_PLACE", "账号已指向其他系统或客户", "another place or customer";
+        /// The database was restored from a backup, and nobody has reconciled the orders since.
+        OrdersFrozen = "ORDERS_FROZEN", "订单已冻结", "orders frozen";
         /// No key to seal or open secrets with, or not the one that sealed them.
         NoKey = "NO_KEY", "缺少密钥", "no key";
         /// No call to Haier was free within the caller's deadline.

@@ -55,6 +55,10 @@ fn describe() {
         "haier_orders_displaced",
         "Orders that are not sent because their account leads elsewhere or is gone"
     );
+    metrics::describe_gauge!(
+        "haier_orders_frozen",
+        "1 while no order is sent because the database was restored and `orders reconcile` has not run"
+    );
     metrics::describe_gauge!("haier_callbacks_parked", "Callbacks that have found no order so far");
     metrics::describe_counter!("haier_sync_rows_total", "Records committed by runs, by kind");
     metrics::describe_counter!("haier_sync_runs_total", "Runs ended here, by end reason and status");

@@ -88,6 +88,19 @@ impl Error {
             )
     }
 
+    /// Whether nothing was sent, or Haier gave no answer to it: the same call later may have one.
+    pub(super) const fn is_unanswered(&self) -> bool {
+        matches!(self.health, Health::Down)
+            || matches!(
+                self.reason,
+                Reason::RateLimited
+                    | Reason::BreakerOpen
+                    | Reason::Paused
+                    | Reason::BudgetExhausted
+                    | Reason::StoreUnavailable
+            )
+    }
+
     /// What the failure of one send means to a call that changes the world; `begun`: bytes of it may have gone out.
     pub(super) fn of_change(self, begun: bool) -> Self {
         if begun && self.executed == Executed::Maybe {

@@ -76,7 +76,10 @@ impl Openplat {
         let reading = Streamed(&self.client.settings);
         // That Haier fails to list everything says nothing about calls by code, and the other way round.
         let subject = Subject::of(["the whole catalogue"]);
-        self.client.call(Endpoint::Products, &subject, &bytes(&self.products_body()), call, &reading).await
+        let body = bytes(&self.products_body());
+        let listing = self.client.call(Endpoint::Products, &subject, &body, call, &reading).await;
+        self.client.note_listing(listing.as_ref().map(drop).map_err(|error| error.health));
+        listing
     }
 
     /// H2 for up to 20 codes.

@@ -47,6 +47,9 @@ use crate::domain::{clock::Clock, pauses::Pause, reasons::Reason};
 /// How long a run waits before it asks anew for what the database must grant.
 const STORE_WAIT: Duration = Duration::from_secs(1);
 
+/// In place of an instant in microseconds.
+const NEVER: i64 = i64::MIN;
+
 /// Times that a call takes another replica's token for a refused one.
 const MOST_RENEWALS: u32 = 3;
 
@@ -79,6 +82,8 @@ pub struct Client {
     traffic: Traffic,
     /// When Haier last answered a call, in microseconds.
     answered_at: AtomicI64,
+    /// When the first listing failed since one began, in microseconds.
+    listing_failed_at: AtomicI64,
     /// Where the replicas of this account keep their token, and how.
     pub(super) share: Option<(Arc<dyn TokenShelf>, Seal)>,
 }
@@ -97,7 +102,8 @@ impl Client {
             backoff: Backoff::new(settings.retry.clone()),
             breakers: site.system.endpoints().map(breaker),
             traffic: Traffic::new(),
-            answered_at: AtomicI64::new(i64::MIN),
+            answered_at: AtomicI64::new(NEVER),
+            listing_failed_at: AtomicI64::new(NEVER),
             share: Seal::new(&site.key, site.login.client_secret()).map(|seal| (shelf, seal)),
             site,
             settings,
@@ -108,6 +114,24 @@ impl Client {
 
     /// One call, with as many sends as it takes and the settings allow; the bytes are the same in each.
     pub(super) async fn call<R: Reading>(
+        self: &Arc<Self>,
+        endpoint: Endpoint,
+        subject: &Subject,
+        body: &Bytes,
+        call: &Call<'_>,
+        reading: &R,
+    ) -> Result<R::Out> {
+        let asked_at = self.clock.now();
+        let answer = self.repeated(endpoint, subject, body, call, reading).await;
+        match (call.waits, &answer) {
+            (Some(waits), Err(error)) if error.is_unanswered() => waits.unanswered(asked_at),
+            (Some(waits), _) => waits.answered(),
+            (None, _) => {}
+        }
+        answer
+    }
+
+    async fn repeated<R: Reading>(
         self: &Arc<Self>,
         endpoint: Endpoint,
         subject: &Subject,
@@ -286,10 +310,26 @@ impl Client {
         self.gate.set(in_force);
     }
 
-    /// Whether Haier has answered something since each breaker that is open opened.
+    /// Notes how a listing began. All listings are about one thing, so that they alone open no breaker.
+    pub(super) fn note_listing(&self, health: std::result::Result<(), Health>) {
+        let (failed_at, now) = (&self.listing_failed_at, self.clock.now().timestamp_micros());
+        match health {
+            Ok(()) | Err(Health::Up) => failed_at.store(NEVER, Ordering::Relaxed),
+            // It stays as it is while listings go on failing.
+            Err(Health::Down) => {
+                let _ = failed_at.compare_exchange(NEVER, now, Ordering::Relaxed, Ordering::Relaxed);
+            }
+            Err(Health::Unclear) => {}
+        }
+    }
+
+    /// Whether Haier has answered something since each breaker that is open opened, and since listings fail.
     #[must_use]
     pub fn has_answered(&self) -> bool {
         let answered_at = self.answered_at.load(Ordering::Relaxed);
+        if answered_at < self.listing_failed_at.load(Ordering::Relaxed) {
+            return false;
+        }
         let mut open =
             self.breakers.iter().map(Breaker::status).filter(|one| one.state != BreakerState::Closed);
         open.all(|breaker| breaker.since.timestamp_micros() <= answered_at)

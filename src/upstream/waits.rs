@@ -1,5 +1,6 @@
-//! What keeps the calls of a run: each of them says when it begins to wait and when it goes on, so that the run can say why
-//! it stands still, and for how long it has.
+//! What keeps the calls of a run: each of them says when it begins to wait and when it is sent again, so that the run can say
+//! why it stands still, and for how long it has. A call that is sent again may fail again, so that the run waits until one is
+//! answered.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -10,8 +11,6 @@ use crate::domain::{clock::Clock, reasons::Reason, waits::Wait};
 
 /// A run that has had no slot for so long waits for the budget; shorter waits for a slot are how a budget is kept.
 const STARVED: Duration = Duration::from_secs(5);
-/// A wait that begins so soon after one for the same reason is the same: in between, a probe was sent in vain.
-const SAME_WAIT: TimeDelta = TimeDelta::seconds(10);
 /// A wait shorter than this is told to nobody.
 const NOTICEABLE: Duration = Duration::from_millis(300);
 
@@ -27,11 +26,14 @@ struct State {
     /// The calls that wait, by when they began to.
     calls: Vec<(u64, Wait)>,
     next: u64,
-    /// The run's wait that ended last.
-    last: Option<(Reason, DateTime<Utc>, DateTime<Utc>)>,
-    /// Since when a call waits without a break.
+    /// What the run's last call waited for that was sent again and is not answered yet.
+    sent_again: Option<Wait>,
+    /// Since when the run waits.
     began: Option<DateTime<Utc>>,
     waited: TimeDelta,
+    answered_at: DateTime<Utc>,
+    /// When the first call was made that was not answered, and no call was since.
+    unanswered_since: Option<DateTime<Utc>>,
     last_slot: DateTime<Utc>,
 }
 
@@ -45,8 +47,17 @@ impl Waits {
     /// Of a run that has waited for so long before.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, waited: TimeDelta) -> Self {
-        let last_slot = clock.now();
-        let state = State { calls: Vec::new(), next: 0, last: None, began: None, waited, last_slot };
+        let now = clock.now();
+        let state = State {
+            calls: Vec::new(),
+            next: 0,
+            sent_again: None,
+            began: None,
+            waited,
+            answered_at: now,
+            unanswered_since: None,
+            last_slot: now,
+        };
         Self { clock, starved: STARVED, state: watch::Sender::new(state) }
     }
 
@@ -56,15 +67,37 @@ impl Waits {
         self.state.send_modify(|state| {
             id = state.next;
             state.next += 1;
-            let since = match (state.calls.first(), state.last) {
-                (Some((_, wait)), _) if wait.reason == reason => wait.since,
-                (None, Some((last, since, end))) if last == reason && now - end < SAME_WAIT => since,
-                _ => now,
+            let since = match state.current() {
+                Some(wait) if wait.reason == reason => wait.since,
+                Some(_) => now,
+                None => state.unanswered_since.unwrap_or(now),
             };
-            state.began.get_or_insert(now);
+            state.began.get_or_insert(since);
+            state.sent_again = None;
             state.calls.push((id, Wait { reason, detail: detail.to_owned(), since, until }));
         });
         WaitingCall { waits: self, id }
+    }
+
+    /// A call was answered: the run goes on, unless others of its calls wait.
+    pub(super) fn answered(&self) {
+        let now = self.clock.now();
+        self.state.send_if_modified(|state| {
+            (state.answered_at, state.unanswered_since) = (now, None);
+            if state.sent_again.take().is_none() {
+                return false;
+            }
+            state.waited += state.began.take().map_or(TimeDelta::zero(), |began| now - began);
+            true
+        });
+    }
+
+    /// A call that was made then was not answered.
+    pub(super) fn unanswered(&self, asked_at: DateTime<Utc>) {
+        self.state.send_if_modified(|state| {
+            state.unanswered_since.get_or_insert(asked_at.max(state.answered_at));
+            false
+        });
     }
 
     /// Waits for a slot of the budget.
@@ -105,7 +138,7 @@ impl Waits {
     /// What the run waits for.
     #[must_use]
     pub fn current(&self) -> Option<Wait> {
-        self.state.borrow().calls.first().map(|(_, wait)| wait.clone())
+        self.state.borrow().current().cloned()
     }
 
     /// Returns what the run waits for once that differs from what it was, for more than a moment.
@@ -128,6 +161,12 @@ impl Waits {
     }
 }
 
+impl State {
+    fn current(&self) -> Option<&Wait> {
+        self.calls.first().map(|(_, wait)| wait).or(self.sent_again.as_ref())
+    }
+}
+
 /// Words may differ from call to call.
 fn is_same(one: Option<&Wait>, other: Option<&Wait>) -> bool {
     let parts = |wait: &Wait| (wait.reason, wait.since, wait.until);
@@ -136,13 +175,11 @@ fn is_same(one: Option<&Wait>, other: Option<&Wait>) -> bool {
 
 impl Drop for WaitingCall<'_> {
     fn drop(&mut self) {
-        let now = self.waits.clock.now();
         self.waits.state.send_modify(|state| {
             let Some(place) = state.calls.iter().position(|(id, _)| *id == self.id) else { return };
             let (_, wait) = state.calls.remove(place);
             if state.calls.is_empty() {
-                state.last = Some((wait.reason, wait.since, now));
-                state.waited += state.began.take().map_or(TimeDelta::zero(), |began| now - began);
+                state.sent_again = Some(Wait { until: None, ..wait });
             }
         });
     }
@@ -193,24 +230,43 @@ mod tests {
             "the run's wait goes on"
         );
         drop(other);
+        waits.answered();
         clock.by(100);
         assert_eq!((waits.waited(), waits.current()), (TimeDelta::seconds(25), None));
     }
 
     #[test]
-    fn a_wait_broken_by_a_probe_is_one() {
+    fn a_run_waits_until_a_call_is_answered() {
+        let (waits, clock) = waits();
+        // Four times 15 s of sending in vain, and 5 s before the next.
+        for _ in 0..4 {
+            let asked_at = clock.now();
+            clock.by(15);
+            waits.unanswered(asked_at);
+            let waiting = waits.begin(Reason::RequestTimeout, "", Some(clock.now() + TimeDelta::seconds(5)));
+            clock.by(5);
+            drop(waiting);
+            let wait = waits.current().expect("it is sent again and not answered");
+            assert_eq!((wait.since, wait.until), (DateTime::UNIX_EPOCH, None));
+        }
+        waits.answered();
+        clock.by(100);
+        assert_eq!((waits.waited(), waits.current()), (TimeDelta::seconds(85), None));
+        // What was asked before that answer waits since then.
+        waits.unanswered(DateTime::UNIX_EPOCH);
+        clock.by(10);
+        let _later = waits.begin(Reason::RequestTimeout, "", None);
+        assert_eq!(waits.current().unwrap().since, DateTime::UNIX_EPOCH + TimeDelta::seconds(80));
+    }
+
+    #[test]
+    fn a_wait_for_something_else_is_another_one() {
         let (waits, clock) = waits();
         drop(waits.begin(Reason::BreakerOpen, "", None));
         clock.by(9);
-        let again = waits.begin(Reason::BreakerOpen, "", None);
-        assert_eq!(waits.current().unwrap().since, DateTime::UNIX_EPOCH);
-        drop(again);
-        let other = waits.begin(Reason::Paused, "", None);
+        let _other = waits.begin(Reason::Paused, "", None);
         assert_eq!(waits.current().unwrap().since, clock.now());
-        drop(other);
-        clock.by(60);
-        let _later = waits.begin(Reason::Paused, "", None);
-        assert_eq!(waits.current().unwrap().since, clock.now());
+        assert_eq!(waits.waited(), TimeDelta::seconds(14), "the run has waited all the time");
     }
 
     #[tokio::test]

@@ -61,6 +61,12 @@ async fn is_frozen(world: &World) -> bool {
     status.unwrap().into_inner().orders_frozen_at.is_some()
 }
 
+async fn frozen_metric(world: &World) -> String {
+    let url = format!("http://{}/metrics", world.service().http_addr());
+    let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+    text.lines().find_map(|line| line.strip_prefix("haier_orders_frozen ")).unwrap().to_owned()
+}
+
 async fn reconcile(world: &World, validate_only: bool) -> i64 {
     let request = ReconcileOrdersRequest { validate_only };
     world.administration().await.reconcile_orders(request).await.unwrap().into_inner().order_count
@@ -118,6 +124,10 @@ async fn a_restore_begins_a_new_epoch_and_freezes_orders(plan: Plan) {
     world.stop().await;
     world.serve().await;
     assert!(is_frozen(&world).await);
+    let waiting = get(&mut world.client(), "SO-1").await;
+    assert!(waiting.last_error.starts_with("ORDERS_FROZEN"), "{waiting:?}");
+    assert!(waiting.last_error.contains("`haier-integration orders reconcile`"), "{waiting:?}");
+    assert!(waiting.next_attempt_at.is_some() && frozen_metric(&world).await == "1");
     assert_eq!(reconcile(&world, true).await, 1);
     assert_eq!(
         (get(&mut world.client(), "SO-1").await.state(), world.haier.calls("Y1").await),
@@ -126,7 +136,9 @@ async fn a_restore_begins_a_new_epoch_and_freezes_orders(plan: Plan) {
 
     assert_eq!(reconcile(&world, false).await, 1);
     assert!(!is_frozen(&world).await);
-    until(&mut world.client(), "SO-1", OrderState::Pushed).await;
+    let pushed = until(&mut world.client(), "SO-1", OrderState::Pushed).await;
+    assert!(!pushed.last_error.contains("ORDERS_FROZEN"), "{pushed:?}");
+    assert_eq!(frozen_metric(&world).await, "0");
     // What the shop misses only now was sent before, too.
     push(&mut world.client(), order("SO-2", &code)).await.unwrap();
     until(&mut world.client(), "SO-2", OrderState::Pushed).await;

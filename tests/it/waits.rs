@@ -20,6 +20,7 @@ on_both_databases!(
     a_run_that_haier_throttles_says_so,
     a_throttle_longer_than_a_calls_tries_fails_no_code,
     a_haier_that_answers_no_call_is_not_up,
+    a_haier_that_answers_no_listing_is_not_up,
 );
 
 fn prices() -> SyncProductsRequest {
@@ -144,6 +145,14 @@ async fn a_throttle_longer_than_a_calls_tries_fails_no_code(plan: Plan) {
     world.finish().await;
 }
 
+async fn upstream_is(world: &World, up: bool) {
+    let url = format!("http://{}/readyz", world.service().http_addr());
+    let told = async {
+        while reqwest::get(&url).await.unwrap().json::<Value>().await.unwrap()["upstream"] != json!(up) {}
+    };
+    within(told).await;
+}
+
 async fn a_haier_that_answers_no_call_is_not_up(plan: Plan) {
     let world = plan
         .settings(|settings| {
@@ -153,13 +162,7 @@ async fn a_haier_that_answers_no_call_is_not_up(plan: Plan) {
         })
         .start()
         .await;
-    let url = format!("http://{}/readyz", world.service().http_addr());
-    let upstream = async |up: bool| {
-        let told = async {
-            while reqwest::get(&url).await.unwrap().json::<Value>().await.unwrap()["upstream"] != json!(up) {}
-        };
-        within(told).await;
-    };
+    let upstream = async |up: bool| upstream_is(&world, up).await;
     upstream(true).await;
     world.haier.fault(json!({ "kind": "unavailable", "endpoint": "H2" })).await;
     let request = GetPricesRequest { product_codes: world.codes(1).await };
@@ -169,5 +172,23 @@ async fn a_haier_that_answers_no_call_is_not_up(plan: Plan) {
     world.haier.clear_faults().await;
     within(async { while world.client().get_prices(request.clone()).await.is_err() {} }).await;
     upstream(true).await;
+    world.finish().await;
+}
+
+async fn a_haier_that_answers_no_listing_is_not_up(plan: Plan) {
+    let world = plan.settings(|settings| settings.health_interval = Duration::from_millis(100)).start().await;
+    upstream_is(&world, true).await;
+    world.haier.fault(json!({ "kind": "unavailable", "endpoint": "H1" })).await;
+    let request = SyncProductsRequest::default();
+    let mut stream = world.client().sync_products(request).await.unwrap().into_inner();
+    let (progress, wait) = waiting(&mut stream).await;
+    assert_eq!(wait.reason, "SERVER_ERROR", "no breaker has opened");
+    upstream_is(&world, false).await;
+    // Whatever it answers, it is there.
+    let request = GetPricesRequest { product_codes: world.codes(1).await };
+    world.client().get_prices(request).await.unwrap();
+    upstream_is(&world, true).await;
+    let sync_log_id = progress.sync_log_id;
+    world.client().cancel_sync(CancelSyncRequest { sync_log_id }).await.unwrap();
     world.finish().await;
 }

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::{
     App, End, Fetcher,
     listing::hash,
-    waiting::log_wait,
+    waiting::WaitLog,
     writer::{Found, Step, set_aside},
 };
 use crate::{
@@ -161,6 +161,7 @@ struct Reckoner {
     gone: i64,
     moved: i64,
     wait: Option<Wait>,
+    wait_log: WaitLog,
 }
 
 impl Reckoner {
@@ -179,6 +180,7 @@ impl Reckoner {
             gone: 0,
             moved: 0,
             wait: None,
+            wait_log: WaitLog::default(),
         }
     }
 
@@ -187,7 +189,8 @@ impl Reckoner {
             let step = tokio::select! {
                 step = steps.recv() => step,
                 wait = waits.changed(self.wait.as_ref()) => {
-                    log_wait(self.run.log_id, self.wait.as_ref(), wait.as_ref(), waits.waited());
+                    let now = self.app.clock.now();
+                    self.wait_log.note(self.run.log_id, now, wait.as_ref(), waits.waited());
                     self.wait = wait;
                     self.tell(Vec::new(), Vec::new()).await;
                     continue;

@@ -2,11 +2,11 @@
 
 use std::convert::Infallible;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{super::sync_logs::not_found, App};
 use crate::{
-    domain::{sync_runs::ClaimedRun, waits::Wait},
+    domain::{clock::is_due, sync_runs::ClaimedRun, waits::Wait},
     error::Result,
     store::{self, sync_logs, sync_runs},
     upstream::Waits,
@@ -14,6 +14,8 @@ use crate::{
 
 /// How often the time waited is stored while a run waits: a run that is cancelled or taken over meanwhile keeps it.
 const STORE_EVERY: TimeDelta = TimeDelta::seconds(5);
+/// How often the log repeats that a run waits.
+const LOG_EVERY: TimeDelta = TimeDelta::minutes(1);
 
 impl App {
     /// The waits of a run, with what the workers before have waited.
@@ -24,13 +26,13 @@ impl App {
 
     /// Stores and logs each wait of a run as it begins, changes and ends.
     pub(super) async fn record_waits(&self, run: &ClaimedRun, waits: &Waits) -> Infallible {
-        let mut told: Option<Wait> = None;
+        let (mut told, mut log): (Option<Wait>, _) = (None, WaitLog::default());
         loop {
             let now = tokio::select! {
                 now = waits.changed(told.as_ref()) => now,
                 () = self.clock.sleep_until(self.clock.now() + STORE_EVERY), if told.is_some() => told.clone(),
             };
-            log_wait(run.log_id, told.as_ref(), now.as_ref(), waits.waited());
+            log.note(run.log_id, self.clock.now(), now.as_ref(), waits.waited());
             self.run_note_wait(run, waits.waited(), now.as_ref()).await;
             told = now;
         }
@@ -57,17 +59,74 @@ impl App {
     }
 }
 
-/// One line when a run begins to wait, or for something else, and one when it goes on. `sync_log_id` 0: it is only thought
-/// through.
-pub(super) fn log_wait(sync_log_id: i64, before: Option<&Wait>, now: Option<&Wait>, waited: TimeDelta) {
-    let waited = waited.to_std().unwrap_or_default();
-    match (before, now) {
-        (None, None) => {}
-        (Some(before), Some(now)) if (before.reason, before.since) == (now.reason, now.since) => {}
-        (_, Some(Wait { reason, detail, since, until })) => {
-            let until = until.map_or_else(|| "unknown".to_owned(), |until| until.to_rfc3339());
-            tracing::warn!(sync_log_id, %reason, detail, %since, until, "sync run waits");
+/// What the log says of a run's waits: one line when it begins to wait, one each minute while it does, and one when it goes on.
+#[derive(Default)]
+pub(super) struct WaitLog {
+    /// When it said last that the run waits. `None`: it does not.
+    logged_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    Waits,
+    StillWaits,
+    GoesOn,
+}
+
+impl WaitLog {
+    /// Writes the line that is due, if there is one. `sync_log_id` 0: the run is only thought through. `waited`: in all.
+    pub(super) fn note(
+        &mut self,
+        sync_log_id: i64,
+        now: DateTime<Utc>,
+        wait: Option<&Wait>,
+        waited: TimeDelta,
+    ) {
+        let waited = whole_seconds(waited);
+        match (self.line(now, wait.is_some()), wait) {
+            (Some(Line::GoesOn), _) => tracing::info!(sync_log_id, ?waited, "sync run goes on"),
+            (Some(line), Some(Wait { reason, detail, since, until })) => {
+                let until = until.map_or_else(|| "unknown".to_owned(), |until| until.to_rfc3339());
+                let says = if line == Line::Waits { "sync run waits" } else { "sync run still waits" };
+                tracing::warn!(sync_log_id, %reason, detail, %since, until, ?waited, "{says}");
+            }
+            _ => {}
         }
-        (Some(_), None) => tracing::info!(sync_log_id, ?waited, "sync run goes on"),
+    }
+
+    fn line(&mut self, now: DateTime<Utc>, waits: bool) -> Option<Line> {
+        let line = match (self.logged_at, waits) {
+            (None, false) => None,
+            (Some(_), false) => Some(Line::GoesOn),
+            (None, true) => Some(Line::Waits),
+            (Some(at), true) => is_due(at + LOG_EVERY, LOG_EVERY, now).then_some(Line::StillWaits),
+        };
+        if line.is_some() {
+            self.logged_at = waits.then_some(now);
+        }
+        line
+    }
+}
+
+/// A span of time as log lines show it.
+pub(super) fn whole_seconds(span: TimeDelta) -> std::time::Duration {
+    std::time::Duration::from_secs(span.num_seconds().max(0).unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_logged_when_it_begins_each_minute_and_when_it_ends() {
+        let mut log = WaitLog::default();
+        let mut line =
+            |second: i64, waits| log.line(DateTime::UNIX_EPOCH + TimeDelta::seconds(second), waits);
+        assert_eq!(line(0, false), None);
+        let lines: Vec<_> =
+            (1..=130).filter_map(|second| line(second, true).map(|line| (second, line))).collect();
+        assert_eq!(lines, [(1, Line::Waits), (61, Line::StillWaits), (121, Line::StillWaits)]);
+        assert_eq!((line(131, false), line(132, false)), (Some(Line::GoesOn), None));
+        assert_eq!(line(133, true), Some(Line::Waits));
     }
 }
