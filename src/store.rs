@@ -78,7 +78,7 @@ fn longest_lease(now: DateTime<Utc>, lease: TimeDelta) -> DateTime<Utc> {
 /// An identity for an SQLite file.
 #[must_use]
 pub fn new_identity() -> Identity {
-    Identity { identity: format!("{:032x}", rand::random::<u128>()), generation: Some(1) }
+    Identity { identity: format!("{:032x}", rand::random::<u128>()), generation: Some(0) }
 }
 
 /// Which database, and how to reach it.

@@ -1,11 +1,16 @@
 //! Where failures of the store, of the upstream and at the gate get their meaning for a caller.
 
-use crate::{auth, error::Error, keyring, store, upstream};
+use crate::{auth, domain::violations::Violation, error::Error, keyring, store, upstream};
 
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Unavailable(_) | store::Error::Open(_) => Self::StoreUnavailable(Box::new(error)),
+            // Only a caller's text can hold one: Haier's are made printable when they are read.
+            store::Error::Nul => Self::Invalid(vec![Violation {
+                field: String::new(),
+                description: "a text must not contain the character U+0000".to_owned(),
+            }]),
             other => Self::Internal(Box::new(other)),
         }
     }

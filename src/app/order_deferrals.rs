@@ -107,6 +107,7 @@ impl App {
         let changes = !all_paused && self.order_change_hold(None).is_none();
         let pushes = match &hold {
             None => PushScope::All,
+            Some(hold) if hold.cause.reason == Reason::OrdersFrozen => PushScope::None,
             Some(_) if all_paused || paused(PauseTarget::OrderPush) => PushScope::None,
             Some(_) => PushScope::SentByOthersThan(account),
         };

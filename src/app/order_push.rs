@@ -179,6 +179,9 @@ impl App {
 
     /// Stores that a call begins, and returns it. `None`: there is none to make now.
     async fn order_begin(self: &Arc<Self>, claim: &ClaimedOrder) -> Result<Option<Begun>> {
+        if claim.is_taken_over && self.order_end_lost(claim).await? {
+            return Ok(None);
+        }
         let account = self.order_account(claim).await?;
         // Before the row is locked: it may take as long as a call.
         let login = self.order_login(account.as_ref().map(|account| &account.ylh)).await;
@@ -218,6 +221,22 @@ impl App {
         self.order_announce_changed(&recorded);
         let (call, place) = (begin.call, begin.place);
         Ok(account.map(|account| Begun { order, ylh: account.ylh, call, place }))
+    }
+
+    /// Ends the call that the worker before has begun and not ended, if there is one: that is no matter of logging in first.
+    async fn order_end_lost(&self, claim: &ClaimedOrder) -> Result<bool> {
+        let mut tx = self.store.begin().await?;
+        let history = self.order_lock_without_people(&mut tx, &claim.so_id).await?;
+        let lost = lost(&history.standing);
+        let holds = order_pushes::holds(&tx.pipeline(), claim).await?;
+        let Some(lost) = lost.filter(|_| holds) else {
+            tx.rollback().await?;
+            return Ok(false);
+        };
+        let recorded = self.order_record(&mut tx, history, vec![lost], Some(claim)).await?;
+        tx.commit().await?;
+        self.order_announce_changed(&recorded);
+        Ok(true)
     }
 
     /// Whoever sends an order: that of its first attempt, for ever; else the active one.

@@ -24,22 +24,27 @@ use crate::{
     domain::{
         callers::Role,
         orders::{
-            Order, OrderChange, OrderFilter, OrderState, OrderSummary, Personal, Sender, SoId, StoredOrder,
-            ToldTimes,
+            Failure, Order, OrderChange, OrderFilter, OrderState, OrderSummary, Personal, Sender, SoId,
+            StoredOrder, ToldTimes,
             facts::Fact,
             plan::PushRules,
             sealing::{PersonalPart, SealedOrder, place},
         },
         pages::{Page, PageRequest},
+        reasons::Reason,
         sealed::Sealed,
     },
-    error::{Error, Result},
+    error::{Causes, Error, Result},
     store::{self, Store, order_changes, order_facts, order_pushes, orders},
     upstream::account_identity,
 };
 
 /// So long before the caller's deadline a wait for the outcome ends, so that the answer is there in time.
 const HEAD_START: Duration = Duration::from_millis(100);
+
+/// Why an order has no people.
+const UNREADABLE: &str = "name, number, address and remark do not open with the keys of this service: give it the key file that \
+                          they were sealed with";
 
 /// How orders are pushed. All of it is settings.
 #[derive(Debug, Clone)]
@@ -286,7 +291,7 @@ impl App {
         let mut found = FoundOrders::default();
         for so_id in so_ids {
             match by_id.remove(&so_id) {
-                Some(order) => found.orders.push(seen_by(ctx, self.order_open(order)?)),
+                Some(order) => found.orders.push(seen_by(ctx, self.order_open_or_say_so(order)?)),
                 None => found.missing.push(so_id),
             }
         }
@@ -306,7 +311,7 @@ impl App {
         let mut conn = self.store.read().await?;
         let page = orders::list(&mut conn, filter, page).await?;
         drop(conn);
-        let items = page.items.into_iter().map(|order| Ok(seen_by(ctx, self.order_open(order)?)));
+        let items = page.items.into_iter().map(|order| Ok(seen_by(ctx, self.order_open_or_say_so(order)?)));
         Ok(Page { items: items.collect::<Result<_>>()?, next: page.next })
     }
 
@@ -329,6 +334,16 @@ impl App {
     pub(super) async fn order_find(&self, so_id: &SoId) -> Result<Option<StoredOrder>> {
         let sealed = orders::find(&mut self.store.read().await?, so_id).await?;
         sealed.map(|sealed| self.order_open(sealed)).transpose()
+    }
+
+    /// The order as it is shown among others: if its people cannot be read, it says so and comes without them.
+    fn order_open_or_say_so(&self, sealed: SealedOrder) -> Result<StoredOrder> {
+        self.key_ring()?;
+        self.order_open(sealed.clone()).or_else(|error| {
+            tracing::debug!(so_id = sealed.so_id().as_str(), error = %Causes(&error), "an order does not open");
+            let cause = Failure { reason: Reason::NoKey, words: UNREADABLE.to_owned() };
+            Ok(StoredOrder { in_hand: false, deferral: Some(cause), ..sealed.without_people() })
+        })
     }
 
     pub(super) fn order_open(&self, sealed: SealedOrder) -> Result<StoredOrder> {

@@ -18,6 +18,9 @@ pub enum Error {
     /// The database refused a value.
     #[error("the database refused a value: {0}")]
     Constraint(String),
+    /// PostgreSQL neither stores nor looks for a text that holds U+0000.
+    #[error("a text holds the character U+0000")]
+    Nul,
     /// Somebody else has taken the run over: nothing may be written any more.
     #[error("another worker has taken the run over")]
     LeaseLost,
@@ -63,6 +66,7 @@ impl From<Diesel> for Error {
                 _,
             )
             | Diesel::BrokenTransactionManager => Self::Unavailable(Box::new(error)),
+            Diesel::DatabaseError(_, ref info) if info.message().starts_with(NUL) => Self::Nul,
             Diesel::DatabaseError(_, ref info) if is_outage(info.message()) => {
                 Self::Unavailable(Box::new(error))
             }
@@ -70,6 +74,9 @@ impl From<Diesel> for Error {
         }
     }
 }
+
+/// How PostgreSQL refuses such a text (22021).
+const NUL: &str = "invalid byte sequence for encoding \"UTF8\": 0x00";
 
 /// Faults of the surroundings, which pass: the class of SQLSTATE that they belong to, and the words by which they are told.
 /// The driver hands on the words alone (but for the kinds above), which each session has in English where its role may choose.

@@ -1,5 +1,7 @@
 //! Orders with which something is to be done: when, and in whose hands. Small: a row goes when nothing is left to do.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _,
@@ -31,6 +33,8 @@ pub struct ClaimedOrder {
     pub sender: Option<Sender>,
     /// Which claim of it this is.
     pub epoch: i64,
+    /// The claim before has run out: its worker may have begun a call that it did not end.
+    pub is_taken_over: bool,
     /// Who claimed it.
     pub worker: String,
     /// Until when it is in his hands, unless he prolongs that.
@@ -105,7 +109,10 @@ pub struct ClaimLimits {
     pub all: i64,
 }
 
-/// Ids of orders that are due, free and like this, those that have waited longest first.
+/// Orders that may be claimed: their ids, and whether the lease of another worker has run out.
+type ClaimableOrder = (i64, bool);
+
+/// Orders that are due, free and like this, those that have waited longest first.
 macro_rules! due {
     ($conn:expr, $now:expr, $limit:expr, |$due:ident| $narrowed:expr) => {{
         let $due = order_pushes::table
@@ -117,27 +124,27 @@ macro_rules! due {
             )
             .order(order_pushes::next_attempt_at)
             .limit($limit)
-            .select(order_pushes::order_id);
-        let ids: Vec<i64> = match &mut *$conn {
+            .select((order_pushes::order_id, order_pushes::lease_until.is_not_null()));
+        let orders: Vec<ClaimableOrder> = match &mut *$conn {
             Conn::Pg(conn) => $narrowed.for_update().skip_locked().load(conn).await?,
             Conn::Lite(conn) => $narrowed.load(conn).await?,
         };
-        ids
+        orders
     }};
 }
 
-/// Ids of the orders that may be claimed now.
+/// The orders that may be claimed now.
 async fn claimable(
     conn: &mut Conn,
     scope: &Claimable,
     limits: ClaimLimits,
     now: DateTime<Utc>,
-) -> Result<Vec<i64>> {
+) -> Result<Vec<ClaimableOrder>> {
     let is = |work: Work| order_pushes::step.eq(work.as_str());
     if scope.pushes == PushScope::All && scope.changes && limits.pushes >= limits.all {
         return Ok(due!(conn, now, limits.all, |due| due));
     }
-    let mut ids = Vec::new();
+    let mut orders = Vec::new();
     if scope.lost {
         // Somebody must say that they are lost, whatever is held back.
         let lost = || {
@@ -145,19 +152,19 @@ async fn claimable(
                 .filter(order_pushes::lease_until.assume_not_null().lt(At(now)))
                 .order(order_pushes::lease_until)
                 .limit(limits.all)
-                .select(order_pushes::order_id)
+                .select((order_pushes::order_id, order_pushes::lease_until.is_not_null()))
         };
-        ids = match &mut *conn {
+        orders = match &mut *conn {
             Conn::Pg(conn) => lost().for_update().skip_locked().load(conn).await?,
             Conn::Lite(conn) => lost().load(conn).await?,
         };
     }
     if scope.changes {
-        ids.extend(due!(conn, now, limits.all, |due| due.filter(is(Work::Change))));
+        orders.extend(due!(conn, now, limits.all, |due| due.filter(is(Work::Change))));
     }
     match &scope.pushes {
         PushScope::All => {
-            ids.extend(due!(conn, now, limits.pushes.min(limits.all), |due| due.filter(is(Work::Push))));
+            orders.extend(due!(conn, now, limits.pushes.min(limits.all), |due| due.filter(is(Work::Push))));
         }
         PushScope::SentByOthersThan(account) => {
             // No account is called nothing.
@@ -165,16 +172,16 @@ async fn claimable(
             let of_others = orders::table
                 .filter(orders::id.eq(order_pushes::order_id))
                 .filter(orders::account.assume_not_null().ne(account));
-            ids.extend(due!(conn, now, limits.all, |due| {
+            orders.extend(due!(conn, now, limits.all, |due| {
                 due.filter(is(Work::Push)).filter(exists(of_others))
             }));
         }
         PushScope::None => {}
     }
-    ids.sort_unstable();
-    ids.dedup();
-    ids.truncate(usize::try_from(limits.all).unwrap_or(usize::MAX));
-    Ok(ids)
+    orders.sort_unstable();
+    orders.dedup();
+    orders.truncate(usize::try_from(limits.all).unwrap_or(usize::MAX));
+    Ok(orders)
 }
 
 /// Takes orders with which something is due, as far as it may be done now, and that are in nobody's hands.
@@ -192,10 +199,11 @@ pub async fn claim(
     let longest = super::longest_lease(now, lease);
     let ahead = order_pushes::table.filter(order_pushes::lease_until.assume_not_null().gt(At(longest)));
     on!(conn, |c| diesel::update(ahead).set(order_pushes::lease_until.eq(At(now + lease))).execute(c).await)?;
-    let ids = claimable(conn, scope, limits, now).await?;
-    if ids.is_empty() {
+    let taken_over: HashMap<i64, bool> = claimable(conn, scope, limits, now).await?.into_iter().collect();
+    if taken_over.is_empty() {
         return Ok(Vec::new());
     }
+    let ids: Vec<i64> = taken_over.keys().copied().collect();
     on!(conn, |c| diesel::update(order_pushes::table.filter(order_pushes::order_id.eq_any(&ids)))
         .set((
             order_pushes::epoch.eq(order_pushes::epoch + 1),
@@ -220,6 +228,7 @@ pub async fn claim(
             so_id: SoId::from_stored(so_id),
             sender: account.zip(json).map(|(account, json)| sender(account, json)).transpose()?,
             epoch,
+            is_taken_over: taken_over.get(&order_id).copied().unwrap_or_default(),
             worker: worker.to_owned(),
             lease_until: now + lease,
         })

@@ -36,6 +36,8 @@ impl Beside {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match (&seen.identity, &*last) {
             (None, _) => Comparison::First,
+            // The process ended between the first two writes.
+            (Some(Identity { generation: Some(0), .. }), None) => Comparison::First,
             // One raise behind means that the process ended between the two writes.
             (Some(stored), Some(last))
                 if stored.identity == last.identity && last.generation <= stored.generation =>

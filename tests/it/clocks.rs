@@ -61,7 +61,7 @@ async fn a_step_of_the_wall_clock_is_followed_where_it_is_the_authority(plan: Pl
     assert!(near(if is_postgres { true_time } else { true_time - TimeDelta::days(2) }));
 }
 
-const fn tomorrow(world: &World) -> &'static str {
+fn tomorrow(world: &World) -> &'static str {
     if world.database.is_postgres() {
         "now() + interval '1 day'"
     } else {

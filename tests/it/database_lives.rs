@@ -7,9 +7,9 @@
 use std::fs;
 
 use haier_integration::proto::{
-    GetUpstreamStatusRequest, ListOrderChangesRequest, ListProductChangesRequest, OrderState,
-    PauseUpstreamRequest, ReconcileOrdersRequest, ResumeUpstreamRequest, UpstreamTarget,
-    WatchOrderChangesRequest,
+    BatchGetOrdersRequest, GetUpstreamStatusRequest, ListOrderChangesRequest, ListOrdersRequest,
+    ListProductChangesRequest, OrderState, PauseUpstreamRequest, ReconcileOrdersRequest,
+    ResumeUpstreamRequest, UpstreamTarget, WatchOrderChangesRequest,
 };
 use tonic::Code;
 
@@ -22,6 +22,7 @@ on_both_databases!(
     a_restore_begins_a_new_epoch_and_freezes_orders,
     a_restart_and_a_crash_are_no_restore,
     an_order_that_cannot_be_read_holds_up_no_reconciliation,
+    an_order_that_cannot_be_read_is_listed_without_its_people,
     an_entry_that_took_the_number_of_another_is_not_gone_on_from,
 );
 on_postgres!(
@@ -209,6 +210,11 @@ async fn a_restart_and_a_crash_are_no_restore(plan: Plan) {
         // The process ended between the two writes of a raise.
         world.database.execute("UPDATE database_identity SET generation = generation + 1").await.unwrap();
         world.serve().await;
+        world.stop().await;
+        // Or between the first two.
+        world.database.execute("UPDATE database_identity SET generation = 0").await.unwrap();
+        fs::remove_file(world.database.folder().join("haier.db.identity")).unwrap();
+        world.serve().await;
     }
     assert_eq!(read_on(&world, &cursors.0, &cursors.1).await, [None, None]);
     assert!(!is_frozen(&world).await);
@@ -278,6 +284,23 @@ async fn an_order_that_cannot_be_read_holds_up_no_reconciliation(plan: Plan) {
     let world = with_a_damaged_order(plan).await;
     assert_eq!(reconcile(&world, true).await, 2);
     assert_eq!(reconcile(&world, false).await, 2);
+    world.finish_leaving_open().await;
+}
+
+async fn an_order_that_cannot_be_read_is_listed_without_its_people(plan: Plan) {
+    let world = with_a_damaged_order(plan).await;
+    let listed = world.client().list_orders(ListOrdersRequest::default()).await.unwrap().into_inner().orders;
+    let so_ids = vec!["SO-2".to_owned(), "SO-1".to_owned()];
+    let request = BatchGetOrdersRequest { so_ids };
+    let got = world.client().batch_get_orders(request).await.unwrap().into_inner().orders;
+    for orders in [listed, got] {
+        let [whole, damaged] = &*orders else { panic!("{} orders", orders.len()) };
+        assert_eq!((whole.so_id.as_str(), damaged.so_id.as_str()), ("SO-2", "SO-1"));
+        assert!(!whole.consignee_name.is_empty() && !whole.last_error.contains("NO_KEY"));
+        assert_eq!((damaged.consignee_name.as_str(), damaged.detail_address.as_str()), ("", ""));
+        assert!(damaged.last_error.starts_with("NO_KEY: "), "{}", damaged.last_error);
+        assert_eq!(damaged.items, whole.items);
+    }
     world.finish_leaving_open().await;
 }
 

@@ -1,15 +1,18 @@
 //! What a wrong request gets: every fault at once, by name.
 
 use haier_integration::proto::{
-    GetPricesRequest, GetProductsRequest, ListProductsRequest, ListSyncFailuresRequest, ListSyncLogsRequest,
+    DeleteHaierConfigRequest, GetHaierConfigRequest, GetOrderRequest, GetPricesRequest, GetProductsRequest,
+    ListProductsRequest, ListSyncFailuresRequest, ListSyncLogsRequest, RevokeApiTokenRequest,
     SyncProductsRequest,
 };
 use prost_types::Timestamp;
+use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::support::{Plan, on_both_databases, refusal, violated};
 
 on_both_databases!(
+    a_text_with_a_nul_is_no_defect,
     every_fault_of_the_codes_is_named_at_once,
     codes_are_trimmed_counted_once_and_measured_in_characters,
     every_fault_of_a_listing_is_named_at_once,
@@ -153,5 +156,26 @@ async fn a_page_token_serves_its_own_listing_only(plan: Plan) {
     let refused = world.client().list_sync_logs(filtered).await.unwrap_err();
     assert_eq!(violated(&refused), ["page_token"]);
     assert_eq!(refusal(&refused).1, "VALIDATION_ERROR");
+    world.finish().await;
+}
+
+async fn a_text_with_a_nul_is_no_defect(plan: Plan) {
+    let world = plan.start().await;
+    let nul = || "a\0b".to_owned();
+    let mut administration = world.administration().await;
+    let mut client = world.client();
+    let refused = [
+        administration.get_haier_config(GetHaierConfigRequest { name: nul() }).await.unwrap_err(),
+        administration.revoke_api_token(RevokeApiTokenRequest { name: nul() }).await.unwrap_err(),
+        administration
+            .delete_haier_config(DeleteHaierConfigRequest { name: nul(), ..Default::default() })
+            .await
+            .unwrap_err(),
+        client.get_order(GetOrderRequest { so_id: nul() }).await.unwrap_err(),
+        client.list_products(ListProductsRequest { query: nul(), ..Default::default() }).await.unwrap_err(),
+    ];
+    for status in refused {
+        assert!([Code::InvalidArgument, Code::NotFound].contains(&status.code()), "{status:?}");
+    }
     world.finish().await;
 }

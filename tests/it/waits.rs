@@ -19,6 +19,7 @@ on_both_databases!(
     a_dry_run_and_a_comparison_say_what_holds_them_up,
     a_run_that_haier_throttles_says_so,
     a_throttle_longer_than_a_calls_tries_fails_no_code,
+    an_outage_is_one_wait_however_often_haier_is_tried,
     a_haier_that_answers_no_call_is_not_up,
     a_haier_that_answers_no_listing_is_not_up,
 );
@@ -142,6 +143,24 @@ async fn a_throttle_longer_than_a_calls_tries_fails_no_code(plan: Plan) {
     // The same batch again, and no halves of it.
     let batches = (end.success_count + 19) / 20;
     assert_eq!((world.haier.calls("H2").await - before) as i64, batches + 1, "{end:?}");
+    world.finish().await;
+}
+
+async fn an_outage_is_one_wait_however_often_haier_is_tried(plan: Plan) {
+    let world = plan.settings(|settings| settings.upstream.tries = 1).start().await;
+    // Each try takes longer than what a run calls a moment.
+    let fault = json!({ "kind": "throttled", "endpoint": "H1", "count": 2, "delay_ms": 800 });
+    world.haier.fault(fault).await;
+    let request = SyncProductsRequest::default();
+    let progress = collect(world.client().sync_products(request).await.unwrap().into_inner()).await.unwrap();
+    let mut since: Vec<_> = progress.iter().map(|said| said.wait.as_ref().map(|wait| wait.since)).collect();
+    since.dedup();
+    let first = since.iter().position(Option::is_some).expect("it says that it waits");
+    assert_eq!(since.len() - first, 2, "it waits once, then goes on: {since:?}");
+    let end = progress.last().unwrap();
+    assert_eq!(end.status(), SyncStatus::Success);
+    // Twice a second of Retry-After, and the try in between.
+    assert!(is_longer(world.log(end.sync_log_id).await.waited, Duration::from_millis(2_700)));
     world.finish().await;
 }
 
