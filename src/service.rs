@@ -36,7 +36,7 @@ use crate::{
     auth::Outside,
     config::{DatabaseUrl, Settings},
     domain::{accounts::AccountRules, clock::Clock},
-    error::Causes,
+    error::{Causes, Error},
     grpc, http, redact,
     sandbox::{self, Sandbox},
     store::{self, Store, migrations::SchemaState},
@@ -173,11 +173,17 @@ impl Service {
             system.measure(app.store()).await;
         }
         make_partitions(app.store(), clock.now()).await;
-        // Before anything is claimed or read: the database may be an older one.
-        app.database_follow().await?;
-        app.database_seal().await?;
-        // Nothing gets an id before.
-        app.replica_report().await?;
+        let unwritten = match app.write_at_start().await {
+            // It may only read for now, or be full. Then this replica is not ready, and answers what can be read.
+            Err(error @ Error::StoreUnavailable(_)) => {
+                tracing::error!(error = %Causes(&error), "the database cannot be written: this replica starts, and is ready once it can");
+                true
+            }
+            written => {
+                written?;
+                false
+            }
+        };
         app.check_database(settings.database_wait).await;
         app.api_tokens_refresh().await?;
         door::check(&app, &settings)?;
@@ -185,7 +191,6 @@ impl Service {
         app.order_accounts_record().await?;
         // Before anything is sent: a pause outlives a restart.
         app.pauses_refresh().await?;
-        app.schedules_prepare().await?;
 
         let (http_stop, http_stopped) = oneshot::channel::<()>();
         let http = tokio::spawn(http::serve(Arc::clone(&app), metrics, http, async {
@@ -214,6 +219,9 @@ impl Service {
         ];
         if let Some(system) = system {
             workers.push(tokio::spawn(workers::clock::run(Arc::clone(&app), system)));
+        }
+        if unwritten {
+            workers.push(tokio::spawn(workers::start::run(Arc::clone(&app))));
         }
         if settings.schedules.enabled {
             workers.push(tokio::spawn(workers::scheduler::run(Arc::clone(&app))));

@@ -10,5 +10,6 @@ pub mod housekeeping;
 pub mod key_file;
 pub mod order_pusher;
 pub mod scheduler;
+pub mod start;
 pub mod sync_runner;
 pub mod upstream_control;

@@ -119,6 +119,19 @@ impl App {
         self.upstreams.status()
     }
 
+    /// Writes what a start writes; again if it could not.
+    ///
+    /// # Errors
+    /// When the database does not answer or cannot be written.
+    pub async fn write_at_start(self: &std::sync::Arc<Self>) -> Result<()> {
+        // Before anything is claimed: the database may be an older one.
+        self.database_follow().await?;
+        self.database_seal().await?;
+        // Nothing gets an id before.
+        self.replica_report().await?;
+        self.schedules_prepare().await
+    }
+
     /// Reports to the other replicas how calls to Haier stand here, if that has changed or the last report is old; this
     /// also renews the lease of the process number.
     ///

@@ -30,7 +30,10 @@ on_both_databases!(
     a_run_waits_while_haiers_port_is_closed,
     what_haier_answered_is_kept_until_it_can_be_stored,
 );
-on_postgres!(a_database_that_only_reads_is_an_outage_and_costs_no_answer);
+on_postgres!(
+    a_database_that_only_reads_is_an_outage_and_costs_no_answer,
+    a_replica_starts_while_the_database_only_reads,
+);
 
 fn prices() -> SyncProductsRequest {
     SyncProductsRequest { sync_prices: true, ..Default::default() }
@@ -222,17 +225,8 @@ async fn a_database_that_only_reads_is_an_outage_and_costs_no_answer(plan: Plan)
     let world = plan.settings(|settings| settings.health_interval = Duration::from_millis(100)).start().await;
     let code = on_sale(&world).await;
     world.haier.fault(json!({ "kind": "latency", "endpoint": "Y1", "delay_ms": 1_500 })).await;
-    let name = world.database.address.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
-    // A session from before goes on writing.
     let operator = world.database.asker().await;
-    let turn = async |read_only: &str| {
-        let statement = format!(
-            "ALTER DATABASE {name} SET default_transaction_read_only = {read_only}; \
-             SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-             WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        );
-        operator.execute(&statement).await;
-    };
+    let turn = async |read_only| operator.execute(&only_reads(&world, read_only)).await;
     let pushed = PushOrderRequest { order: Some(order("SO-1", &code)), wait: None };
     world.client().push_order(pushed).await.unwrap();
     within(async { while world.haier.calls("Y1").await == 0 {} }).await;
@@ -247,6 +241,41 @@ async fn a_database_that_only_reads_is_an_outage_and_costs_no_answer(plan: Plan)
     let pushed = until(&mut world.client(), "SO-1", OrderState::Pushed).await;
     assert!(!pushed.retail_order_no.is_empty(), "Haier's number is lost: {pushed:?}");
     assert_eq!(world.haier.calls("Y1").await, 1, "the order was sent again");
+    world.finish().await;
+}
+
+/// A statement by which the database only reads, or not: for a session from before, which goes on writing.
+fn only_reads(world: &World, read_only: &str) -> String {
+    let name = world.database.address.rsplit('/').next().unwrap().split('?').next().unwrap();
+    format!(
+        "ALTER DATABASE {name} SET default_transaction_read_only = {read_only}; \
+         SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+}
+
+async fn a_replica_starts_while_the_database_only_reads(plan: Plan) {
+    let mut world =
+        plan.settings(|settings| settings.health_interval = Duration::from_millis(100)).start().await;
+    let code = on_sale(&world).await;
+    let operator = world.database.asker().await;
+    world.stop().await;
+    operator.execute(&only_reads(&world, "on")).await;
+    world.serve().await;
+    readiness(&world, ServingStatus::NotServing).await;
+    assert!(!world.products().await.is_empty(), "it reads");
+    operator.execute(&only_reads(&world, "off")).await;
+    readiness(&world, ServingStatus::Serving).await;
+    // It has its number, so that it makes ids.
+    let pushed = within(async {
+        loop {
+            if let Ok(order) = push(&mut world.client(), order("SO-1", &code)).await {
+                return order;
+            }
+        }
+    });
+    assert_eq!(pushed.await.so_id, "SO-1");
+    until(&mut world.client(), "SO-1", OrderState::Pushed).await;
     world.finish().await;
 }
 
