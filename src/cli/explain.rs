@@ -21,8 +21,8 @@ use crate::proto::{ExplainProductRequest, ExplainProductResponse, FieldHistory};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  haier-integration explain GA0SZC00U
-  haier-integration explain GA0SZC00U --output json")]
+  haier-integration explain AA15CP73L
+  haier-integration explain AA15CP73L --output json")]
 pub(super) struct ExplainArgs {
     /// Product code
     #[arg(value_name = "CODE", value_parser = NonEmptyStringValueParser::new())]

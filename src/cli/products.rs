@@ -12,7 +12,7 @@ mod show;
 #[command(after_help = "\
 Examples:
   haier-integration products list --query 热水器
-  haier-integration products show GA0SZC00U
+  haier-integration products show AA15CP73L
   haier-integration help products list     more about one of them")]
 pub(super) struct ProductsArgs {
     #[command(subcommand)]

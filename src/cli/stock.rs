@@ -25,9 +25,9 @@ use crate::proto::{CheckStockRequest, CheckStockResponse, Warehouse};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  haier-integration stock GA0SZC00U
-  haier-integration stock GA0SZC00U --county-code 310101
-  haier-integration stock GA0SZC00U --output json")]
+  haier-integration stock AA15CP73L
+  haier-integration stock AA15CP73L --county-code 310101
+  haier-integration stock AA15CP73L --output json")]
 pub(super) struct StockArgs {
     /// Product code
     #[arg(value_name = "CODE", value_parser = NonEmptyStringValueParser::new())]

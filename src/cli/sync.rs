@@ -36,12 +36,12 @@ pub(super) use watch::failure_line;
 #[command(after_help = "\
 Examples:
   haier-integration sync --sync-prices
-  haier-integration sync --product-codes GA0SZC00U GA0SZD001 -v
-  haier-integration sync --product-codes GA0SZC00U,GA0SZD001 --sync-prices=true --assign-category 热水器
+  haier-integration sync --product-codes AA15CP73L AA1H80DFR -v
+  haier-integration sync --product-codes AA15CP73L,AA1H80DFR --sync-prices=true --assign-category 空调
   haier-integration sync --category 电热水器 --brand 海尔 --output json
   haier-integration sync --sync-prices --dry-run
   haier-integration sync --retry 381073546842112000
-  haier-integration sync --kind stock --county-code 310101 --product-codes GA0SZC00U")]
+  haier-integration sync --kind stock --county-code 310101 --product-codes AA15CP73L")]
 pub(super) struct SyncArgs {
     /// Only these products: up to 1000 codes, by blank, by comma or by repeating the option [default: all]
     #[arg(long, value_name = "CODE", num_args = 1.., conflicts_with_all = ["category", "brand"])]

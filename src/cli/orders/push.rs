@@ -31,7 +31,7 @@ const MARGIN: std::time::Duration = std::time::Duration::from_secs(30);
   haier-integration orders push order.json --wait 30s
   echo '{"so_id": "SO-1", "online_no": "TB-1", "consignee_name": "张三", "consignee_mobile": "13800000000",
          "province": "北京市", "city": "北京市", "area": "朝阳区", "detail_address": "公园路1号", "total_amount": 1999.00,
-         "items": [{"product_code": "GA0SZC00U", "quantity": 1, "retail_price": 2099, "discount_amount": 100,
+         "items": [{"product_code": "AA15CP73L", "quantity": 1, "retail_price": 2099, "discount_amount": 100,
                     "actual_price": 1999}]}' | haier-integration orders push -"#)]
 pub(super) struct PushArgs {
     /// File with orders; - for standard input

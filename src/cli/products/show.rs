@@ -26,10 +26,10 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  haier-integration products show GA0SZC00U
-  haier-integration products show GA0SZC00U GA0SZD001 --output json
-  haier-integration products show GA0SZC00U --max-staleness 5m   asks Haier when older
-  haier-integration products show GA0SZC00U --max-staleness 0s   asks Haier anyway")]
+  haier-integration products show AA15CP73L
+  haier-integration products show AA15CP73L AA1H80DFR --output json
+  haier-integration products show AA15CP73L --max-staleness 5m   asks Haier when older
+  haier-integration products show AA15CP73L --max-staleness 0s   asks Haier anyway")]
 pub(super) struct ShowArgs {
     /// Product codes, up to 1000, by blank or by comma
     #[arg(value_name = "CODE", required = true)]
