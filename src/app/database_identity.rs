@@ -265,7 +265,7 @@ impl App {
         tx.commit().await?;
         self.database_seen().await?;
         self.orders.wake.notify_one();
-        tracing::info!(caller = %ctx.caller, "orders are reconciled and sent again");
+        tracing::info!(caller = %ctx.caller, "orders are frozen no longer");
         Ok(())
     }
 }

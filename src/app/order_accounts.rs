@@ -104,25 +104,25 @@ impl App {
     }
 
     /// What a change of a stored account means for the orders that were sent under it: refused while any of them is unsettled
-    /// at the place that it would leave, unless both places are said to be the same; then they are bound to the new one. What
-    /// the record of changes says of that.
+    /// at the place that it would leave, unless both places are said to be the same; then they are bound to the new one. How
+    /// many were.
     pub(super) async fn orders_follow_account(
         &self,
         tx: &mut Tx,
         before: &HaierConfig,
         draft: &AccountDraft,
         same_place: bool,
-    ) -> Result<Option<Change>> {
+    ) -> Result<usize> {
         let name = &before.name;
         let (_, was) = stored_identity(before.id, name, &before.draft);
         let (_, is) = stored_identity(before.id, name, draft);
-        let count = match (&was, &is) {
+        match (&was, &is) {
             (was, Some(is)) if same_place => {
                 let which = match was {
                     Some(was) if was.place != is.place => Rebound::OfPlace(&was.place),
                     _ => Rebound::Others,
                 };
-                order_accounts::rebind(tx, name, is, which).await?
+                Ok(order_accounts::rebind(tx, name, is, which).await?)
             }
             (Some(was), is) if is.as_ref() != Some(was) => {
                 if let Some((count, so_id)) = order_accounts::find_unsettled(tx, name, &was.place).await? {
@@ -130,40 +130,37 @@ impl App {
                     let fields = place_fields(&before.draft, draft);
                     return Err(Error::AccountPlace { name, fields, count, so_id });
                 }
-                return Ok(None);
+                Ok(0)
             }
-            _ => return Ok(None),
-        };
-        Ok((count > 0).then(|| Change::to("same_place", format!("{count} order(s) bound to it"))))
+            _ => Ok(0),
+        }
     }
 
     /// Binds all orders of the account that is not stored to the place where it leads now: an admin says that it is the same as
-    /// before.
-    pub(super) async fn orders_rebind_given(&self, ctx: &Ctx, account: &Account) -> Result<HaierConfig> {
+    /// before. How many there were.
+    pub(super) async fn orders_rebind_given(&self, ctx: &Ctx, account: &Account) -> Result<usize> {
         let identity = account_identity(account)
             .ok_or_else(|| Error::OrdersNotConfigured { account: account.name.clone() })?;
         let mut tx = self.store.begin().await?;
         let count = order_accounts::rebind(&mut tx, &account.name, &identity, Rebound::Others).await?;
-        if count > 0 {
-            let change = Change::to("same_place", format!("{count} order(s) bound to it"));
+        if let Some(change) = rebound_change(count) {
             self.audit(&mut tx, ctx, "account.update", &account.name, vec![change]).await?;
         }
         tx.commit().await?;
-        let account = account.name.as_str();
-        tracing::info!(account, orders = count, caller = %ctx.caller, "orders are bound to where their account leads now");
-        self.callbacks.rematch();
-        let now = self.clock.now();
-        Ok(HaierConfig {
-            id: 0,
-            name: account.to_owned(),
-            draft: AccountDraft::default(),
-            secrets: Vec::new(),
-            active: false,
-            version: 0,
-            created_at: now,
-            updated_at: now,
-        })
+        self.orders_rebound(ctx, &account.name, count);
+        Ok(count)
     }
+
+    /// Says that orders were bound to where their account leads now, and looks for them among the parked callbacks.
+    pub(super) fn orders_rebound(&self, ctx: &Ctx, account: &str, count: usize) {
+        tracing::info!(account, count, caller = %ctx.caller, "orders are bound to where their account leads now");
+        self.callbacks.rematch();
+    }
+}
+
+/// What the record of changes says of orders that were bound anew.
+pub(super) fn rebound_change(count: usize) -> Option<Change> {
+    (count > 0).then(|| Change::to("same_place", format!("{count} order(s) bound to it")))
 }
 
 /// The fields that say where an account leads at the order system and who its customer is.

@@ -60,6 +60,25 @@ impl OrderWish {
         }
     }
 
+    /// Says who wants what of an order; never why, since such words may name people.
+    fn log(&self, so_id: &SoId, ctx: &Ctx) {
+        let (so_id, caller) = (so_id.as_str(), &ctx.caller);
+        match self {
+            Self::Cancel { .. } => tracing::info!(so_id, %caller, "an order is to be cancelled"),
+            Self::Reschedule { distribution_time, install_time } => tracing::info!(
+                so_id,
+                %caller,
+                distribution_time = distribution_time.map(tracing::field::display),
+                install_time = install_time.map(tracing::field::display),
+                "an order is to get other times"
+            ),
+            Self::Retry => tracing::info!(so_id, %caller, "an order is to be sent now"),
+            Self::Resolve { outcome, .. } => {
+                tracing::info!(so_id, %caller, outcome = outcome.as_str(), "an operator has looked an order up at Haier");
+            }
+        }
+    }
+
     /// What the record of changes keeps of it, of words that may name people only the rest.
     fn changes(&self, order: &StoredOrder) -> Vec<Change> {
         let time =
@@ -234,7 +253,7 @@ impl App {
         let changes = wish.changes(&recorded.order);
         self.audit(&mut tx, ctx, wish.action(), so_id.as_str(), changes).await?;
         tx.commit().await?;
-        tracing::info!(so_id = so_id.as_str(), action = wish.action(), caller = %ctx.caller, "a caller has changed an order");
+        wish.log(so_id, ctx);
         self.order_announce(&recorded);
         Ok(recorded.order)
     }
@@ -248,8 +267,8 @@ impl App {
     pub async fn orders_reconcile(self: &Arc<Self>, ctx: &Ctx, validate_only: bool) -> Result<i64> {
         let count = self.orders_doubt(ctx, validate_only).await?;
         if !validate_only {
+            tracing::info!(count, caller = %ctx.caller, "orders were reconciled: what Haier may have is in doubt");
             self.orders_unfreeze(ctx).await?;
-            tracing::info!(in_doubt = count, caller = %ctx.caller, "orders are reconciled: those that may be at Haier are in doubt");
         }
         Ok(count)
     }

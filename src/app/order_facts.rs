@@ -13,7 +13,7 @@ use crate::{
         clock::latest_believable,
         messages::EndMessage,
         orders::{
-            OrderState, OrderSummary, SoId, Standing, Step, StoredOrder,
+            OpenAttempt, OrderState, OrderSummary, SoId, Standing, Step, StoredOrder,
             derive::derive,
             facts::{Fact, FactKind},
         },
@@ -207,6 +207,7 @@ impl App {
         let Recorded { order, before, after, now } = recorded;
         let so_id = order.order.so_id.as_str();
         let words = after.last_error.as_ref().map_or("", |failure| failure.words.as_str());
+        let reason = after.last_error.as_ref().map_or("", |failure| failure.reason.as_str());
         if before.state != after.state {
             let (from, to) = (before.state.as_str(), after.state.as_str());
             metrics::counter!("haier_order_states_total", "state" => to).increment(1);
@@ -221,6 +222,7 @@ impl App {
                 tracing::error!(
                     so_id,
                     attempt,
+                    reason,
                     words,
                     "an order is in doubt beyond its deadline: look it up at Haier and tell by `orders resolve`"
                 );
@@ -229,9 +231,12 @@ impl App {
                 tracing::warn!(
                     so_id,
                     attempt,
+                    reason,
                     words,
                     "an order is in doubt: nobody knows whether Haier has it; it is sent again"
                 );
+            } else if let Some(OpenAttempt::Push(attempt)) = before.open.filter(|_| has_ended) {
+                tracing::info!(so_id, attempt, reason, words, "an order is still in doubt; it is sent again");
             }
         }
         match after.state {

@@ -7,6 +7,7 @@
 mod ask;
 mod batches;
 mod compare;
+mod end_log;
 mod listing;
 mod preview;
 mod stored;
@@ -34,7 +35,7 @@ use crate::{
         messages::EndMessage,
         products::ProductCode,
         reasons::Reason,
-        sync_logs::{Counts, Stage, SyncLog, SyncStatus, SyncType},
+        sync_logs::{Stage, SyncLog, SyncType},
         sync_runs::ClaimedRun,
     },
     error::{Causes, Error, Result},
@@ -45,6 +46,7 @@ use crate::{
     },
     upstream::{self, Haier, Openplat, Waits},
 };
+use end_log::{MAX_FIRST_CODES, log_end};
 pub use preview::{Preview, SyncPreview};
 use writer::{Step, Writer, Written};
 
@@ -266,7 +268,8 @@ impl App {
         held: Option<Extent>,
     ) -> Result<()> {
         let log = sync_logs::find(&mut tx, run.log_id).await?;
-        let SyncLog { counts, waited, .. } = log.ok_or_else(|| not_found(run.log_id))?;
+        let log = log.ok_or_else(|| not_found(run.log_id))?;
+        let SyncLog { counts, waited, .. } = log;
         let end = EndMessage {
             reason,
             success: counts.success,
@@ -278,6 +281,7 @@ impl App {
             held,
             waited,
         };
+        let first_codes = sync_failures::first_codes(&mut tx, run.log_id, MAX_FIRST_CODES).await?;
         let now = self.clock.now();
         sync_runs::finish(&mut tx, run, &end, now).await?;
         match held {
@@ -291,7 +295,7 @@ impl App {
         let recorded = product_changes::record_end(&mut tx, run.log_id, loading, now).await?;
         tx.commit().await?;
         self.tell_changes(&recorded);
-        tell_end(run.log_id, &end);
+        log_end(&log, &end, &first_codes, now);
         if let Some(extent) = &held {
             tell_held(run.log_id, extent);
             self.record_held_runs().await;
@@ -326,25 +330,6 @@ impl App {
 
     fn lease_end(&self) -> DateTime<Utc> {
         self.clock.now() + self.runs.lease
-    }
-}
-
-/// Says how a run ended, once, where operators look.
-fn tell_end(id: i64, end: &EndMessage) {
-    let EndMessage { reason, success, failed, delisted, ref detail, .. } = *end;
-    let status = SyncStatus::at_end(reason, Counts { total: success + failed, success, failed });
-    metrics::counter!("haier_sync_runs_total", "end_reason" => reason.as_str(), "status" => status.as_str())
-        .increment(1);
-    match status {
-        SyncStatus::Success => {
-            tracing::info!(sync_log_id = id, success, failed, delisted, %reason, "sync run ended");
-        }
-        SyncStatus::Partial => {
-            tracing::warn!(sync_log_id = id, success, failed, delisted, %reason, detail, "sync run ended in part");
-        }
-        _ => {
-            tracing::error!(sync_log_id = id, success, failed, delisted, %reason, detail, "sync run failed");
-        }
     }
 }
 

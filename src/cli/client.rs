@@ -21,7 +21,7 @@ use tower::Service;
 
 use super::{
     failure::Failure,
-    status::{NOT_RUNNING, OF_TLS},
+    status::{IT_ANSWERS, NOT_RUNNING},
 };
 use crate::{
     proto::{
@@ -120,7 +120,7 @@ impl ClientArgs {
             let cause = root_cause(&error);
             let line = format!("no connection to {}: {cause}", self.server);
             // What a handshake came to has its own remedy.
-            Failure::Failed(if cause.contains(OF_TLS) { line } else { format!("{line}; {NOT_RUNNING}") })
+            Failure::Failed(if cause.contains(IT_ANSWERS) { line } else { format!("{line}; {NOT_RUNNING}") })
         })?;
         Ok((Explained { channel, diagnosis }, headers))
     }
@@ -139,7 +139,7 @@ impl ClientArgs {
     }
 }
 
-/// Calls whose failure is told by what the service has against this connection, if it is for TLS.
+/// Calls whose failure is told by what the service has against this connection.
 #[derive(Clone)]
 pub(super) struct Explained {
     channel: Channel,

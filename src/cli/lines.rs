@@ -9,6 +9,11 @@ pub(super) fn of(fields: &[(&str, String)]) -> Vec<String> {
     filled.map(|(name, value)| format!("{name:<width$}  {}", printable(value))).collect()
 }
 
+/// So many orders, with the verb in the singular or the plural.
+pub(super) fn orders(count: i64, singular: &str, plural: &str) -> String {
+    if count == 1 { format!("1 order {singular}") } else { format!("{count} orders {plural}") }
+}
+
 pub(super) fn yes_no(yes: bool) -> String {
     if yes { "yes" } else { "no" }.to_owned()
 }

@@ -53,6 +53,12 @@ pub(super) fn local(timestamp: Option<&Timestamp>) -> String {
     timestamp.and_then(from_timestamp).map(shown).unwrap_or_default()
 }
 
+/// When something is tried next, for people: `due` once that is past, for it may wait for what nobody knows the end of.
+pub(super) fn next(timestamp: Option<&Timestamp>, now: DateTime<Utc>) -> String {
+    let is_past = timestamp.and_then(from_timestamp).is_some_and(|at| at <= now);
+    if is_past { "due".to_owned() } else { local(timestamp) }
+}
+
 /// A duration in seconds.
 pub(super) fn seconds(duration: &Duration) -> f64 {
     duration.seconds as f64 + f64::from(duration.nanos) / 1e9
@@ -80,6 +86,15 @@ mod tests {
     #[test]
     fn rfc_3339_is_taken_with_its_offset() {
         assert_eq!(parse("2026-11-01T08:00:00+08:00").unwrap(), parse("2026-11-01T00:00:00Z").unwrap());
+    }
+
+    #[test]
+    fn what_is_tried_next_is_due_once_its_time_is_past() {
+        let at = Timestamp { seconds: 1_793_491_200, nanos: 0 };
+        let now = from_timestamp(&at).unwrap();
+        assert_eq!(next(Some(&at), now), "due");
+        assert_eq!(next(Some(&at), now - chrono::TimeDelta::seconds(1)), local(Some(&at)));
+        assert_eq!(next(None, now), "");
     }
 
     #[test]

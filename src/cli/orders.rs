@@ -7,13 +7,17 @@ use super::{
     client::{ClientArgs, OutputForm, unary},
     console::{Console, printable},
     failure::Failure,
-    json,
+    json, lines,
     listing::Listing,
     moment,
 };
-use crate::proto::{
-    CancelOrderRequest, ListOrdersRequest, Order, OrderOutcome, OrderResponse, OrderState,
-    ReconcileOrdersRequest, RescheduleOrderRequest, ResolveOrderRequest, RetryOrderRequest,
+use crate::{
+    app::SystemClock,
+    domain::clock::Clock as _,
+    proto::{
+        CancelOrderRequest, ListOrdersRequest, Order, OrderOutcome, OrderResponse, OrderState,
+        ReconcileOrdersRequest, RescheduleOrderRequest, ResolveOrderRequest, RetryOrderRequest,
+    },
 };
 
 mod callbacks;
@@ -168,8 +172,8 @@ struct ResolveArgs {
 /// After an older backup was restored, an order may be at Haier without its attempt being on record. This puts every
 /// order that is not over and not known to be there in doubt; each is then sent again, and "repeated" is the proof that
 /// it arrived. What was refused or given up stays so, unless Haier called it repeated: then it is there.
-/// The service notices most restores by itself and sends no order until this has run (`status` says so). Where its role may
-/// not ask the database who it is, start it without an account at the order system, run this, then restart it with one.
+/// The service notices by itself that its database was restored (`status` says so), and sends no order until this has run. Run
+/// it also where the log says that the database does not tell its identity.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -290,7 +294,8 @@ fn line(order: &Order) -> String {
         line.push_str(&format!("  {}", printable(&order.last_error)));
     }
     if order.next_attempt_at.is_some() {
-        line.push_str(&format!("  next {}", moment::local(order.next_attempt_at.as_ref())));
+        let next = moment::next(order.next_attempt_at.as_ref(), SystemClock::new().now());
+        line.push_str(&format!("  next {next}"));
     }
     line
 }
@@ -326,7 +331,7 @@ async fn list(args: ListArgs, client: &ClientArgs, console: &mut Console) -> Res
         page_token: args.page_token,
         none: "no orders match",
         json: json::order,
-        table: table::of,
+        table: |orders| table::of(orders, SystemClock::new().now()),
     };
     let mut client = client.connect().await?;
     let page = async |page_size, page_token| {
@@ -343,10 +348,13 @@ async fn reconcile(args: &ReconcileArgs, client: &ClientArgs, console: &mut Cons
     let count = administration.reconcile_orders(request).await?.into_inner().order_count;
     match client.output {
         OutputForm::Json => console.say_json(&serde_json::json!({ "order_count": count }))?,
-        OutputForm::Table if args.dry_run => console.say(&format!("would be put in doubt: {count}"))?,
-        OutputForm::Table => {
-            console.say(&format!("put in doubt: {count}; watch them by `orders list --state in-doubt`"))?
+        OutputForm::Table if args.dry_run => {
+            console.say(&format!("{} put in doubt", lines::orders(count, "would be", "would be")))?;
         }
+        OutputForm::Table => console.say(&format!(
+            "{} put in doubt; look by `orders list --state in-doubt`",
+            lines::orders(count, "is", "are")
+        ))?,
     }
     Ok(0)
 }

@@ -33,7 +33,7 @@ pub(super) fn explain(status: &Status) -> String {
 
 fn remedy(status: &Status, reason: &str, running: Option<&str>) -> Option<String> {
     if is_of_connection(status) && reason.is_empty() {
-        if status.message().contains(OF_TLS) {
+        if status.message().contains(IT_ANSWERS) {
             return None;
         }
         return Some(NOT_RUNNING.to_owned());
@@ -64,8 +64,8 @@ fn remedy(status: &Status, reason: &str, running: Option<&str>) -> Option<String
     }
 }
 
-/// Stands in every word about TLS with a service that does answer; each of them ends in its own remedy.
-pub(super) const OF_TLS: &str = "the service";
+/// Stands in whatever is said of a service that does answer but not as it should; each ends in its own remedy.
+pub(super) const IT_ANSWERS: &str = "the service";
 
 /// What to do when nothing answers.
 pub(super) const NOT_RUNNING: &str = "is the service running? start it with `haier-integration serve --sandbox`, \

@@ -37,7 +37,7 @@ pub(super) use watch::failure_line;
 Examples:
   haier-integration sync --sync-prices
   haier-integration sync --product-codes AA15CP73L AA1H80DFR -v
-  haier-integration sync --product-codes AA15CP73L,AA1H80DFR --sync-prices=true --assign-category 热水器
+  haier-integration sync --product-codes AA15CP73L,AA1H80DFR --sync-prices=true --assign-category 空调
   haier-integration sync --category 电热水器 --brand 海尔 --output json
   haier-integration sync --sync-prices --dry-run
   haier-integration sync --retry 381073546842112000

@@ -18,11 +18,13 @@ mod show;
 
 /// Show how calls to Haier stand, on every replica
 ///
-/// First what is paused, then orders that nobody can send and why. Then each replica: when it was last heard of, its budget of calls and how it is used, the token in
-/// use (never its value), and the breakers that are not closed: which operation is left alone since when, after how many
-/// failures, and when it is probed. An account that was switched or changed is shown, as former, for as long as something
-/// still runs under it. With --output json: an object a line, {"pause": …} for each pause, {"displaced_orders": …} for each
-/// account whose orders are not sent, and {"replica": …} for each replica.
+/// First what is paused; then whether orders are frozen since the database was restored, how many sync runs wait for approval,
+/// and the orders that nobody can send, with why. Then each replica: when it was last heard of, and of each system its account,
+/// the budget of calls and how it is used, the age of the token in use (never its value), and the breakers that are not closed:
+/// which operation is left alone since when, after how many failures, and when it is probed. An account that was switched or
+/// changed is shown, as former, for as long as something still runs under it. With --output json: an object a line,
+/// {"pause": …} for each pause, {"orders_frozen_at": …} and {"held_run_count": …} where they apply, {"displaced_orders": …} for
+/// each account whose orders are not sent, and {"replica": …} for each replica.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -78,6 +78,17 @@ pub struct HaierConfigChange {
     pub same_place: bool,
 }
 
+/// What came of a change.
+#[derive(Debug, Clone)]
+pub struct ChangedHaierConfig {
+    /// The account's name.
+    pub name: String,
+    /// The account as it is stored now. `None`: it is not stored.
+    pub stored: Option<HaierConfig>,
+    /// Orders that were bound to where it leads now.
+    pub rebound_orders: usize,
+}
+
 impl HaierConfigChange {
     /// Whether nothing is to be changed but what orders are bound to.
     #[must_use]

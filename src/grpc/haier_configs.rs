@@ -16,7 +16,7 @@ use crate::{
     domain::{
         accounts::{AccountDraft, Field, Preset},
         audit::Change,
-        haier_configs::{HaierConfig, HaierConfigFilter},
+        haier_configs::{ChangedHaierConfig, HaierConfig, HaierConfigFilter},
         pages::PageRequest,
         violations::Violations,
     },
@@ -90,7 +90,13 @@ pub(super) async fn update(
     let mut change = mask::change(new, has_ylh, request.update_mask, &mut violations);
     change.same_place = request.same_place;
     let name = required_name("haier_config.name", &name)?;
-    app.haier_config_update(ctx, name, &etag, change, violations).await.map(encode)
+    let ChangedHaierConfig { name, stored, rebound_orders } =
+        app.haier_config_update(ctx, name, &etag, change, violations).await?;
+    let config = stored.map_or_else(|| proto::HaierConfig { name, ..Default::default() }, encode);
+    Ok(proto::HaierConfig {
+        rebound_order_count: i64::try_from(rebound_orders).unwrap_or(i64::MAX),
+        ..config
+    })
 }
 
 pub(super) async fn delete(

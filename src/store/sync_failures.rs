@@ -176,6 +176,20 @@ pub async fn codes(conn: &mut Conn, log_id: i64) -> Result<Vec<ProductCode>> {
     Ok(codes.into_iter().map(ProductCode::from_stored).collect())
 }
 
+/// The first of a run's codes that failed, in the order in which they did.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn first_codes(conn: &mut Conn, log_id: i64, limit: i64) -> Result<Vec<String>> {
+    Ok(on!(conn, |c| sync_failures::table
+        .filter(sync_failures::sync_log_id.eq(log_id))
+        .select(sync_failures::product_code)
+        .order(sync_failures::seq)
+        .limit(limit)
+        .load(c)
+        .await)?)
+}
+
 /// How many codes of a run failed for which reason, most first.
 ///
 /// # Errors

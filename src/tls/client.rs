@@ -116,11 +116,11 @@ impl Connector {
         Ok(Either::Right(stream))
     }
 
-    /// Why connections there end as soon as they have begun, if it is for TLS: a server says so after the handshake, and
-    /// in a call that it cuts its words are lost. Asked on a connection that only listens.
+    /// Why connections there end as soon as they have begun, if it is for TLS or another protocol: a server says so after the
+    /// handshake, and in a call that it cuts its words are lost. Asked on a connection that only listens.
     pub async fn diagnose(self, uri: Uri) -> Option<String> {
         let listening = async {
-            let mut stream = self.connect(uri).await.ok()?;
+            let mut stream = self.clone().connect(uri.clone()).await.ok()?;
             stream.write_all(GREETING).await.ok()?;
             let mut first = [0];
             match (stream.read(&mut first).await, &stream) {
@@ -128,15 +128,28 @@ impl Connector {
                     Some("the service there speaks TLS: write https://".to_owned())
                 }
                 (Err(error), Either::Right(_)) => Some(explained(&error, "").to_string()),
+                (_, Either::Left(_)) => self.speaks_http1(uri).await.ok()?.then(|| NO_GRPC.to_owned()),
                 _ => None,
             }
         };
         tokio::time::timeout(DIAGNOSIS_LIMIT, listening).await.ok().flatten()
     }
+
+    /// Whether what listens there answers as the service's other ports do, which close at HTTP/2 without a word.
+    async fn speaks_http1(self, uri: Uri) -> io::Result<bool> {
+        let mut stream = self.connect(uri).await?;
+        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await?;
+        let mut begin = *b"-----";
+        stream.read_exact(&mut begin).await?;
+        Ok(begin == *b"HTTP/")
+    }
 }
 
 type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 
+/// What is said of a port that is not the one for gRPC.
+const NO_GRPC: &str = "the service there speaks HTTP/1 and no gRPC, as the ports for metrics and for callbacks do: name by \
+                       --server the port that `serve` shows as gRPC, 50051 unless set otherwise";
 /// How HTTP/2 begins: its preface and empty settings.
 const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 /// How an alert of TLS begins. No answer by HTTP/2 begins so: its first frame would be a megabyte long.

@@ -17,6 +17,8 @@ mod chaos;
 #[cfg(target_os = "linux")]
 mod chaos_processes;
 mod clocks;
+#[cfg(target_os = "linux")]
+mod commands;
 mod configs;
 mod database_lives;
 mod delisting;

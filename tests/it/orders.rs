@@ -10,6 +10,8 @@ mod identity;
 mod intake;
 #[cfg(target_os = "linux")]
 pub(crate) mod killed;
+#[cfg(target_os = "linux")]
+mod logged;
 mod masks;
 mod numbering;
 

@@ -271,7 +271,8 @@ pub(crate) async fn run(mut command: Command) -> (Option<i32>, String, String) {
     (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-async fn ask(world: &World, arguments: &[&str]) -> (Option<i32>, String, String) {
+/// Runs a command against a service of this process.
+pub(crate) async fn ask(world: &World, arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = program(arguments);
     command.env("HAIER_INTEGRATION_SERVER", format!("http://{}", world.service().grpc_addr()));
     run(command).await

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::{check_etag, fetch, fetch_by_id, given_secrets, place};
 use crate::{
-    app::{App, Ctx, to_its_end},
+    app::{App, Ctx, order_accounts::rebound_change, to_its_end},
     domain::{
         accounts::{AccountDraft, Field, difference},
-        haier_configs::{HaierConfig, HaierConfigChange},
+        haier_configs::{ChangedHaierConfig, HaierConfig, HaierConfigChange},
         schedules::ScheduleName,
         sync_logs::Trigger,
         violations::Violations,
@@ -35,11 +35,12 @@ impl App {
         etag: &str,
         change: HaierConfigChange,
         mut violations: Violations,
-    ) -> Result<HaierConfig> {
+    ) -> Result<ChangedHaierConfig> {
         let given = self.upstreams.given.account.as_ref();
         if let Some(account) = given.filter(|account| account.name == name && change.is_only_same_place()) {
             violations.into_result(()).map_err(Error::Invalid)?;
-            return self.orders_rebind_given(ctx, account).await;
+            let rebound_orders = self.orders_rebind_given(ctx, account).await?;
+            return Ok(ChangedHaierConfig { name: name.to_owned(), stored: None, rebound_orders });
         }
         let same_place = change.same_place;
         for _ in 0..TRIES {
@@ -54,21 +55,25 @@ impl App {
                 Ok(stored)
             })
             .await?;
-            if let Some(stored) = stored {
-                return Ok(stored);
+            if let Some((stored, rebound_orders)) = stored {
+                return Ok(ChangedHaierConfig {
+                    name: name.to_owned(),
+                    stored: Some(stored),
+                    rebound_orders,
+                });
             }
         }
         Err(Error::EtagMismatch { what: super::WHAT, key: name.to_owned() })
     }
 
-    /// `None`: somebody has changed it since.
+    /// The account, and how many orders were bound to where it leads now. `None`: somebody has changed it since.
     async fn store_change(
         &self,
         ctx: &Ctx,
         before: &HaierConfig,
         draft: &AccountDraft,
         same_place: bool,
-    ) -> Result<Option<HaierConfig>> {
+    ) -> Result<Option<(HaierConfig, usize)>> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         haier_configs::lock(&mut tx).await?;
@@ -79,10 +84,9 @@ impl App {
         let replaced: Vec<_> = given_secrets(draft).map(|(field, _)| field).collect();
         let mut changes = difference::of_drafts(Some(&before.draft), Some(draft), &replaced);
         let rebound = self.orders_follow_account(&mut tx, before, draft, same_place).await?;
-        let is_rebound = rebound.is_some();
-        changes.extend(rebound);
+        changes.extend(rebound_change(rebound));
         if changes.is_empty() {
-            return Ok(Some(before.clone()));
+            return Ok(Some((before.clone(), rebound)));
         }
         haier_configs::update(&mut tx, before.id, draft, now).await?;
         for (field, secret) in given_secrets(draft) {
@@ -99,11 +103,11 @@ impl App {
         self.audit(&mut tx, ctx, "account.update", &before.name, changes).await?;
         let stored = fetch_by_id(&mut tx, before.id).await?;
         tx.commit().await?;
-        if is_rebound {
-            self.callbacks.rematch();
+        tracing::info!(account = before.name, caller = %ctx.caller, "an account was changed");
+        if rebound > 0 {
+            self.orders_rebound(ctx, &before.name, rebound);
         }
-        tracing::info!(account = before.name, is_rebound, caller = %ctx.caller, "an account was changed");
-        Ok(Some(stored))
+        Ok(Some((stored, rebound)))
     }
 }
 

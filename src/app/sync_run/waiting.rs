@@ -109,7 +109,7 @@ impl WaitLog {
 }
 
 /// A span of time as log lines show it.
-pub(super) fn whole_seconds(span: TimeDelta) -> std::time::Duration {
+fn whole_seconds(span: TimeDelta) -> std::time::Duration {
     std::time::Duration::from_secs(span.num_seconds().max(0).unsigned_abs())
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use prost_types::FieldMask;
+use serde_json::json;
 
 use super::{
     Environment,
@@ -15,6 +16,7 @@ use crate::{
         client::{AdministrationClient, OutputForm, unary},
         console::Console,
         failure::Failure,
+        json, lines,
     },
     domain::accounts::{Field, Preset},
     proto::{CreateHaierConfigRequest, UpdateHaierConfigRequest},
@@ -130,7 +132,29 @@ pub(super) async fn update(
         same_place: args.same_place,
     };
     let config = client.update_haier_config(unary(request)).await?.into_inner();
-    tell(&config, form, console)
+    // One that is not stored has nothing to show but its name.
+    let is_stored = !config.etag.is_empty();
+    let count = config.rebound_order_count;
+    match form {
+        OutputForm::Json => {
+            let mut shown =
+                if is_stored { json::haier_config(&config) } else { json!({ "name": config.name }) };
+            if args.same_place {
+                shown["rebound_order_count"] = json!(count);
+            }
+            console.say_json(&shown)?;
+        }
+        OutputForm::Table => {
+            if is_stored {
+                tell(&config, form, console)?;
+            }
+            if args.same_place {
+                let orders = lines::orders(count, "is", "are");
+                console.say(&format!("{orders} bound to where {} leads now", config.name))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn parse_setting(text: &str) -> Result<(Field, &str), Failure> {

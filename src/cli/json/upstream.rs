@@ -7,8 +7,8 @@ use crate::proto::{
     GetUpstreamStatusResponse, Replica, UpstreamBreaker, UpstreamPause, UpstreamSystem, UpstreamToken,
 };
 
-/// An object a pause, one that says since when orders are frozen, one with the number of held runs if there are any, and an
-/// object a replica.
+/// An object a pause, one that says since when orders are frozen, one with the number of held runs if there are any, an object
+/// an account whose orders are not sent, and an object a replica.
 pub(in crate::cli) fn upstream_status(status: &GetUpstreamStatusResponse) -> Vec<Value> {
     let pauses = status.pauses.iter().map(|pause| json!({ "pause": upstream_pause(pause) }));
     let held = (status.held_run_count > 0).then(|| json!({ "held_run_count": status.held_run_count }));

@@ -1,9 +1,11 @@
 //! `orders show`: an order and its whole story.
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 
 use super::state;
 use crate::{
+    app::SystemClock,
     cli::{
         client::{ClientArgs, OutputForm, unary},
         console::{Console, printable},
@@ -12,6 +14,7 @@ use crate::{
         lines::{self, yes_no},
         moment, money,
     },
+    domain::clock::Clock as _,
     proto::{GetOrderRequest, ListOrderFactsRequest, Order, OrderFact, OrderItem},
 };
 
@@ -55,7 +58,7 @@ pub(super) async fn run(args: &ShowArgs, client: &ClientArgs, console: &mut Cons
             facts.iter().try_for_each(|fact| console.say_json(&json::order_fact(fact)))?;
         }
         OutputForm::Table => {
-            console.say(&told(&order).join("\n"))?;
+            console.say(&told(&order, SystemClock::new().now()).join("\n"))?;
             order.items.iter().zip(1..).try_for_each(|(item, line)| console.say(&item_line(line, item)))?;
             if !facts.is_empty() {
                 console.say("")?;
@@ -66,7 +69,7 @@ pub(super) async fn run(args: &ShowArgs, client: &ClientArgs, console: &mut Cons
     Ok(0)
 }
 
-fn told(order: &Order) -> Vec<String> {
+fn told(order: &Order, now: DateTime<Utc>) -> Vec<String> {
     let text = |text: &String| text.clone();
     let place = [&order.province, &order.city, &order.area, &order.town, &order.detail_address];
     let place: Vec<&str> = place.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
@@ -77,7 +80,7 @@ fn told(order: &Order) -> Vec<String> {
         ("retail_order_no", text(&order.retail_order_no)),
         ("haier_order_no", text(&order.haier_order_no)),
         ("last_error", text(&order.last_error)),
-        ("next_attempt_at", moment::local(order.next_attempt_at.as_ref())),
+        ("next_attempt_at", moment::next(order.next_attempt_at.as_ref(), now)),
         ("deadline", moment::local(order.deadline.as_ref())),
         ("account", text(&order.account)),
         ("source_system", text(&order.source_system)),

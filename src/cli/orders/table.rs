@@ -1,5 +1,7 @@
 //! Orders as a table.
 
+use chrono::{DateTime, Utc};
+
 use super::state;
 use crate::{
     cli::{
@@ -9,7 +11,7 @@ use crate::{
     proto::Order,
 };
 
-pub(super) fn of(orders: &[Order]) -> String {
+pub(super) fn of(orders: &[Order], now: DateTime<Utc>) -> String {
     let columns = [
         Column::Text("so_id"),
         Column::Text("online_no"),
@@ -29,7 +31,7 @@ pub(super) fn of(orders: &[Order]) -> String {
             order.haier_order_no.clone(),
             money::yuan(order.total_amount.as_ref()),
             moment::local(order.created_at.as_ref()),
-            moment::local(order.next_attempt_at.as_ref()),
+            moment::next(order.next_attempt_at.as_ref(), now),
         ]
     };
     table::of(&columns, orders.iter().map(row))

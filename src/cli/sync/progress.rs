@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use prost_types::Timestamp;
 use tokio::time::Instant;
 
 use super::watch::is_end;
@@ -16,11 +17,15 @@ use crate::{
 
 /// A plain line at most this often, unless the step changes.
 const LINE_EVERY: Duration = Duration::from_secs(1);
+/// The same while the run waits.
+const WAITING_LINE_EVERY: Duration = Duration::from_secs(60);
 
 /// The steps of one run.
 pub(super) struct View {
     bar: Option<ProgressBar>,
     stage: String,
+    /// Why and since when the run waited when it was shown last.
+    wait: Option<(String, Option<Timestamp>)>,
     shown_at: Option<Instant>,
 }
 
@@ -32,19 +37,23 @@ impl View {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Self { bar, stage: String::new(), shown_at: None }
+        Self { bar, stage: String::new(), wait: None, shown_at: None }
     }
 
     pub(super) fn show(&mut self, progress: &SyncProgress, console: &mut Console) {
         let stage = self.stage(progress);
-        let is_new_stage = self.shown_at.is_none() || self.stage != stage;
-        self.stage = stage;
+        let wait = progress.wait.as_ref().map(|wait| (wait.reason.clone(), wait.since));
+        // Of one wait the time until when changes with every vain try.
+        let is_same = if wait.is_some() { self.wait == wait } else { self.stage == stage };
+        let is_new_stage = self.shown_at.is_none() || !is_same;
+        let every = if wait.is_some() { WAITING_LINE_EVERY } else { LINE_EVERY };
+        (self.stage, self.wait) = (stage, wait);
         if let Some(bar) = &self.bar {
             draw(bar, &self.stage, progress);
         } else if is_end(progress) {
             // Its totals are told as the result.
             return;
-        } else if is_new_stage || self.shown_at.is_none_or(|at| at.elapsed() >= LINE_EVERY) {
+        } else if is_new_stage || self.shown_at.is_none_or(|at| at.elapsed() >= every) {
             let line = format!("{} {} {}", self.stage, counts(progress), pace(progress));
             console.complain(line.trim_end());
         } else {
@@ -142,9 +151,28 @@ fn pace(progress: &SyncProgress) -> String {
 
 #[cfg(test)]
 mod tests {
-    use prost_types::Timestamp;
-
     use super::*;
+    use crate::cli::console::Sink;
+
+    #[test]
+    fn one_wait_is_one_line_whatever_its_end_seems_to_be() {
+        let (out, err) = (Sink::default(), Sink::default());
+        let mut console = Console::of(Box::new(out), Box::new(err.clone()));
+        let mut view = View::new(false);
+        let at = |seconds| Some(Timestamp { seconds, nanos: 0 });
+        let mut progress =
+            SyncProgress { message: "waiting: REQUEST_TIMEOUT".to_owned(), ..SyncProgress::default() };
+        for until in [at(1_793_491_205), None, at(1_793_491_225)] {
+            let reason = "REQUEST_TIMEOUT".to_owned();
+            progress.wait = Some(SyncWait { reason, since: at(1_793_491_200), until, ..SyncWait::default() });
+            view.show(&progress, &mut console);
+        }
+        assert_eq!(err.text().lines().count(), 1, "{}", err.text());
+        let (reason, since) = ("PAUSED".to_owned(), at(1_793_491_230));
+        progress.wait = Some(SyncWait { reason, since, ..SyncWait::default() });
+        view.show(&progress, &mut console);
+        assert_eq!(err.text().lines().count(), 2, "{}", err.text());
+    }
 
     #[test]
     fn what_a_run_waits_for_is_shown_with_its_times() {

@@ -39,7 +39,8 @@ pub(super) fn status(status: &GetUpstreamStatusResponse) -> String {
 
 fn displaced(orders: &DisplacedOrders) -> String {
     let more = if orders.so_ids.len() as i64 == orders.count { "" } else { " …" };
-    format!("{} order(s) are not sent: {}{more}\n  {}", orders.count, orders.so_ids.join(" "), orders.detail)
+    let count = lines::orders(orders.count, "is", "are");
+    format!("{count} not sent: {}{more}\n  {}", orders.so_ids.join(" "), orders.detail)
 }
 
 const PAUSES: [Column; 5] = [Text("paused"), Text("until"), Text("paused_by"), Text("since"), Text("reason")];
@@ -189,7 +190,7 @@ mod tests {
             "order-push  until resumed",
             "\n\n1 sync run waits for approval: see by `haier-integration held list`\n\n",
             "stocktaking",
-            "\n\n21 order(s) are not sent: SO-1 SO-2 …\n  why\n\n",
+            "\n\n21 orders are not sent: SO-1 SO-2 …\n  why\n\n",
             "seen        now: it answers",
             "  budget           100 a second, over all replicas",
             "  let out          0 in the last second, 12 in the last minute",

@@ -161,7 +161,8 @@ async fn an_account_does_not_move_while_its_orders_are_unsettled(plan: Plan) {
     update(&world, config, &["send_to_code", "ylh.callback_secret"], false).await.unwrap();
 
     // It is the same machine under another name: an admin says so, and the order goes there.
-    update(&world, moved(&same), &["ylh.base_url"], true).await.unwrap();
+    let changed = update(&world, moved(&same), &["ylh.base_url"], true).await.unwrap();
+    assert_eq!((changed.name.as_str(), changed.rebound_order_count), ("shop", 1));
     assert_eq!(displaced(&world).await, []);
     let mut client = administration(&world).await;
     let request = ListAuditEventsRequest { action: "account.update".to_owned(), ..Default::default() };
@@ -288,7 +289,8 @@ async fn an_admin_binds_the_orders_of_the_environment_anew(plan: Plan) {
     let named = HaierConfig { name: "environment".to_owned(), ..HaierConfig::default() };
     let refused = update(&world, named.clone(), &["customer_code"], true).await.unwrap_err();
     assert_eq!(refused.code(), Code::NotFound);
-    update(&world, named, &[], true).await.unwrap();
+    let rebound = update(&world, named.clone(), &[], true).await.unwrap();
+    assert_eq!(rebound, HaierConfig { rebound_order_count: 1, ..named });
     assert_eq!(displaced(&world).await, []);
     // What was said of it meanwhile counts now.
     until(&mut world.client(), "SO-1", OrderState::Confirmed).await;

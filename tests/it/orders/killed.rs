@@ -47,18 +47,21 @@ pub(crate) fn service(plan: &Plan, haier: &Haier, keys: &Document, log: &Path) -
     command
 }
 
+/// A product that the stand-in sells.
+pub(super) async fn on_sale_at(haier: &Haier) -> String {
+    for listed in haier.listed().await {
+        if haier.show(&listed).await.product["isSales"].as_str() == Some("1") {
+            return listed;
+        }
+    }
+    panic!("nothing is on sale")
+}
+
 async fn killed_in_mid_push_leaves_one_order_in_the_book(plan: Plan) {
     let (sandbox, haier) = Running::sandbox_with(plan.database.folder(), &["--products", "45"]);
     let keys = Document::generate(SystemClock::new().now()).unwrap();
     let log = plan.database.folder().join("service.log");
-    let mut code = None;
-    for listed in haier.listed().await {
-        if haier.show(&listed).await.product["isSales"].as_str() == Some("1") {
-            code = Some(listed);
-            break;
-        }
-    }
-    let code = code.expect("something is on sale");
+    let code = on_sale_at(&haier).await;
     for (so_id, fault) in [("SO-1", "booked_then_hang"), ("SO-2", "hang")] {
         haier.clear_faults().await;
         haier.fault(json!({ "endpoint": "Y1", "kind": fault, "count": 1 })).await;
