@@ -21,12 +21,12 @@ pub use personal::Personal;
 pub use standing::{Doubt, Failure, OpenAttempt, OrderState, Standing, Step};
 pub use told::ToldTimes;
 
-use super::{accounts::AccountIdentity, decimal::Money, products::ProductCode};
+use super::{accounts::AccountIdentity, decimal::Money, printable::is_invisible, products::ProductCode};
 
 /// Longest sub-order number in characters.
 const MAX_SO_ID_CHARS: usize = 64;
 
-/// The shop's sub-order number: 1 to 64 characters, trimmed, without blanks and control characters. Unique for ever.
+/// The shop's sub-order number: 1 to 64 characters, trimmed, without blanks and invisible characters. Unique for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SoId(String);
 
@@ -43,8 +43,8 @@ impl SoId {
         if text.chars().count() > MAX_SO_ID_CHARS {
             return Err("must have at most 64 characters");
         }
-        if text.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
-            return Err("must contain neither blanks nor control characters");
+        if text.chars().any(|letter| is_invisible(letter) || letter.is_whitespace()) {
+            return Err("must contain neither blanks nor invisible characters");
         }
         Ok(Self(text.to_owned()))
     }
@@ -66,6 +66,13 @@ impl fmt::Display for SoId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Whether a text can be Haier's number of an order: it holds a digit that counts. `false`, `0`, `null` and `-` stand where there
+/// is none.
+#[must_use]
+pub fn is_order_number(text: &str) -> bool {
+    text.contains(|char: char| matches!(char, '1'..='9'))
 }
 
 /// An order as it was given and checked, or read back from the store. `Debug` shows nothing personal.

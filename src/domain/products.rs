@@ -4,12 +4,12 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use super::{decimal::Money, printable::is_unprintable, stock::StockLevel};
+use super::{decimal::Money, printable::is_invisible, stock::StockLevel};
 
 /// Longest product code in characters.
 const MAX_CODE_CHARS: usize = 64;
 
-/// Haier's natural key of a product: 1 to 64 characters, trimmed, without control characters.
+/// Haier's natural key of a product: 1 to 64 characters, trimmed, without control and invisible characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProductCode(String);
 
@@ -26,8 +26,8 @@ impl ProductCode {
         if text.chars().count() > MAX_CODE_CHARS {
             return Err("must have at most 64 characters");
         }
-        if text.contains(is_unprintable) {
-            return Err("must not contain control characters");
+        if text.contains(is_invisible) {
+            return Err("must not contain control or invisible characters");
         }
         Ok(Self(text.to_owned()))
     }
@@ -169,6 +169,14 @@ pub struct Product {
 }
 
 impl Product {
+    /// Bytes of its texts, or nearly.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        let texts = [&self.model, &self.name, &self.group, &self.category, &self.brand, &self.image_url];
+        let texts = texts.into_iter().chain([&self.no_sales_reason]).flatten().chain(&self.page_urls);
+        texts.map(String::len).sum()
+    }
+
     /// When Haier was last asked about it and answered.
     #[must_use]
     pub fn last_sync_at(&self) -> Option<DateTime<Utc>> {

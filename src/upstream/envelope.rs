@@ -57,7 +57,7 @@ impl Envelope<'_> {
             value.map(|value| printable(&text(value)).into_owned()).unwrap_or_default()
         };
         let number = self.data.and_then(|data| Fields::parse(data).ok());
-        let number = number.and_then(|data| data.text("retailOrderNo", MAX_NUMBER_CHARS).ok().flatten());
+        let number = number.and_then(|data| data.order_number("retailOrderNo"));
         OrderRefusal {
             code: text(self.code),
             message: text(self.message.or(self.msg)),

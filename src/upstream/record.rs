@@ -9,6 +9,7 @@ use crate::{
     domain::{
         decimal::{DecimalError, Money, canonical},
         messages::cut,
+        orders::is_order_number,
         printable::printable,
         products::ProductCode,
         reasons::Reason,
@@ -150,6 +151,19 @@ impl<'a> Fields<'a> {
         // Through the exact decimal, so that 12.0 is 12 and 1.5 is refused.
         let whole = canonical(&text).ok().and_then(|number| number.parse().ok());
         whole.map(Some).ok_or_else(|| wrong(name, raw, "a whole number"))
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Haier's number of an order. A word or sign in its place is none.
+    pub(super) fn order_number(&self, name: &'static str) -> Option<String> {
+        self.text(name, super::envelope::MAX_NUMBER_CHARS)
+            .ok()
+            .flatten()
+            .filter(|number| is_order_number(number))
     }
 
     /// The fields beside these, each value as JSON text.

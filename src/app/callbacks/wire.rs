@@ -7,7 +7,8 @@ use serde_json::{Value, value::RawValue};
 
 use crate::domain::{
     callbacks::Parameters,
-    printable::{is_unprintable, printable},
+    orders::is_order_number,
+    printable::{is_invisible, printable},
 };
 
 /// Longest order number in characters: as many as one of ours may have twice over; real ones have 20.
@@ -40,7 +41,7 @@ impl Data {
         let number = |name: &str| {
             let number = fields.get(name).trim();
             // PostgreSQL keeps no NUL, and a number has no use for any of its kind.
-            let is_one = number.chars().count() <= MAX_NUMBER_CHARS && !number.contains(is_unprintable);
+            let is_one = number.chars().count() <= MAX_NUMBER_CHARS && !number.contains(is_invisible);
             is_one.then(|| number.to_owned())
         };
         let success = match fields.get("State").trim() {
@@ -50,7 +51,7 @@ impl Data {
         };
         Some(Self {
             platform_order_no: number("PlatformOrderNo").filter(|number| !number.is_empty())?,
-            haier_order_no: Some(number("ExtOrderNo")?).filter(|number| !number.is_empty()),
+            haier_order_no: Some(number("ExtOrderNo")?).filter(|number| is_order_number(number)),
             success,
             words: printable(fields.get("FailMsg")).trim().chars().take(MAX_WORDS_CHARS).collect(),
         })
@@ -170,6 +171,20 @@ mod tests {
             assert_eq!(got("text/plain", &json), expected, "it begins like JSON");
         }
         assert_eq!(got("", "Data=%E7%BC%BA%E8%B4%A7&AppKey=%E7%BC%BA"), ["AppKey=缺", "Data=缺货"]);
+    }
+
+    #[test]
+    fn what_stands_in_place_of_haiers_number_is_none() {
+        for (number, expected) in [
+            (r#""SO.20260101.000001""#, Some("SO.20260101.000001")),
+            (r#""null""#, None),
+            (r#""-""#, None),
+            ("0", None),
+            ("false", None),
+        ] {
+            let data = format!(r#"{{"ExtOrderNo":{number},"PlatformOrderNo":"SO-1","State":1}}"#);
+            assert_eq!(Data::parse(&data).unwrap().haier_order_no.as_deref(), expected, "{number}");
+        }
     }
 
     #[test]

@@ -9,12 +9,11 @@ use crate::{
         error::{Error, Result},
         matrix::UNREADABLE,
         record::{FieldError, Fields, list},
-        wire::times::any_time,
+        wire::{is_picture, times::any_time},
     },
 };
 
 const MAX_CODE_CHARS: usize = envelope::MAX_NUMBER_CHARS;
-const MAX_URL_CHARS: usize = 2_000;
 
 /// Y1's answer when it is a success. One without Haier's number proves nothing.
 pub(super) fn booked(body: &[u8]) -> Result<PushAnswer> {
@@ -22,7 +21,10 @@ pub(super) fn booked(body: &[u8]) -> Result<PushAnswer> {
     let text = |name| data.as_ref().and_then(|data| data.text(name, MAX_CODE_CHARS).ok().flatten());
     let unnumbered = || Error::of(UNREADABLE, "Haier says that it succeeded, and names no order number");
     Ok(PushAnswer::Booked {
-        retail_order_no: text("retailOrderNo").ok_or_else(unnumbered)?,
+        retail_order_no: data
+            .as_ref()
+            .and_then(|data| data.order_number("retailOrderNo"))
+            .ok_or_else(unnumbered)?,
         so_id: text("soId"),
     })
 }
@@ -37,7 +39,7 @@ pub(super) fn photo(raw: &RawValue) -> std::result::Result<DeliveryPhoto, FieldE
     let fields = parse(raw)?;
     Ok(DeliveryPhoto {
         image_type: text(&fields, "imageType")?,
-        image_url: fields.text("imageUrl", MAX_URL_CHARS)?.unwrap_or_default(),
+        image_url: fields.text("imageUrl", usize::MAX)?.filter(|url| is_picture(url)).unwrap_or_default(),
         uploaded_at: fields.text("uploadTime", MAX_CODE_CHARS)?.as_deref().and_then(any_time),
     })
 }
@@ -107,6 +109,12 @@ mod tests {
             r#"{"success":true,"data":"ok"}"#,
             r#"{"success":true,"data":{"soId":"S1"}}"#,
             r#"{"success":"不","data":{"retailOrderNo":"LS1","soId":"S1"}}"#,
+            r#"{"success":true,"data":{"retailOrderNo":false}}"#,
+            r#"{"success":true,"data":{"retailOrderNo":0}}"#,
+            r#"{"success":true,"data":{"retailOrderNo":"null"}}"#,
+            r#"{"success":true,"data":{"retailOrderNo":"-"}}"#,
+            r#"{"success":true,"data":{"retailOrderNo":"\u200b"}}"#,
+            r#"{"success":true,"data":{"retailOrderNo":{"no":"LS1"}}}"#,
         ] {
             let error = booked(body.as_bytes()).unwrap_err();
             assert_eq!((error.reason, error.executed), (Reason::MalformedAnswer, Executed::Maybe), "{body}");
