@@ -18,6 +18,9 @@ use crate::{
     store::products,
 };
 
+/// Bytes of text at which a page ends: clients take messages of 4 MiB, and names and addresses of pictures may be long.
+const MAX_PAGE_BYTES: usize = 2 << 20;
+
 /// Stored products by code.
 #[derive(Debug, Default)]
 pub struct FoundProducts {
@@ -124,7 +127,8 @@ impl App {
             Some(_) => self.store.search().await?,
             None => self.store.read().await?,
         };
-        Ok(products::list(&mut conn, filter, page).await?)
+        let page = products::list(&mut conn, filter, page).await?;
+        Ok(page.within(MAX_PAGE_BYTES, Product::text_bytes, |product| product.code.as_str().to_owned()))
     }
 }
 

@@ -30,4 +30,20 @@ impl<T, K> Page<T, K> {
         let next = if more { items.last().map(key) } else { None };
         Self { items, next }
     }
+
+    /// Ends the page where its entries have `most` bytes by this measure; it has at least one.
+    #[must_use]
+    pub fn within(mut self, most: usize, bytes: impl Fn(&T) -> usize, key: impl Fn(&T) -> K) -> Self {
+        let mut sum = 0;
+        let mut fits = |item: &T| {
+            sum += bytes(item);
+            sum <= most
+        };
+        let count = self.items.iter().take_while(|item| fits(item)).count().max(1);
+        if count < self.items.len() {
+            self.items.truncate(count);
+            self.next = self.items.last().map(key);
+        }
+        self
+    }
 }

@@ -1,7 +1,10 @@
 //! Plain values as protobuf's.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use prost_types::{Duration, ListValue, Struct, Timestamp, Value, value::Kind};
+use serde_json::value::RawValue;
 
 use crate::{
     domain::{decimal::Money, printable::printable},
@@ -34,13 +37,17 @@ pub(super) fn money(money: Money) -> proto::Money {
 /// deeper than clients read, or longer than what is left of `room`, stays text: as values it would take many times the memory.
 pub(super) fn json_value(json: &str, room: &mut usize) -> Value {
     let fits = json.len() <= *room && nesting(json) <= MAX_NESTING;
-    match fits.then(|| serde_json::from_str(json)) {
+    match fits.then(|| of_json(json)) {
         Some(Ok(value)) => {
             *room -= json.len();
-            of_json(value)
+            value
         }
-        _ => Value { kind: Some(Kind::StringValue(printable(json).into_owned())) },
+        _ => text(json),
     }
+}
+
+fn text(text: &str) -> Value {
+    Value { kind: Some(Kind::StringValue(printable(text).into_owned())) }
 }
 
 /// Standard clients read a hundred messages within each other, and a level of JSON takes three.
@@ -65,36 +72,44 @@ fn nesting(json: &str) -> usize {
     deepest
 }
 
-fn of_json(value: serde_json::Value) -> Value {
-    let kind = match value {
-        serde_json::Value::Null => Kind::NullValue(0),
-        serde_json::Value::Bool(yes) => Kind::BoolValue(yes),
-        serde_json::Value::Number(number) => match number.as_f64() {
-            Some(double) if double.abs() <= MAX_EXACT => Kind::NumberValue(double),
-            _ => Kind::StringValue(number.to_string()),
-        },
-        serde_json::Value::String(text) => Kind::StringValue(printable(&text).into_owned()),
-        serde_json::Value::Array(items) => {
-            Kind::ListValue(ListValue { values: items.into_iter().map(of_json).collect() })
+/// Level by level from the text, which has every digit of a number.
+fn of_json(json: &str) -> serde_json::Result<Value> {
+    let kind = match json.as_bytes().first() {
+        Some(b'{') => {
+            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json)?;
+            let fields = fields
+                .into_iter()
+                .map(|(name, raw)| Ok((printable(&name).into_owned(), of_json(raw.get())?)));
+            Kind::StructValue(Struct { fields: fields.collect::<serde_json::Result<_>>()? })
         }
-        serde_json::Value::Object(fields) => {
-            let fields = fields.into_iter();
-            let fields =
-                fields.map(|(name, value)| (printable(&name).into_owned(), of_json(value))).collect();
-            Kind::StructValue(Struct { fields })
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(json)?;
+            let values =
+                items.into_iter().map(|raw| of_json(raw.get())).collect::<serde_json::Result<_>>()?;
+            Kind::ListValue(ListValue { values })
         }
+        Some(b'"') => return Ok(text(&serde_json::from_str::<String>(json)?)),
+        Some(b'-' | b'0'..=b'9') => {
+            let number: f64 = serde_json::from_str(json)?;
+            let digits = json.split(['e', 'E']).next().unwrap_or_default().bytes().filter(u8::is_ascii_digit);
+            if digits.skip_while(|digit| *digit == b'0').count() > EXACT_DIGITS || !number.is_finite() {
+                return Ok(text(json));
+            }
+            Kind::NumberValue(number)
+        }
+        _ => serde_json::from_str::<Option<bool>>(json)?.map_or(Kind::NullValue(0), Kind::BoolValue),
     };
-    Value { kind: Some(kind) }
+    Ok(Value { kind: Some(kind) })
 }
 
-/// 2^53: up to here every whole number is a double.
-const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+/// A double keeps a number of so many digits.
+const EXACT_DIGITS: usize = 15;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text(value: &Value) -> Option<&str> {
+    fn text_of(value: &Value) -> Option<&str> {
         match value.kind.as_ref() {
             Some(Kind::StringValue(text)) => Some(text),
             _ => None,
@@ -105,16 +120,16 @@ mod tests {
     fn what_no_client_could_read_as_a_value_is_text() {
         let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
         let mut room = 1_000;
-        assert_eq!(text(&json_value(&nested(16), &mut room)), None);
+        assert_eq!(text_of(&json_value(&nested(16), &mut room)), None);
         for json in [nested(17), nested(127), nested(500), r#""\ud800""#.to_owned()] {
-            assert_eq!(text(&json_value(&json, &mut room)), Some(json.as_str()));
+            assert_eq!(text_of(&json_value(&json, &mut room)), Some(json.as_str()));
         }
-        assert_eq!(text(&json_value(r#"["[[[[[[[[[[[[[[[[[[[[\"["]"#, &mut room)), None);
+        assert_eq!(text_of(&json_value(r#"["[[[[[[[[[[[[[[[[[[[[\"["]"#, &mut room)), None);
         let long = format!("[{}1]", "1,".repeat(500));
-        assert_eq!(text(&json_value(&long, &mut room)), Some(long.as_str()));
+        assert_eq!(text_of(&json_value(&long, &mut room)), Some(long.as_str()));
         room = 2 * long.len() - 1;
-        assert_eq!(text(&json_value(&long, &mut room)), None);
-        assert_eq!(text(&json_value(&long, &mut room)), Some(long.as_str()), "the room is used up");
+        assert_eq!(text_of(&json_value(&long, &mut room)), None);
+        assert_eq!(text_of(&json_value(&long, &mut room)), Some(long.as_str()), "the room is used up");
     }
 
     #[test]
@@ -122,6 +137,19 @@ mod tests {
         let Some(Kind::StructValue(fields)) = json_value(r#"{"a\u202e":"b\u009bc"}"#, &mut 100).kind else {
             panic!()
         };
-        assert_eq!(text(&fields.fields["a"]), Some("bc"));
+        assert_eq!(text_of(&fields.fields["a"]), Some("bc"));
+    }
+
+    #[test]
+    fn a_number_keeps_every_digit() {
+        let value = |json: &str| json_value(json, &mut 100).kind;
+        for number in ["9007199254740993", "-123456789012345678901234567890", "0.1234567890123456", "1e999"] {
+            assert_eq!(value(number), Some(Kind::StringValue(number.to_owned())), "{number}");
+        }
+        for (number, double) in
+            [("123456789012345", 123_456_789_012_345.0), ("-1.50", -1.5), ("0.001", 0.001)]
+        {
+            assert_eq!(value(number), Some(Kind::NumberValue(double)), "{number}");
+        }
     }
 }

@@ -20,6 +20,9 @@ use crate::domain::{
 const MAX_NAME_CHARS: usize = 500;
 const MAX_GROUP_CHARS: usize = 200;
 const MAX_REASON_CHARS: usize = 200;
+/// Most detail pictures of a product, and the bytes of their addresses: a record of the listing has room for thousands.
+const MAX_PICTURES: usize = 50;
+const MAX_PICTURES_BYTES: usize = 32 << 10;
 const MAX_URL_CHARS: usize = 2_000;
 
 /// A good answer with a field that nobody can use: it would be the same the next time.
@@ -74,20 +77,29 @@ fn catalogue_fields(
     })
 }
 
-/// The detail pictures; those that are no address are left out and counted.
+/// The detail pictures; those that are no address, or beyond what anybody looks at, are left out and counted.
 fn page_urls(fields: &Fields<'_>, bad_pictures: &mut u32) -> Option<Vec<String>> {
     let raw = fields.all("productLageUrls").last()?;
     let Ok(all) = elements(raw) else {
         *bad_pictures += 1;
         return None;
     };
-    let (good, bad): (Vec<_>, Vec<_>) =
-        all.into_iter().map(|raw| shown(raw).unwrap_or_default()).partition(|url| is_picture(url));
-    *bad_pictures += u32::try_from(bad.len()).unwrap_or(u32::MAX);
-    Some(good)
+    let (mut pictures, mut room) = (Vec::new(), MAX_PICTURES_BYTES);
+    for raw in all {
+        let address = shown(raw).filter(|address| is_picture(address));
+        match address.filter(|address| pictures.len() < MAX_PICTURES && address.len() <= room) {
+            Some(address) => {
+                room -= address.len();
+                pictures.push(address);
+            }
+            None => *bad_pictures += 1,
+        }
+    }
+    Some(pictures)
 }
 
-fn is_picture(address: &str) -> bool {
+/// Whether it is the address of a picture, fit for a link.
+pub(super) fn is_picture(address: &str) -> bool {
     let parsed = url::Url::parse(address);
     address.len() <= MAX_URL_CHARS
         && parsed.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
@@ -235,6 +247,18 @@ mod tests {
         assert_eq!(record.image_url, None);
         assert_eq!(record.page_urls.as_deref(), Some(&["https://img.example/1.jpg".to_owned()][..]));
         assert_eq!(record.bad_pictures, 3);
+    }
+
+    #[test]
+    fn a_product_has_not_more_pictures_than_anybody_looks_at() {
+        let of = |count: usize, length: usize| {
+            let address = format!("\"https://img.example/{}\"", "x".repeat(length));
+            let pictures = vec![address; count].join(",");
+            let json = format!(r#"{{"productCode":"A","productLageUrls":[{pictures}]}}"#);
+            let record = catalogue_record(&raw(&json)).unwrap();
+            (record.page_urls.unwrap().len(), record.bad_pictures)
+        };
+        assert_eq!((of(60, 10), of(40, 1_004)), ((50, 10), (32, 8)));
     }
 
     #[test]
