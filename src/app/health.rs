@@ -47,15 +47,19 @@ impl App {
     /// Sees whether the database answers and can be written; a change is logged once.
     pub async fn check_database(&self, limit: Duration) {
         let outcome = tokio::time::timeout(limit, self.store.check()).await;
+        let is_silent = match &outcome {
+            Ok(checked) => checked.as_ref().is_err_and(|error| !error.is_answer()),
+            Err(_) => true,
+        };
+        if is_silent {
+            // New connections may not be.
+            self.store.renew();
+        }
         let fault = match outcome {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(Causes(&error).to_string()),
             Err(_) => Some(format!("no answer within {} s", limit.as_secs_f64())),
         };
-        if fault.is_some() {
-            // It may be that connections are silent, and new ones are not.
-            self.store.renew();
-        }
         metrics::gauge!("haier_dependency_up", "dependency" => "database")
             .set(f64::from(u8::from(fault.is_none())));
         let up = fault.is_none();

@@ -40,6 +40,21 @@ pub enum Error {
     Database(#[source] Diesel),
 }
 
+impl Error {
+    /// Whether the database has answered, if only that it refuses: then its connections are not silent.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        use DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
+        let cause = match self {
+            Self::Unavailable(cause) => cause.downcast_ref(),
+            Self::Database(cause) => Some(cause),
+            Self::Open(_) => None,
+            _ => return true,
+        };
+        matches!(cause, Some(Diesel::DatabaseError(kind, _)) if !matches!(kind, ClosedConnection | UnableToSendCommand))
+    }
+}
+
 /// What an insertion that passes over a taken id came to.
 pub(super) const fn id_was_free(inserted: usize) -> Result<()> {
     if inserted == 0 { Err(Error::IdTaken) } else { Ok(()) }
@@ -140,6 +155,16 @@ mod tests {
 
     fn told(kind: DatabaseErrorKind, words: &str) -> Error {
         Diesel::DatabaseError(kind, Box::new(words.to_owned())).into()
+    }
+
+    #[test]
+    fn a_refusal_is_an_answer_and_a_broken_connection_is_none() {
+        use DatabaseErrorKind::{CheckViolation, ClosedConnection, ReadOnlyTransaction, Unknown};
+        for kind in [ReadOnlyTransaction, Unknown, CheckViolation] {
+            assert!(told(kind, "No space left on device").is_answer(), "{kind:?}");
+        }
+        assert!(!told(ClosedConnection, "server closed the connection").is_answer());
+        assert!(!Error::Unavailable("nothing came".into()).is_answer());
     }
 
     #[test]
