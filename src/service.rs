@@ -173,22 +173,13 @@ impl Service {
             system.measure(app.store()).await;
         }
         make_partitions(app.store(), clock.now()).await;
-        let unwritten = match app.write_at_start().await {
-            // It may only read for now, or be full. Then this replica is not ready, and answers what can be read.
-            Err(error @ Error::StoreUnavailable(_)) => {
-                tracing::error!(error = %Causes(&error), "the database cannot be written: this replica starts, and is ready once it can");
-                true
-            }
-            written => {
-                written?;
-                false
-            }
-        };
+        let unwritten = !is_written(app.write_at_start().await)?;
         app.check_database(settings.database_wait).await;
         app.api_tokens_refresh().await?;
         door::check(&app, &settings)?;
         app.upstreams_follow().await?;
-        app.order_accounts_record().await?;
+        // Again every few seconds.
+        is_written(app.order_accounts_record().await)?;
         // Before anything is sent: a pause outlives a restart.
         app.pauses_refresh().await?;
 
@@ -320,6 +311,19 @@ fn certificates(settings: &Settings, clock: &dyn Clock) -> Result<Certificates, 
             let problems = own.err().into_iter().chain(haiers.err()).flat_map(|error| error.problems);
             Err(tls::Error { problems: problems.collect() })
         }
+    }
+}
+
+/// Whether something is written. A database may only read for now, or be full: then this replica starts all the same, is not ready,
+/// and answers what can be read.
+fn is_written(outcome: Result<(), Error>) -> Result<bool, Error> {
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(error @ Error::StoreUnavailable(_)) => {
+            tracing::error!(error = %Causes(&error), "the database cannot be written: this replica is ready once it can");
+            Ok(false)
+        }
+        Err(error) => Err(error),
     }
 }
 

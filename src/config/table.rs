@@ -102,7 +102,7 @@ pub const SETTINGS: &[Setting] = settings![
     "default_deadline" "DEFAULT_DEADLINE" "30s" "Deadline of a unary call that brings none, and longest time for any request to come, 100ms to 10m"
     "drain_timeout" "DRAIN_TIMEOUT" "20s" "Longest time for calls to end when the service stops, 0s to 1h"
     "health_interval" "HEALTH_INTERVAL" "5s" "Time between two checks of the database, 100ms to 1h"
-    "health.upstream_interval" "HEALTH_UPSTREAM_INTERVAL" "5m" "Time between two checks whether Haier lets us in, 1s to 1day; outages of calls are seen at once"
+    "health.upstream_interval" "HEALTH_UPSTREAM_INTERVAL" "5m" "Time between two checks whether Haier lets us in, 1s to 1day; an outage is seen as soon as a breaker opens or a listing fails"
     "log_format" "LOG_FORMAT" "text" "Log lines as `text` or `json`"
     "log_level" "LOG_LEVEL" "info" "A level, or directives such as `info,haier_integration::store=debug`"
 ];

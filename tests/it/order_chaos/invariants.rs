@@ -78,6 +78,11 @@ pub(crate) struct Left {
     pub(crate) doubt_wait: TimeDelta,
 }
 
+/// Whether the log says of an order that it is in doubt for too long.
+pub(super) fn is_alerted(log: &str, so_id: &str) -> bool {
+    log.lines().any(|line| line.contains(so_id) && line.contains("in doubt beyond its deadline"))
+}
+
 impl Left {
     /// Reads what the service has. Who reads the feed has it numbered first, whatever became of those who wrote it.
     pub(crate) async fn read(store: &Store) -> Self {
@@ -194,35 +199,32 @@ impl Left {
         }
         let entry = entries.first().copied();
         let haiers = entry.map(|booked| booked.state.as_str());
-        let agrees =
-            match known.state {
-                // What is to be cancelled waits for the truth about what is in doubt.
-                OrderState::InDoubt | OrderState::Cancelling if known.is_in_doubt() => {
-                    if !self.log.lines().any(|line| {
-                        line.contains(&known.so_id) && line.contains("in doubt beyond its deadline")
-                    }) {
-                        complaints.push("is in doubt, and nobody was alerted".to_owned());
-                    }
-                    self.unanswered.contains(&known.so_id)
+        let agrees = match known.state {
+            // What is to be cancelled waits for the truth about what is in doubt.
+            OrderState::InDoubt | OrderState::Cancelling if known.is_in_doubt() => {
+                if !is_alerted(&self.log, &known.so_id) {
+                    complaints.push("is in doubt, and nobody was alerted".to_owned());
                 }
-                OrderState::Accepted | OrderState::InDoubt => false,
-                // What Haier never received is not given up.
-                OrderState::GivenUp => haiers.is_none() && self.received.contains_key(&known.so_id),
-                OrderState::Cancelled => matches!(haiers, None | Some("cancelled")),
-                OrderState::Refused => matches!(haiers, None | Some("refused")),
-                OrderState::Confirmed => haiers == Some("confirmed"),
-                OrderState::OutOfStock => match haiers {
-                    Some("out_of_stock") => true,
-                    Some("cancelled") => !self.heard(known, "cancel"),
-                    _ => false,
-                },
-                OrderState::Pushed => match haiers {
-                    Some("confirmed" | "refused") => !self.heard(known, "confirm"),
-                    Some("out_of_stock") => !self.heard(known, "oostock"),
-                    _ => false,
-                },
-                OrderState::Cancelling => haiers.is_some() && !self.heard(known, "cancel"),
-            };
+                self.unanswered.contains(&known.so_id)
+            }
+            OrderState::Accepted | OrderState::InDoubt => false,
+            // What Haier never received is not given up.
+            OrderState::GivenUp => haiers.is_none() && self.received.contains_key(&known.so_id),
+            OrderState::Cancelled => matches!(haiers, None | Some("cancelled")),
+            OrderState::Refused => matches!(haiers, None | Some("refused")),
+            OrderState::Confirmed => haiers == Some("confirmed"),
+            OrderState::OutOfStock => match haiers {
+                Some("out_of_stock") => true,
+                Some("cancelled") => !self.heard(known, "cancel"),
+                _ => false,
+            },
+            OrderState::Pushed => match haiers {
+                Some("confirmed" | "refused") => !self.heard(known, "confirm"),
+                Some("out_of_stock") => !self.heard(known, "oostock"),
+                _ => false,
+            },
+            OrderState::Cancelling => haiers.is_some() && !self.heard(known, "cancel"),
+        };
         if !agrees {
             let state = known.state.as_str();
             complaints.push(format!("is {state} here and {} in the book", haiers.unwrap_or("nothing")));

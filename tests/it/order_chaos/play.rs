@@ -179,7 +179,9 @@ impl Play {
         let renamed = [(first, "neither"), (second, first), ("neither", second)].map(|(from, to)| {
             format!("UPDATE haier_configs SET name = '{to}', version = version + 1 WHERE name = '{from}';")
         });
-        self.house.database.execute(&renamed.concat()).await.unwrap();
+        // At once: a replica that looks in between must not send anything under a name that is gone a moment later.
+        let renamed = format!("BEGIN; {} COMMIT;", renamed.concat());
+        self.house.database.execute(&renamed).await.unwrap();
     }
 
     fn lasting_fault(&self) -> Option<Value> {

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{DOUBT_WAIT, Play};
 use crate::{
     order_chaos::{
-        invariants::Left,
+        invariants::{Left, is_alerted},
         replica::{Replica, operator},
     },
     support::within,
@@ -86,9 +86,15 @@ impl Play {
         let displaced =
             within(replica.ask(async move { app.orders_displaced().await })).await.unwrap().unwrap();
         let displaced: BTreeSet<SoId> = displaced.into_iter().flat_map(|orders| orders.so_ids).collect();
+        let log = self.house.log.text();
+        // What somebody asks for after the deadline is no look.
+        let is_looked_at = |order: &StoredOrder| {
+            order.updated_at > order.deadline_at
+                && (!order.summary.in_doubt || is_alerted(&log, order.order.so_id.as_str()))
+        };
         let over = |order: &StoredOrder| {
             displaced.contains(&order.order.so_id)
-                || unanswered.contains(order.order.so_id.as_str()) && order.updated_at > order.deadline_at
+                || unanswered.contains(order.order.so_id.as_str()) && is_looked_at(order)
         };
         let due = orders.iter().filter(|order| !over(order)).filter_map(|order| order.next_attempt_at);
         due.min().map(|due| due.max(now))
