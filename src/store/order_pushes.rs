@@ -1,6 +1,6 @@
 //! Orders with which something is to be done: when, and in whose hands. Small: a row goes when nothing is left to do.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
@@ -159,9 +159,6 @@ async fn claimable(
             Conn::Lite(conn) => lost().load(conn).await?,
         };
     }
-    if scope.changes {
-        orders.extend(due!(conn, now, limits.all, |due| due.filter(is(Work::Change))));
-    }
     match &scope.pushes {
         PushScope::All => {
             orders.extend(due!(conn, now, limits.pushes.min(limits.all), |due| due.filter(is(Work::Push))));
@@ -178,8 +175,12 @@ async fn claimable(
         }
         PushScope::None => {}
     }
-    orders.sort_unstable();
-    orders.dedup();
+    // After the few orders that may probe an operation that failed: any number of changes may be due.
+    if scope.changes {
+        orders.extend(due!(conn, now, limits.all, |due| due.filter(is(Work::Change))));
+    }
+    let mut seen = HashSet::new();
+    orders.retain(|order| seen.insert(*order));
     orders.truncate(usize::try_from(limits.all).unwrap_or(usize::MAX));
     Ok(orders)
 }
