@@ -29,7 +29,7 @@ use crate::{
     },
     error::{Causes, Error, Result},
     store::{
-        order_pushes::{self, ClaimLimits, ClaimedOrder},
+        order_pushes::{self, ClaimLimits, ClaimedOrder, PushScope},
         orders,
     },
     upstream::{self, MaySend, Reservation, Ylh, account_identity, order_body},
@@ -115,6 +115,9 @@ impl App {
             return Ok(Vec::new());
         }
         let lease = self.orders.settings.lease;
+        if claimable.lost && claimable.pushes == PushScope::All {
+            order_pushes::resume(&mut tx, now).await?;
+        }
         let early = if claimable.lost { order_pushes::bring_forward(&mut tx, now).await? } else { 0 };
         let claimed = order_pushes::claim(&mut tx, &self.worker, &claimable, limits, now, lease).await?;
         tx.commit().await?;

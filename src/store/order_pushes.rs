@@ -20,6 +20,7 @@ use super::{
 use crate::domain::{
     clock::latest_believable,
     orders::{Failure, Sender, SoId, StoredOrder},
+    reasons::Reason,
 };
 
 /// An order in this worker's hands.
@@ -235,6 +236,18 @@ pub async fn claim(
         })
     };
     rows.into_iter().map(claimed).collect()
+}
+
+/// Makes orders due that were deferred until the end of a pause: none is in force any more.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn resume(conn: &mut Conn, now: DateTime<Utc>) -> Result<()> {
+    let paused = order_pushes::table
+        .filter(order_pushes::deferred_reason.eq(Reason::Paused.as_str()))
+        .filter(order_pushes::next_attempt_at.gt(At(now)));
+    on!(conn, |c| diesel::update(paused).set(order_pushes::next_attempt_at.eq(At(now))).execute(c).await)?;
+    Ok(())
 }
 
 /// Makes orders due that nobody has claimed yet and that are not due for more than a moment: they were accepted while the clock

@@ -13,6 +13,7 @@ use crate::support::{Plan, World, on_both_databases, within};
 
 on_both_databases!(
     a_pause_longer_than_the_deadline_gives_nothing_up,
+    a_pause_that_ends_sooner_holds_nothing_back,
     an_open_breaker_costs_no_attempt_and_says_why,
     an_order_without_an_account_waits_and_says_why,
     what_a_lost_worker_began_is_ended_while_orders_are_paused,
@@ -52,6 +53,20 @@ async fn a_pause_longer_than_the_deadline_gives_nothing_up(plan: Plan) {
     assert!((3 * 86_400 - 10..3 * 86_400 + 3_600).contains(&moved), "moved by {moved} s");
     assert_eq!(booked(&world.haier, "SO-1").await.len(), 1);
     world.finish_leaving_open().await;
+}
+
+async fn a_pause_that_ends_sooner_holds_nothing_back(plan: Plan) {
+    let world = plan.settings(hurried).start().await;
+    let code = on_sale(&world).await;
+    pause(&world).await;
+    accept(&world, order("SO-1", &code)).await.unwrap();
+    // As an order is left that was in hand when a long pause began.
+    let deferred = "UPDATE order_pushes SET epoch = 1, deferred_reason = 'PAUSED', deferred_words = 'stocktaking', \
+                    next_attempt_at = '2100-01-01T00:00:00.000000Z'";
+    world.database.execute(deferred).await.unwrap();
+    resume(&world).await;
+    until(&mut world.client(), "SO-1", OrderState::Pushed).await;
+    world.finish().await;
 }
 
 async fn an_open_breaker_costs_no_attempt_and_says_why(plan: Plan) {
