@@ -19,7 +19,7 @@ use crate::{
         callers::{Caller, Role},
         clock::is_due,
     },
-    error::Result,
+    error::{Causes, Result},
     store::{
         self, Conn,
         identity::{self, Comparison, Identity, Seen},
@@ -147,7 +147,7 @@ impl App {
             Err(error) if identity::is_forbidden(&error) => {
                 *self.database_blind() = Some(self.clock.now());
                 tracing::warn!(
-                    %error,
+                    error = %Causes(&error),
                     "the database does not tell its identity: after a restore or a failover run `orders reconcile` by hand, \
                      or grant EXECUTE on pg_control_system() to the service's role"
                 );

@@ -71,6 +71,8 @@ impl App {
                 account = orders.account,
                 count = orders.count,
                 so_ids = so_ids.join(" "),
+                alert = true,
+                rule = "orders_displaced",
                 "orders are not sent: {}",
                 orders.why()
             );

@@ -224,6 +224,8 @@ impl App {
                     attempt,
                     reason,
                     words,
+                    alert = true,
+                    rule = "order_in_doubt",
                     "an order is in doubt beyond its deadline: look it up at Haier and tell by `orders resolve`"
                 );
             } else if before.doubt.is_none() {
@@ -245,6 +247,8 @@ impl App {
                 tracing::error!(
                     so_id,
                     words,
+                    alert = true,
+                    rule = "order_given_up",
                     "an order is given up: Haier surely does not have it; send it again by `orders retry`"
                 );
             }
@@ -282,6 +286,8 @@ impl App {
             tracing::error!(
                 so_id,
                 contradiction,
+                alert = true,
+                rule = "order_contradiction",
                 "facts about an order contradict each other: see `orders show`"
             );
         }

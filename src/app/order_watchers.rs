@@ -10,7 +10,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 
 use super::App;
-use crate::{domain::orders::SoId, error::Result, store::orders};
+use crate::{
+    domain::orders::SoId,
+    error::{Causes, Result},
+    store::orders,
+};
 
 /// How often what other replicas commit is looked for.
 const LOOK_PERIOD: TimeDelta = TimeDelta::seconds(1);
@@ -103,7 +107,7 @@ impl App {
         while !self.stopping.is_cancelled() {
             // Who follows an order hears of a database that is gone by its own reads.
             if let Err(error) = self.order_watchers_look().await {
-                tracing::debug!(%error, "orders that are followed could not be looked up");
+                tracing::debug!(error = %Causes(&error), "orders that are followed could not be looked up");
             }
             tokio::select! {
                 () = self.stopping.cancelled() => {}

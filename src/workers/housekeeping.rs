@@ -40,7 +40,7 @@ pub async fn run(app: Arc<App>) {
             tracing::warn!(error = %Causes(&error), "held runs stay; trying again");
         }
         if let Err(error) = app.orders_complain().await {
-            tracing::warn!(%error, "overdue orders could not be looked up; trying again");
+            tracing::warn!(error = %Causes(&error), "overdue orders could not be looked up; trying again");
         }
         app.record_pool();
         tokio::select! {

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{super::sync_logs::not_found, App};
 use crate::{
     domain::{clock::is_due, sync_runs::ClaimedRun, waits::Wait},
-    error::Result,
+    error::{Causes, Result},
     store::{self, sync_logs, sync_runs},
     upstream::Waits,
 };
@@ -53,7 +53,7 @@ impl App {
         match noted {
             Ok(()) => self.announce_commit(),
             Err(error) => {
-                tracing::debug!(sync_log_id = run.log_id, %error, "what the run waits for was not stored");
+                tracing::debug!(sync_log_id = run.log_id, error = %Causes(&error), "what the run waits for was not stored");
             }
         }
     }
