@@ -228,11 +228,20 @@ impl Store {
         write_check::write(self).await
     }
 
-    /// Takes the connections there are out of use, after the database did not answer on one: those that are silent close, the
-    /// others end what they do. Does nothing on SQLite.
-    pub fn renew(&self) {
+    /// The generation of the connections that are in use now.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        match &self.pools {
+            Pools::Pg(pools) => pools.renewals.current(),
+            Pools::Lite(_) => 0,
+        }
+    }
+
+    /// Takes the connections of a generation out of use, once, after the database did not answer on one: those that are silent
+    /// close, the others end what they do. Does nothing on SQLite.
+    pub fn renew(&self, connections: u64) {
         if let Pools::Pg(pools) = &self.pools {
-            pools.renewals.renew();
+            pools.renewals.renew(connections);
         }
     }
 

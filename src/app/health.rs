@@ -46,6 +46,7 @@ impl App {
 
     /// Sees whether the database answers and can be written; a change is logged once.
     pub async fn check_database(&self, limit: Duration) {
+        let connections = self.store.connections();
         let outcome = tokio::time::timeout(limit, self.store.check()).await;
         let is_silent = match &outcome {
             Ok(checked) => checked.as_ref().is_err_and(|error| !error.is_answer()),
@@ -53,7 +54,7 @@ impl App {
         };
         if is_silent {
             // New connections may not be.
-            self.store.renew();
+            self.store.renew(connections);
         }
         let fault = match outcome {
             Ok(Ok(())) => None,

@@ -48,13 +48,14 @@ const CANCEL: Duration = Duration::from_secs(5);
 pub(super) struct Renewals(Arc<AtomicU64>);
 
 impl Renewals {
-    fn current(&self) -> u64 {
+    pub(super) fn current(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Takes all connections there are out of use; those that answer may end what they do.
-    pub(super) fn renew(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    /// Takes these connections out of use; those that answer may end what they do. `false`: they are already, since another of
+    /// them was silent, and those made since then stay.
+    pub(super) fn renew(&self, generation: u64) -> bool {
+        self.0.compare_exchange(generation, generation + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -93,8 +94,9 @@ impl managed::Manager for Manager {
         match tokio::time::timeout(SIGN_OF_LIFE, sign).await {
             Ok(answer) => answer.map_err(|error| PoolError::QueryError(error).into()),
             Err(_) => {
-                tracing::warn!("a connection to the database is silent: all of them are made anew");
-                self.renewals.renew();
+                if self.renewals.renew(link.generation) {
+                    tracing::warn!("a connection to the database is silent: all of them are made anew");
+                }
                 Err(managed::RecycleError::message("the connection is silent"))
             }
         }
@@ -319,5 +321,21 @@ impl Watch {
                 return silence;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Renewals;
+
+    #[test]
+    fn one_silence_renews_once_however_many_connections_are_silent() {
+        let renewals = Renewals::default();
+        let silent = renewals.current();
+        assert!(renewals.renew(silent));
+        let fresh = renewals.current();
+        assert!(!renewals.renew(silent));
+        assert_eq!(renewals.current(), fresh, "what was made since is still of use");
+        assert!(renewals.renew(fresh), "the next silence is another one");
     }
 }
