@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use haier_integration::proto::{
-    ListOrderFactsRequest, OrderState, PauseUpstreamRequest, ResumeUpstreamRequest, UpstreamTarget,
+use haier_integration::{
+    proto::{ListOrderFactsRequest, OrderState, PauseUpstreamRequest, ResumeUpstreamRequest, UpstreamTarget},
+    store::order_pushes::{self, ClaimLimits, Claimable, PushScope},
 };
 use serde_json::json;
 
@@ -17,6 +18,7 @@ on_both_databases!(
     an_open_breaker_costs_no_attempt_and_says_why,
     an_order_without_an_account_waits_and_says_why,
     what_a_lost_worker_began_is_ended_while_orders_are_paused,
+    changes_that_are_due_starve_no_probe,
     a_night_of_silence_leaves_few_facts,
     facts_come_in_pages,
     an_order_that_haier_never_confirms_is_warned_of_once,
@@ -142,7 +144,31 @@ async fn what_a_lost_worker_began_is_ended_while_orders_are_paused(plan: Plan) {
     let doubted = until(&mut world.client(), "SO-1", OrderState::InDoubt).await;
     assert!(doubted.last_error.contains("WORKER_LOST"), "{}", doubted.last_error);
     assert_eq!(kinds(&world, "SO-1").await, ["push_began", "push_ended"]);
-    assert_eq!(world.haier.calls("Y1").await, 0);
+    // Nor does anybody log in for it: that may take as long as a call.
+    assert_eq!((world.haier.calls("Y0").await, world.haier.calls("Y1").await), (0, 0));
+    world.finish_leaving_open().await;
+}
+
+async fn changes_that_are_due_starve_no_probe(plan: Plan) {
+    let (mut world, code) = shop(plan).await;
+    pause(&world).await;
+    for so_id in ["SO-1", "SO-2", "SO-3"] {
+        accept(&world, order(so_id, &code)).await.unwrap();
+    }
+    world.stop().await;
+    // Older than the order, and as many as are taken at a time.
+    let changes = "UPDATE order_pushes SET step = 'change', next_attempt_at = '2026-01-01T00:00:00.000000Z' \
+                   WHERE order_id IN (SELECT id FROM orders WHERE so_id <> 'SO-3')";
+    world.database.execute(changes).await.unwrap();
+    let scope = Claimable { pushes: PushScope::All, changes: true, lost: false };
+    let limits = ClaimLimits { pushes: 1, all: 2 };
+    let (now, lease) = ("2100-01-01T00:00:00Z".parse().unwrap(), TimeDelta::seconds(15));
+    let store = world.database.store().await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    let claimed = order_pushes::claim(&mut tx, "a", &scope, limits, now, lease).await.unwrap();
+    tx.rollback().await.unwrap();
+    let so_ids: Vec<_> = claimed.iter().map(|order| order.so_id.as_str()).collect();
+    assert!(so_ids.len() == 2 && so_ids.contains(&"SO-3"), "{so_ids:?}");
     world.finish_leaving_open().await;
 }
 
